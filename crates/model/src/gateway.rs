@@ -1,0 +1,168 @@
+//! A gateway and its settings: one typed document, kept as JSON, patched by the API, obeyed by the
+//! proxy. Field names and bounds are Cloudflare's (`PUT /gateways/{id}`); ours stand at the end.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that an account can say about one gateway.
+///
+/// A stored document may be older or newer than this type: what it lacks has the default that
+/// means "as before", what it has beyond is kept out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct GatewaySettings {
+    /// Kept, not obeyed yet: whether a change of settings empties the cache.
+    pub cache_invalidate_on_update: bool,
+    /// Kept, not obeyed yet: seconds that an answer may be served again; null or 0 for never.
+    pub cache_ttl: Option<u64>,
+    /// Whether requests are shown in the log. Usage is metered either way.
+    pub collect_logs: bool,
+    /// Kept, not obeyed yet: seconds of the rate limit's window.
+    pub rate_limiting_interval: Option<u64>,
+    /// Kept, not obeyed yet: requests per window.
+    pub rate_limiting_limit: Option<u64>,
+    /// Kept, not obeyed yet: how windows follow each other.
+    pub rate_limiting_technique: Option<RateLimitingTechnique>,
+    /// Whether callers must present a token.
+    pub authentication: bool,
+    /// Whether credits may never be spent here.
+    pub byok_only: bool,
+    /// Kept, not obeyed yet: data loss prevention.
+    #[schema(value_type = Option<Object>)]
+    pub dlp: Option<serde_json::Value>,
+    /// Kept, not obeyed yet: content guardrails, `{prompt, response}`.
+    #[schema(value_type = Option<Object>)]
+    pub guardrails: Option<serde_json::Value>,
+    /// Kept, not obeyed yet.
+    pub log_classification: bool,
+    /// Kept, not obeyed yet: how many logs are kept, 10,000 to 10,000,000.
+    pub log_management: Option<u64>,
+    /// Kept, not obeyed yet: what happens at that number.
+    pub log_management_strategy: Option<LogManagementStrategy>,
+    /// Kept, not obeyed yet.
+    pub logpush: bool,
+    /// Kept, not obeyed yet: 16 to 1024 characters.
+    pub logpush_public_key: Option<String>,
+    /// Kept, not obeyed yet: where traces go, `{url, headers, authorization?, content_type?}`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub otel: Option<Vec<serde_json::Value>>,
+    /// Kept, not obeyed yet: how the delay between tries grows.
+    pub retry_backoff: Option<RetryBackoff>,
+    /// Kept, not obeyed yet: milliseconds, at most 60,000.
+    pub retry_delay: Option<u64>,
+    /// Kept, not obeyed yet: tries in all, 1 to 5.
+    pub retry_max_attempts: Option<u64>,
+    /// Kept, not obeyed yet: rules on spending.
+    #[schema(value_type = Option<Object>)]
+    pub spend_limits: Option<serde_json::Value>,
+    /// Kept, not obeyed yet: a Secrets Store's id.
+    pub store_id: Option<String>,
+    /// Kept, not obeyed yet: usage events to Stripe.
+    #[schema(value_type = Option<Object>)]
+    pub stripe: Option<serde_json::Value>,
+    /// Kept, not obeyed yet.
+    pub workers_ai_billing_mode: WorkersAiBillingMode,
+    /// Kept, not obeyed yet: zero data retention upstream.
+    pub zdr: bool,
+    /// In whose shape our own errors are told. Tollgate's own setting.
+    pub error_shape: ErrorShape,
+    /// Who may use stored keys. Tollgate's own setting.
+    pub stored_keys: StoredKeys,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            cache_invalidate_on_update: false,
+            cache_ttl: None,
+            collect_logs: true,
+            rate_limiting_interval: None,
+            rate_limiting_limit: None,
+            rate_limiting_technique: None,
+            authentication: false,
+            byok_only: false,
+            dlp: None,
+            guardrails: None,
+            log_classification: false,
+            log_management: None,
+            log_management_strategy: None,
+            logpush: false,
+            logpush_public_key: None,
+            otel: None,
+            retry_backoff: None,
+            retry_delay: None,
+            retry_max_attempts: None,
+            spend_limits: None,
+            store_id: None,
+            stripe: None,
+            workers_ai_billing_mode: WorkersAiBillingMode::Postpaid,
+            zdr: false,
+            error_shape: ErrorShape::ByCaller,
+            stored_keys: StoredKeys::Authenticated,
+        }
+    }
+}
+
+/// How windows of a rate limit follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RateLimitingTechnique {
+    /// Windows are aligned to the epoch.
+    Fixed,
+    /// The window ends now.
+    Sliding,
+}
+
+/// What happens when a gateway's log is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LogManagementStrategy {
+    /// New logs are dropped.
+    StopInserting,
+    /// Old logs make room.
+    DeleteOldest,
+}
+
+/// How the delay between tries grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RetryBackoff {
+    /// Not at all.
+    Constant,
+    /// By the same amount each time.
+    Linear,
+    /// To its double each time.
+    Exponential,
+}
+
+/// How Workers AI is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkersAiBillingMode {
+    /// By Workers AI itself.
+    Postpaid,
+    /// From credits.
+    Unified,
+}
+
+/// In whose shape our own errors are told. Cloudflare's clients read `error` as a list, the
+/// providers' SDKs as an object, so one body cannot serve both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorShape {
+    /// The gateway's shape for callers that send `cf-aig-*` headers, else the provider's.
+    ByCaller,
+    /// Always the gateway's: `{"success":false,"error":[…]}`.
+    Gateway,
+    /// Always that of the provider's own SDK.
+    Provider,
+}
+
+/// Who may use stored keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredKeys {
+    /// Callers with a valid token, even when the gateway asks for none.
+    Authenticated,
+    /// Anyone who reaches the gateway.
+    Open,
+}

@@ -1,0 +1,18 @@
+//! Tollgate's vocabulary: what things are called, when they are valid and how they are written on
+//! the wire between the planes.
+//!
+//! Nothing here reads a clock, draws a random number, or knows SQL, HTTP or Redis.
+
+pub mod account;
+pub mod gateway;
+pub mod id;
+pub mod money;
+pub mod provider_key;
+pub mod resource;
+pub mod secret;
+pub mod token;
+pub mod usage;
+
+pub use id::{AccountId, GatewayId, Shard};
+pub use money::{Nanos, Picos};
+pub use secret::Secret;
