@@ -1,0 +1,39 @@
+//! Places at which a test can make a process die as if the machine had lost power.
+
+/// Kills the process with SIGKILL if `TOLLGATE_FAILPOINT` names this point: `name` at its first
+/// hit, `name:N` at its N-th. Does nothing in release builds.
+#[inline]
+pub fn failpoint(name: &str) {
+    #[cfg(debug_assertions)]
+    armed::hit(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    struct Armed {
+        name: String,
+        hits_left: AtomicU64,
+    }
+
+    static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
+        let text = std::env::var("TOLLGATE_FAILPOINT").ok().filter(|text| !text.is_empty())?;
+        let (name, hits) = text.split_once(':').unwrap_or((&text, "1"));
+        Some(Armed { name: name.to_owned(), hits_left: AtomicU64::new(hits.parse().unwrap_or(1)) })
+    });
+
+    pub(super) fn hit(name: &str) {
+        let Some(armed) = ARMED.as_ref().filter(|armed| armed.name == name) else { return };
+        if armed.hits_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            // The signal may be delivered to another thread first; this one must not go on.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
