@@ -9,10 +9,12 @@ pub mod id;
 pub mod money;
 pub mod provider_key;
 pub mod resource;
+pub mod revision;
 pub mod secret;
 pub mod token;
 pub mod usage;
 
 pub use id::{AccountId, GatewayId, Shard};
 pub use money::{Nanos, Picos};
+pub use revision::Revision;
 pub use secret::Secret;

@@ -1,0 +1,141 @@
+//! What a proxy knows: an immutable snapshot of the configuration, replaced whole with each
+//! change. A request keeps the snapshot that it started with.
+
+mod account;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use model::resource::{Body, Resource, ResourceId, ResourceKey};
+use model::{AccountId, Revision};
+
+pub use account::{AccountState, DataKeys, GatewayState, LiveToken};
+
+/// Where the current snapshot is found and replaced.
+pub type SnapshotHandle = ArcSwap<Snapshot>;
+
+type AccountShard = HashMap<AccountId, Arc<AccountState>>;
+
+/// The configuration as of one revision. Accounts are spread over 256 shards, so that a change
+/// copies one small map and shares all the others.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    revision: Option<Revision>,
+    is_current: bool,
+    shards: Vec<Arc<AccountShard>>,
+    refused: Arc<HashSet<ResourceKey>>,
+}
+
+/// What changes between one snapshot and the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delta {
+    /// The revision that the next snapshot has.
+    pub revision: Revision,
+    /// Resources that are new or different, each whole.
+    pub upserted: Vec<Resource>,
+    /// Resources that are gone.
+    pub removed: Vec<ResourceKey>,
+    /// Resources that this release cannot serve: their last good versions stay.
+    pub refused: Vec<ResourceKey>,
+}
+
+impl Snapshot {
+    /// A snapshot that knows nothing, of no revision.
+    pub fn empty() -> Self {
+        let shards = vec![Arc::new(AccountShard::new()); 256];
+        Self { revision: None, is_current: false, shards, refused: Arc::default() }
+    }
+
+    /// A snapshot of exactly these resources, as a proxy that is in sync has it.
+    pub fn of(revision: Revision, resources: Vec<Resource>) -> Self {
+        Self::empty().replaced(revision, resources, Vec::new()).with_current(true)
+    }
+
+    /// The account, if it is known.
+    pub fn account(&self, id: AccountId) -> Option<&Arc<AccountState>> {
+        self.shards[usize::from(id.shard().0)].get(&id)
+    }
+
+    /// The gateway that callers of this account call `slug`, if it is known.
+    pub fn gateway(&self, account: AccountId, slug: &str) -> Option<&Arc<GatewayState>> {
+        self.account(account)?.gateway(slug)
+    }
+
+    /// The revision that this snapshot shows; `None` before anything was learned.
+    pub fn revision(&self) -> Option<Revision> {
+        self.revision
+    }
+
+    /// Whether the control plane was connected and had nothing newer. While it is not, what is
+    /// unknown here may exist, and is answered 503 rather than refused.
+    pub fn is_current(&self) -> bool {
+        self.is_current
+    }
+
+    /// The same configuration with another answer to [`is_current`](Self::is_current).
+    pub fn with_current(&self, is_current: bool) -> Self {
+        Self { is_current, ..self.clone() }
+    }
+
+    /// Resources of which this snapshot shows an older version, or none, because the newest one was
+    /// refused.
+    pub fn refused(&self) -> &HashSet<ResourceKey> {
+        &self.refused
+    }
+
+    /// Everything that this snapshot knows, in no particular order.
+    pub fn resources(&self) -> impl Iterator<Item = Resource> {
+        self.shards.iter().flat_map(|shard| shard.iter()).flat_map(|(id, account)| account.resources(*id))
+    }
+
+    /// The snapshot after `delta`. Tokens that the delta removes or changes are revoked at once,
+    /// those that it leaves alone live on, and with them the streams that they opened.
+    pub fn apply(&self, delta: Delta) -> Snapshot {
+        let Delta { revision, upserted, removed, refused } = delta;
+        let mut still_refused = HashSet::clone(&self.refused);
+        let mut changes: HashMap<AccountId, (Vec<ResourceId>, Vec<Body>)> = HashMap::new();
+        for key in removed {
+            still_refused.remove(&key);
+            changes.entry(key.account).or_default().0.push(key.kind);
+        }
+        for resource in upserted {
+            still_refused.remove(&resource.key());
+            changes.entry(resource.account).or_default().1.push(resource.body);
+        }
+        still_refused.extend(refused);
+
+        let mut shards = self.shards.clone();
+        for (id, (removed, upserted)) in changes {
+            let shard = Arc::make_mut(&mut shards[usize::from(id.shard().0)]);
+            let account = shard.get(&id).map(Arc::as_ref).cloned().unwrap_or_default();
+            let account = account.changed(removed, upserted);
+            if account.is_empty() {
+                shard.remove(&id);
+            } else {
+                shard.insert(id, Arc::new(account));
+            }
+        }
+        let refused = Arc::new(still_refused);
+        Snapshot { revision: Some(revision), is_current: self.is_current, shards, refused }
+    }
+
+    /// The snapshot that shows these resources and no others, but for the last good versions of
+    /// those refused. What is the same in both is shared, so that no stream ends for a resync.
+    pub fn replaced(
+        &self,
+        revision: Revision,
+        resources: Vec<Resource>,
+        refused: Vec<ResourceKey>,
+    ) -> Snapshot {
+        let stays: HashSet<ResourceKey> =
+            resources.iter().map(Resource::key).chain(refused.iter().copied()).collect();
+        let removed = self.resources().map(|resource| resource.key()).filter(|key| !stays.contains(key));
+        let delta = Delta { revision, removed: removed.collect(), upserted: resources, refused: Vec::new() };
+        let refused = Arc::new(refused.into_iter().collect());
+        Snapshot { refused, ..self.apply(delta) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! What a proxy knows of one account.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::resource::{ApiToken, Body, Gateway, GatewayToken, ProviderKey, Resource, ResourceId};
+use model::{AccountId, GatewayId};
+use tokio_util::sync::CancellationToken;
+
+/// One account: its gateways by slug, its tokens by id.
+#[derive(Debug, Clone, Default)]
+pub struct AccountState {
+    data_keys: Option<DataKeys>,
+    gateways: HashMap<GatewayInternalId, LiveGateway>,
+    provider_keys: HashMap<ProviderKeyId, Arc<ProviderKey>>,
+    gateway_tokens: HashMap<GatewayTokenId, Arc<LiveToken<GatewayToken>>>,
+    api_tokens: HashMap<ApiTokenId, Arc<LiveToken<ApiToken>>>,
+    by_slug: HashMap<GatewayId, Arc<GatewayState>>,
+}
+
+/// An account's data keys, each sealed under the root ring of its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKeys {
+    /// Opens provider keys.
+    pub credentials: Vec<u8>,
+    /// Opens bodies, caches and snapshots.
+    pub contents: Vec<u8>,
+}
+
+/// A gateway with its stored keys.
+#[derive(Debug)]
+pub struct GatewayState {
+    /// The settings to obey.
+    pub gateway: Gateway,
+    /// Cancelled when the gateway is deleted.
+    pub deleted: CancellationToken,
+    provider_keys: HashMap<String, Vec<Arc<ProviderKey>>>,
+}
+
+/// A token and the news of its end.
+#[derive(Debug)]
+pub struct LiveToken<T> {
+    /// What the token says.
+    pub token: T,
+    /// Cancelled when the token is revoked or changed, or what it belongs to is deleted.
+    pub revoked: CancellationToken,
+}
+
+#[derive(Debug, Clone)]
+struct LiveGateway {
+    gateway: Gateway,
+    deleted: CancellationToken,
+}
+
+impl GatewayState {
+    /// The stored key for a provider that has this alias, or the default one if a request names none.
+    pub fn provider_key(&self, provider: &str, alias: Option<&str>) -> Option<&Arc<ProviderKey>> {
+        let keys = self.provider_keys.get(provider)?;
+        match alias {
+            Some(alias) => keys.iter().find(|key| key.alias == alias),
+            None => keys.iter().find(|key| key.is_default),
+        }
+    }
+}
+
+impl AccountState {
+    /// The sealed data keys, unless their resource was refused.
+    pub fn data_keys(&self) -> Option<&DataKeys> {
+        self.data_keys.as_ref()
+    }
+
+    /// The gateway that callers call `slug`.
+    pub fn gateway(&self, slug: &str) -> Option<&Arc<GatewayState>> {
+        self.by_slug.get(slug)
+    }
+
+    /// The gateway token with this id; whether it works for the gateway asked for, and still, is
+    /// for the caller to see.
+    pub fn gateway_token(&self, id: GatewayTokenId) -> Option<&Arc<LiveToken<GatewayToken>>> {
+        self.gateway_tokens.get(&id)
+    }
+
+    /// The management token with this id, if it may run requests.
+    pub fn api_token(&self, id: ApiTokenId) -> Option<&Arc<LiveToken<ApiToken>>> {
+        self.api_tokens.get(&id)
+    }
+
+    /// The account after these changes; removals come first.
+    pub(super) fn changed(mut self, removed: Vec<ResourceId>, upserted: Vec<Body>) -> Self {
+        for id in removed {
+            self.remove(id);
+        }
+        for body in upserted {
+            self.upsert(body);
+        }
+        self.by_slug = self.indexed_by_slug();
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.data_keys.is_none()
+            && self.gateways.is_empty()
+            && self.provider_keys.is_empty()
+            && self.gateway_tokens.is_empty()
+            && self.api_tokens.is_empty()
+    }
+
+    pub(super) fn resources(&self, account: AccountId) -> impl Iterator<Item = Resource> {
+        let data_keys = self.data_keys.iter().map(|keys| {
+            let DataKeys { credentials, contents } = keys.clone();
+            Body::Account { credentials_key: credentials, contents_key: contents }
+        });
+        data_keys
+            .chain(self.gateways.values().map(|live| Body::Gateway(live.gateway.clone())))
+            .chain(self.gateway_tokens.values().map(|live| Body::GatewayToken(live.token.clone())))
+            .chain(self.api_tokens.values().map(|live| Body::ApiToken(live.token.clone())))
+            .chain(self.provider_keys.values().map(|key| Body::ProviderKey(ProviderKey::clone(key))))
+            .map(move |body| Resource { account, body })
+    }
+
+    fn remove(&mut self, id: ResourceId) {
+        match id {
+            ResourceId::Account => {
+                self.gateways.values().for_each(|live| live.deleted.cancel());
+                self.gateway_tokens.values().for_each(|live| live.revoked.cancel());
+                self.api_tokens.values().for_each(|live| live.revoked.cancel());
+                *self = Self::default();
+            }
+            // What belongs to a gateway goes with it, whether or not its removal is told too.
+            ResourceId::Gateway(id) => {
+                if let Some(live) = self.gateways.remove(&id) {
+                    live.deleted.cancel();
+                }
+                self.provider_keys.retain(|_, key| key.gateway != id);
+                self.gateway_tokens.retain(|_, live| {
+                    let stays = live.token.gateway != id;
+                    if !stays {
+                        live.revoked.cancel();
+                    }
+                    stays
+                });
+            }
+            ResourceId::GatewayToken(id) => revoke(self.gateway_tokens.remove(&id)),
+            ResourceId::ApiToken(id) => revoke(self.api_tokens.remove(&id)),
+            ResourceId::ProviderKey(id) => {
+                self.provider_keys.remove(&id);
+            }
+        }
+    }
+
+    fn upsert(&mut self, body: Body) {
+        match body {
+            Body::Account { credentials_key, contents_key } => {
+                self.data_keys = Some(DataKeys { credentials: credentials_key, contents: contents_key });
+            }
+            Body::Gateway(gateway) => {
+                let known = self.gateways.remove(&gateway.internal_id);
+                let deleted = known.map(|live| live.deleted).unwrap_or_default();
+                self.gateways.insert(gateway.internal_id, LiveGateway { gateway, deleted });
+            }
+            Body::GatewayToken(token) => upsert_token(&mut self.gateway_tokens, token.id, token),
+            Body::ApiToken(token) => upsert_token(&mut self.api_tokens, token.id, token),
+            Body::ProviderKey(key) => {
+                self.provider_keys.insert(key.id, Arc::new(key));
+            }
+        }
+    }
+
+    fn indexed_by_slug(&self) -> HashMap<GatewayId, Arc<GatewayState>> {
+        let mut keys: HashMap<GatewayInternalId, HashMap<String, Vec<Arc<ProviderKey>>>> = HashMap::new();
+        for key in self.provider_keys.values() {
+            let of_gateway = keys.entry(key.gateway).or_default();
+            of_gateway.entry(key.provider.clone()).or_default().push(Arc::clone(key));
+        }
+        let mut gateways: Vec<&LiveGateway> = self.gateways.values().collect();
+        // Ids are in order of creation: should two gateways bear one slug, the newer one has it.
+        gateways.sort_unstable_by_key(|live| live.gateway.internal_id);
+        gateways
+            .into_iter()
+            .map(|LiveGateway { gateway, deleted }| {
+                let provider_keys = keys.remove(&gateway.internal_id).unwrap_or_default();
+                let (gateway, deleted) = (gateway.clone(), deleted.clone());
+                (gateway.id.clone(), Arc::new(GatewayState { gateway, deleted, provider_keys }))
+            })
+            .collect()
+    }
+}
+
+fn revoke<T>(gone: Option<Arc<LiveToken<T>>>) {
+    if let Some(live) = gone {
+        live.revoked.cancel();
+    }
+}
+
+fn upsert_token<Id: std::hash::Hash + Eq, T: PartialEq>(
+    tokens: &mut HashMap<Id, Arc<LiveToken<T>>>,
+    id: Id,
+    token: T,
+) {
+    if tokens.get(&id).is_none_or(|live| live.token != token) {
+        let live = LiveToken { token, revoked: CancellationToken::new() };
+        revoke(tokens.insert(id, Arc::new(live)));
+    }
+}
