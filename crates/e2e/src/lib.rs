@@ -1,1 +1,11 @@
-//! To be written.
+//! Stories that need everything: real processes, real Postgres and Redis, the official clients.
+//!
+//! A `System` is one installation, private to a test: its own database, its own
+//! Redis, a simulator, a control plane and as many proxies as the test wants. Everything ends with
+//! it.
+
+pub mod http;
+pub mod postgres;
+pub mod process;
+pub mod redis_server;
+pub mod script;
