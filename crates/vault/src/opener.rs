@@ -1,0 +1,62 @@
+//! The proxies' side: it opens an account's data key once, and with it one credential per attempt.
+
+use model::id::ProviderKeyId;
+use model::{AccountId, Secret};
+
+use crate::VaultError;
+use crate::account_key::{Purpose, open_data_key};
+use crate::cipher::{Context, Key};
+use crate::ring::RootRing;
+
+/// Opens data keys.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    credentials: RootRing,
+}
+
+impl Opener {
+    /// An opener with the operator's `credentials` ring.
+    pub fn new(credentials: RootRing) -> Self {
+        Self { credentials }
+    }
+
+    /// Opens the data key of an account's credentials.
+    pub fn credentials_key(&self, account: AccountId, sealed: &[u8]) -> Result<CredentialsKey, VaultError> {
+        let key = open_data_key(&self.credentials, account, Purpose::Credentials, sealed)?;
+        Ok(CredentialsKey { account, key })
+    }
+}
+
+/// An account's data key for credentials, open in memory.
+#[derive(Debug, Clone)]
+pub struct CredentialsKey {
+    account: AccountId,
+    key: Key,
+}
+
+impl CredentialsKey {
+    /// Opens a provider key that was sealed for this record and this provider.
+    pub fn open_provider_key(
+        &self,
+        id: ProviderKeyId,
+        provider: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, VaultError> {
+        let plaintext =
+            with_provider_key_context(self.account, id, provider, |context| self.key.open(context, sealed))?;
+        let text = std::str::from_utf8(&plaintext).map_err(|_| VaultError::Malformed)?;
+        Ok(Secret::new(text))
+    }
+}
+
+/// The one place that says what a provider key's sealing is bound to.
+pub(crate) fn with_provider_key_context<T>(
+    account: AccountId,
+    id: ProviderKeyId,
+    provider: &str,
+    then: impl FnOnce(Context<'_>) -> T,
+) -> T {
+    let purpose = format!("provider-key/{provider}");
+    let record = id.to_string();
+    then(Context { account: Some(account), purpose: &purpose, record: &record })
+}
