@@ -1,6 +1,8 @@
 //! A gateway and its settings: one typed document, kept as JSON, patched by the API, obeyed by the
 //! proxy. Field names and bounds are Cloudflare's (`PUT /gateways/{id}`); ours stand at the end.
 
+mod request;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything that an account can say about one gateway.
@@ -11,14 +13,19 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct GatewaySettings {
     /// Kept, not obeyed yet: whether a change of settings empties the cache.
+    #[schema(required = true)]
     pub cache_invalidate_on_update: bool,
     /// Kept, not obeyed yet: seconds that an answer may be served again; null or 0 for never.
+    #[schema(required = true)]
     pub cache_ttl: Option<u64>,
     /// Whether requests are shown in the log. Usage is metered either way.
+    #[schema(required = true)]
     pub collect_logs: bool,
     /// Kept, not obeyed yet: seconds of the rate limit's window.
+    #[schema(required = true)]
     pub rate_limiting_interval: Option<u64>,
     /// Kept, not obeyed yet: requests per window.
+    #[schema(required = true)]
     pub rate_limiting_limit: Option<u64>,
     /// Kept, not obeyed yet: how windows follow each other.
     pub rate_limiting_technique: Option<RateLimitingTechnique>,

@@ -4,9 +4,11 @@
 //! Nothing here reads a clock, draws a random number, or knows SQL, HTTP or Redis.
 
 pub mod account;
+pub mod document;
 pub mod gateway;
 pub mod id;
 pub mod money;
+pub mod permission;
 pub mod provider_key;
 pub mod resource;
 pub mod revision;

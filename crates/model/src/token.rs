@@ -19,10 +19,15 @@ pub enum TokenKind {
     Api,
     /// Enrols one proxy.
     Join,
+    /// Renews a session, once.
+    Refresh,
+    /// Lets an invited person into an account, once.
+    Invitation,
 }
 
 impl TokenKind {
-    const ALL: [TokenKind; 3] = [TokenKind::Gateway, TokenKind::Api, TokenKind::Join];
+    const ALL: [TokenKind; 5] =
+        [TokenKind::Gateway, TokenKind::Api, TokenKind::Join, TokenKind::Refresh, TokenKind::Invitation];
 
     /// What every token of this kind begins with.
     pub const fn prefix(self) -> &'static str {
@@ -30,6 +35,8 @@ impl TokenKind {
             TokenKind::Gateway => "tg_gw_",
             TokenKind::Api => "tg_api_",
             TokenKind::Join => "tg_join_",
+            TokenKind::Refresh => "tg_refresh_",
+            TokenKind::Invitation => "tg_invite_",
         }
     }
 }

@@ -1,0 +1,158 @@
+//! What may be done in an account, and which role and which permission group may do it. This is
+//! the one table.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Role;
+
+/// One thing that may be done in an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// See the account and its members.
+    AccountRead,
+    /// Rename the account, manage its members.
+    AccountWrite,
+    /// Delete the account, make others owner. No token has it.
+    AccountOwn,
+    /// See API tokens, without their values.
+    TokensRead,
+    /// Create, change and delete API tokens.
+    TokensWrite,
+    /// See gateways, keys and logs.
+    AiGatewayRead,
+    /// Change gateways, gateway tokens and provider keys.
+    AiGatewayWrite,
+    /// Send requests through the account's gateways.
+    AiGatewayRun,
+}
+
+/// A set of permissions.
+pub type Permissions = BTreeSet<Permission>;
+
+impl Permission {
+    /// As written in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Permission::AccountRead => "account_read",
+            Permission::AccountWrite => "account_write",
+            Permission::AccountOwn => "account_own",
+            Permission::TokensRead => "tokens_read",
+            Permission::TokensWrite => "tokens_write",
+            Permission::AiGatewayRead => "ai_gateway_read",
+            Permission::AiGatewayWrite => "ai_gateway_write",
+            Permission::AiGatewayRun => "ai_gateway_run",
+        }
+    }
+
+    /// Reads what `as_str` wrote; a permission that this release does not know grants nothing.
+    pub fn from_word(word: &str) -> Option<Self> {
+        use Permission::*;
+        [
+            AccountRead,
+            AccountWrite,
+            AccountOwn,
+            TokensRead,
+            TokensWrite,
+            AiGatewayRead,
+            AiGatewayWrite,
+            AiGatewayRun,
+        ]
+        .into_iter()
+        .find(|permission| permission.as_str() == word)
+    }
+}
+
+impl Role {
+    /// What a member of this role may do.
+    pub fn permissions(self) -> Permissions {
+        use Permission::*;
+        let own: &[Permission] = match self {
+            Role::Viewer => &[AccountRead, TokensRead, AiGatewayRead],
+            Role::Editor => &[AiGatewayWrite, AiGatewayRun],
+            Role::Admin => &[AccountWrite, TokensWrite],
+            Role::Owner => &[AccountOwn],
+        };
+        let below = match self {
+            Role::Viewer => Permissions::new(),
+            Role::Editor => Role::Viewer.permissions(),
+            Role::Admin => Role::Editor.permissions(),
+            Role::Owner => Role::Admin.permissions(),
+        };
+        below.into_iter().chain(own.iter().copied()).collect()
+    }
+}
+
+/// A named group of permissions, as policies of API tokens grant them. The names are Cloudflare's,
+/// the ids our own: hers are not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PermissionGroup {
+    /// 32 hex digits, for good.
+    pub id: &'static str,
+    /// What people call it.
+    pub name: &'static str,
+    /// What it grants.
+    pub permissions: &'static [Permission],
+}
+
+/// Every permission group. A group that writes also reads, as one expects of a token that changes
+/// what it is shown.
+pub const PERMISSION_GROUPS: &[PermissionGroup] = &[
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000001",
+        name: "AI Gateway Read",
+        permissions: &[Permission::AiGatewayRead],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000002",
+        name: "AI Gateway Write",
+        permissions: &[Permission::AiGatewayRead, Permission::AiGatewayWrite],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000003",
+        name: "AI Gateway Run",
+        permissions: &[Permission::AiGatewayRun],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000004",
+        name: "Account Settings Read",
+        permissions: &[Permission::AccountRead],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000005",
+        name: "Account Settings Write",
+        permissions: &[Permission::AccountRead, Permission::AccountWrite],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000006",
+        name: "Account API Tokens Read",
+        permissions: &[Permission::TokensRead],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000007",
+        name: "Account API Tokens Write",
+        permissions: &[Permission::TokensRead, Permission::TokensWrite],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_the_ones_below_it_may() {
+        for (below, above) in
+            [(Role::Viewer, Role::Editor), (Role::Editor, Role::Admin), (Role::Admin, Role::Owner)]
+        {
+            assert!(below.permissions().is_subset(&above.permissions()));
+            assert!(below.permissions().len() < above.permissions().len());
+        }
+    }
+
+    #[test]
+    fn no_token_can_own_an_account() {
+        assert!(PERMISSION_GROUPS.iter().all(|group| !group.permissions.contains(&Permission::AccountOwn)));
+    }
+}
