@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_shard_is_the_last_byte_of_its_account() {
-        assert_eq!(AccountId(Uuid::from_u128(0x1234_07)).shard().to_string(), "{m007}");
+        assert_eq!(AccountId(Uuid::from_u128(0x12_3407)).shard().to_string(), "{m007}");
     }
 
     #[test]
