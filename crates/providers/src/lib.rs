@@ -1,1 +1,13 @@
-//! To be written.
+//! What we know about providers: where they are, how they are spoken to, what they charge, and how
+//! their answers say what was used.
+//!
+//! Everything here is a pure function over bytes. Nothing opens a socket, knows an account or has
+//! heard of credits.
+
+pub mod catalog;
+pub mod endpoint;
+pub mod path;
+pub mod scan;
+
+pub use catalog::Provider;
+pub use endpoint::Endpoint;

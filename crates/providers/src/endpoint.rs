@@ -1,0 +1,172 @@
+//! Which operation a call asks for. It is a value, not a handler, so that whatever holds for one
+//! reaches all of them.
+
+use http::Method;
+
+/// An operation of OpenAI's API, and of whoever speaks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST chat/completions`.
+    ChatCompletions,
+    /// `POST completions`.
+    Completions,
+    /// `POST responses`.
+    Responses,
+    /// `POST embeddings`.
+    Embeddings,
+    /// `POST moderations`.
+    Moderations,
+    /// `POST images/generations`.
+    ImageGenerations,
+    /// `POST images/edits`, usually multipart.
+    ImageEdits,
+    /// `POST images/variations`, multipart.
+    ImageVariations,
+    /// `POST audio/speech`, answered in binary.
+    Speech,
+    /// `POST audio/transcriptions`, multipart.
+    Transcriptions,
+    /// `POST audio/translations`, multipart.
+    Translations,
+    /// Anything below `files` or `uploads`.
+    Files,
+    /// `GET models` and below.
+    Models,
+    /// Anything below `batches`.
+    Batches,
+    /// Everything else, including other methods on the paths above.
+    Other,
+}
+
+impl Endpoint {
+    /// The operation of a method and a path without its version, as
+    /// [`path::operation`](crate::path::operation) gives it.
+    pub fn of(method: &Method, operation: &str) -> Self {
+        let operation = operation.trim_end_matches('/');
+        let post = match operation {
+            "chat/completions" => Self::ChatCompletions,
+            "completions" => Self::Completions,
+            "responses" => Self::Responses,
+            "embeddings" => Self::Embeddings,
+            "moderations" => Self::Moderations,
+            "images/generations" => Self::ImageGenerations,
+            "images/edits" => Self::ImageEdits,
+            "images/variations" => Self::ImageVariations,
+            "audio/speech" => Self::Speech,
+            "audio/transcriptions" => Self::Transcriptions,
+            "audio/translations" => Self::Translations,
+            _ => Self::Other,
+        };
+        if post != Self::Other {
+            return if method == Method::POST { post } else { Self::Other };
+        }
+        match operation.split('/').next() {
+            Some("files" | "uploads") => Self::Files,
+            Some("models") => Self::Models,
+            Some("batches") => Self::Batches,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word for it in usage records, metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
+            Self::Responses => "responses",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+            Self::ImageGenerations => "image_generations",
+            Self::ImageEdits => "image_edits",
+            Self::ImageVariations => "image_variations",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::Files => "files",
+            Self::Models => "models",
+            Self::Batches => "batches",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads what `as_str` wrote.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == word)
+    }
+
+    /// Whether the operation takes a JSON object that names the model and that we act on. Such a body
+    /// must be readable; multipart bodies and others pass as they are.
+    pub const fn has_json_body(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions
+                | Self::Completions
+                | Self::Responses
+                | Self::Embeddings
+                | Self::Moderations
+                | Self::ImageGenerations
+                | Self::Speech
+        )
+    }
+
+    /// Whether the operation runs a model, so that its answer has usage.
+    pub const fn runs_a_model(self) -> bool {
+        !matches!(self, Self::Files | Self::Models | Self::Batches | Self::Other)
+    }
+
+    /// What kind of model it runs: the log's `model_type`. Cloudflare does not document the words, so
+    /// these are the modes of the price catalogue, shortened to the kind.
+    pub const fn model_type(self) -> &'static str {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Responses => "chat",
+            Self::Embeddings => "embedding",
+            Self::Moderations => "moderation",
+            Self::ImageGenerations | Self::ImageEdits | Self::ImageVariations => "image",
+            Self::Speech | Self::Transcriptions | Self::Translations => "audio",
+            Self::Files | Self::Models | Self::Batches | Self::Other => "",
+        }
+    }
+
+    const ALL: [Self; 15] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Responses,
+        Self::Embeddings,
+        Self::Moderations,
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Files,
+        Self::Models,
+        Self::Batches,
+        Self::Other,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_a_method_and_a_path() {
+        let of = |method: &str, path| Endpoint::of(&method.parse().unwrap(), path);
+        assert_eq!(of("POST", "chat/completions"), Endpoint::ChatCompletions);
+        assert_eq!(of("POST", "chat/completions/"), Endpoint::ChatCompletions);
+        assert_eq!(of("GET", "chat/completions"), Endpoint::Other);
+        assert_eq!(of("GET", "responses/resp_1"), Endpoint::Other);
+        assert_eq!(of("GET", "models/gpt-4o"), Endpoint::Models);
+        assert_eq!(of("DELETE", "files/file-1"), Endpoint::Files);
+        assert_eq!(of("POST", "batches/b/cancel"), Endpoint::Batches);
+        assert_eq!(of("GET", "modelsx"), Endpoint::Other);
+    }
+
+    #[test]
+    fn every_word_reads_back() {
+        for endpoint in Endpoint::ALL {
+            assert_eq!(Endpoint::from_word(endpoint.as_str()), Some(endpoint));
+        }
+    }
+}
