@@ -5,6 +5,11 @@ mod request;
 
 use serde::{Deserialize, Serialize};
 
+/// The gateway that every account has: it is created with the account, and again at once, empty, when
+/// it is deleted. Cloudflare creates it on the first authenticated request that names it, and again
+/// after deletion; this looks the same to a caller and needs no proxy that writes configuration.
+pub const DEFAULT_ID: &str = "default";
+
 /// Everything that an account can say about one gateway.
 ///
 /// A stored document may be older or newer than this type: what it lacks has the default that
@@ -106,6 +111,13 @@ impl Default for GatewaySettings {
             error_shape: ErrorShape::ByCaller,
             stored_keys: StoredKeys::Authenticated,
         }
+    }
+}
+
+impl GatewaySettings {
+    /// What the gateway [`DEFAULT_ID`] begins with; other gateways are as open as their creator says.
+    pub fn of_default_gateway() -> Self {
+        Self { authentication: true, cache_ttl: Some(0), ..Self::default() }
     }
 }
 

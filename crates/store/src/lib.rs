@@ -3,9 +3,19 @@
 
 pub mod accounts;
 pub mod api_tokens;
+pub mod certificate_authority;
 mod config_tx;
+pub mod data_keys;
+pub mod gateway_tokens;
+pub mod gateways;
 pub mod installation;
+pub mod join_tokens;
 pub mod members;
+pub mod operators;
+pub mod outbox;
+pub mod provider_keys;
+pub mod proxies;
+pub mod resources;
 pub mod sessions;
 pub mod users;
 

@@ -1,0 +1,137 @@
+//! Gateway tokens: each works for one gateway, is shown once and kept as its digest.
+
+use model::AccountId;
+use model::id::{GatewayInternalId, GatewayTokenId};
+use model::resource::{ResourceId, ResourceKey};
+use model::token::TokenDigest;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{ConfigTx, Store, StoreError, gateways};
+
+/// What a caller presents at one gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatewayToken {
+    /// Its id, which is inside the token.
+    pub id: GatewayTokenId,
+    /// What people call it.
+    pub name: String,
+    /// Not good from then on.
+    pub expires_on: Option<OffsetDateTime>,
+    /// When it was created.
+    pub created_at: OffsetDateTime,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    expires_on: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+}
+
+impl From<Row> for GatewayToken {
+    fn from(row: Row) -> Self {
+        let Row { id, name, expires_on, created_at } = row;
+        Self { id: GatewayTokenId(id), name, expires_on, created_at }
+    }
+}
+
+/// Creates a token; nothing when its gateway is gone.
+pub async fn create(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    id: GatewayTokenId,
+    digest: &TokenDigest,
+    name: &str,
+    expires_on: Option<OffsetDateTime>,
+) -> Result<Option<GatewayToken>, StoreError> {
+    if !gateways::lock(tx, account, gateway).await? {
+        return Ok(None);
+    }
+    let row: Row = sqlx::query_as(
+        "insert into gateway_tokens (id, account_id, gateway_internal_id, digest, name, expires_on)
+         values ($1, $2, $3, $4, $5, $6) returning id, name, expires_on, created_at",
+    )
+    .bind(id.0)
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(digest.0)
+    .bind(name)
+    .bind(expires_on)
+    .fetch_one(&mut **tx)
+    .await?;
+    tx.touch(key(account, id));
+    Ok(Some(row.into()))
+}
+
+/// A token of a gateway.
+pub async fn get(
+    store: &Store,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    id: GatewayTokenId,
+) -> Result<Option<GatewayToken>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, name, expires_on, created_at from gateway_tokens
+         where account_id = $1 and gateway_internal_id = $2 and id = $3",
+    )
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(id.0)
+    .fetch_optional(&store.pool)
+    .await?;
+    Ok(row.map(GatewayToken::from))
+}
+
+/// One page of a gateway's tokens, the oldest first, and how many there are in all.
+pub async fn list(
+    store: &Store,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<GatewayToken>, i64), StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, name, expires_on, created_at from gateway_tokens
+         where account_id = $1 and gateway_internal_id = $2 order by created_at, id limit $3 offset $4",
+    )
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(&store.pool)
+    .await?;
+    let total = sqlx::query_scalar(
+        "select count(*) from gateway_tokens where account_id = $1 and gateway_internal_id = $2",
+    )
+    .bind(account.0)
+    .bind(gateway.0)
+    .fetch_one(&store.pool)
+    .await?;
+    Ok((rows.into_iter().map(GatewayToken::from).collect(), total))
+}
+
+/// Revokes a token: what is not there is not valid.
+pub async fn revoke(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    id: GatewayTokenId,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "delete from gateway_tokens where account_id = $1 and gateway_internal_id = $2 and id = $3",
+    )
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(id.0)
+    .execute(&mut **tx)
+    .await?;
+    tx.touch(key(account, id));
+    Ok(done.rows_affected() == 1)
+}
+
+fn key(account: AccountId, id: GatewayTokenId) -> ResourceKey {
+    ResourceKey { account, kind: ResourceId::GatewayToken(id) }
+}
