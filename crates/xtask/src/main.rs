@@ -1,1 +1,61 @@
-fn main() {}
+//! The errands of the repository: `up` sets up and runs Tollgate on this machine, `test` sets up
+//! the same and runs every test.
+
+mod checkout;
+mod children;
+mod clients;
+mod demo;
+mod files;
+mod http;
+mod keeper;
+mod packages;
+mod ports;
+mod postgres;
+mod progress;
+mod redis;
+mod services;
+mod test;
+mod unprivileged;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "The errands of the repository")]
+struct Arguments {
+    #[command(subcommand)]
+    errand: Errand,
+}
+
+#[derive(Subcommand)]
+enum Errand {
+    /// Sets up and runs everything on this machine, in the foreground, until Ctrl-C.
+    Up(up::Arguments),
+    /// Sets up everything that the tests need, and runs every test.
+    Test(test::Arguments),
+    /// Runs one program for another errand, and ends it when that errand ends.
+    #[command(hide = true)]
+    Keep(keeper::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().errand {
+        Errand::Up(arguments) => run(|| up::up(&arguments)),
+        Errand::Test(arguments) => run(|| test::test(&arguments)),
+        Errand::Keep(arguments) => keeper::keep(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(errand: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    errand().map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,171 @@
+//! The demo installation: one user, one account, one gateway and the tokens to call it, made
+//! through the management API as anybody would, and kept in `.tollgate` from run to run.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::checkout::Checkout;
+use crate::files;
+use crate::http::{Api, text};
+
+/// The gateway's id.
+pub(crate) const GATEWAY: &str = "demo";
+
+/// What is kept of it.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Demo {
+    pub(crate) email: String,
+    pub(crate) password: String,
+    #[serde(default)]
+    pub(crate) account_id: String,
+    #[serde(default)]
+    pub(crate) api_token: String,
+    #[serde(default)]
+    pub(crate) gateway_token: String,
+}
+
+/// Where it is kept.
+fn file(checkout: &Checkout) -> PathBuf {
+    checkout.state.join("demo.json")
+}
+
+impl Demo {
+    /// What an earlier run kept, or the beginning of a new one.
+    pub(crate) fn kept(checkout: &Checkout) -> Result<Self> {
+        match fs::read_to_string(file(checkout)) {
+            Ok(text) => serde_json::from_str(&text).context("cannot read .tollgate/demo.json"),
+            Err(_) => {
+                let demo = Self {
+                    email: "demo@example.com".to_owned(),
+                    password: files::random_password()?,
+                    ..Self::default()
+                };
+                demo.keep(checkout)?;
+                Ok(demo)
+            }
+        }
+    }
+
+    fn keep(&self, checkout: &Checkout) -> Result<()> {
+        files::write_private(&file(checkout), &serde_json::to_string_pretty(self)?)
+    }
+
+    /// Makes whatever of it is not there yet, and stores `openai_key` as the account's key.
+    pub(crate) fn complete(
+        &mut self,
+        checkout: &Checkout,
+        api: &mut Api<'_>,
+        setup_token: &str,
+        openai_key: &str,
+    ) -> Result<()> {
+        api.token = Some(self.session(api, setup_token)?);
+        self.account_id = text(&api.result("GET", "/accounts", None)?[0], "id")?.to_owned();
+        let account = format!("/accounts/{}", self.account_id);
+        let gateway = format!("{account}/ai-gateway/gateways/{GATEWAY}");
+
+        if api.answer("GET", &gateway, None)?.status == 404 {
+            api.result("POST", &format!("{account}/ai-gateway/gateways"), Some(&gateway_settings()))?;
+        }
+        store_key(api, &gateway, openai_key)?;
+        if !self.api_token_works(api)? {
+            self.api_token = create_api_token(api, &account, &self.account_id)?;
+        }
+        if !self.gateway_token_exists(api, &gateway)? {
+            let created =
+                api.result("POST", &format!("{gateway}/tokens"), Some(&json!({"name": "cargo xtask up"})))?;
+            self.gateway_token = text(&created, "value")?.to_owned();
+        }
+        self.keep(checkout)
+    }
+
+    /// Logs in; on a new installation, sets it up first.
+    fn session(&self, api: &Api<'_>, setup_token: &str) -> Result<String> {
+        let Self { email, password, .. } = self;
+        let login = json!({"email": email, "password": password});
+        let mut answer = api.answer("POST", "/auth/login", Some(&login))?;
+        if answer.status != 200 {
+            let setup = json!({
+                "token": setup_token, "email": email, "password": password, "account_name": "Demo",
+            });
+            let answer_to_setup = api.answer("POST", "/setup", Some(&setup))?;
+            if answer_to_setup.status != 200 {
+                bail!(
+                    "this database has an installation already that the login in .tollgate/demo.json does not \
+                     open ({}). Name an empty database in DATABASE_URL, or restore the file",
+                    answer_to_setup.body
+                );
+            }
+            answer = api.answer("POST", "/auth/login", Some(&login))?;
+        }
+        Ok(text(&answer.body["result"], "access_token")?.to_owned())
+    }
+
+    fn api_token_works(&self, api: &Api<'_>) -> Result<bool> {
+        let with_token = Api { http: api.http, url: api.url, token: Some(self.api_token.clone()) };
+        Ok(!self.api_token.is_empty() && with_token.answer("GET", "/user/tokens/verify", None)?.status == 200)
+    }
+
+    /// A token is found by the id inside it.
+    fn gateway_token_exists(&self, api: &Api<'_>, gateway: &str) -> Result<bool> {
+        let listed = api.result("GET", &format!("{gateway}/tokens?per_page=100"), None)?;
+        let ids = listed.as_array().into_iter().flatten().filter_map(|token| token["id"].as_str());
+        let digits = |id: &str| id.rsplit('_').next().unwrap_or_default().replace('-', "");
+        Ok(!self.gateway_token.is_empty()
+            && ids.map(digits).any(|id| !id.is_empty() && self.gateway_token.contains(&id)))
+    }
+}
+
+fn gateway_settings() -> Value {
+    json!({
+        "id": GATEWAY,
+        "cache_invalidate_on_update": false,
+        "cache_ttl": 0,
+        "collect_logs": true,
+        "rate_limiting_interval": 0,
+        "rate_limiting_limit": 0,
+        "authentication": true,
+    })
+}
+
+/// The key changes with the mode: the simulator takes any, the real provider only a real one.
+fn store_key(api: &Api<'_>, gateway: &str, secret: &str) -> Result<()> {
+    let keys = format!("{gateway}/provider_configs");
+    let stored = api.result("GET", &keys, None)?;
+    let stored = stored.as_array().into_iter().flatten();
+    match stored.into_iter().find(|key| key["provider_slug"] == "openai" && key["alias"] == "default") {
+        Some(key) => {
+            let id = text(key, "id")?;
+            api.result("PUT", &format!("{keys}/{id}"), Some(&json!({"secret": secret})))?;
+        }
+        None => {
+            let key = json!({
+                "provider_slug": "openai", "alias": "default", "default_config": true, "secret": secret,
+            });
+            api.result("POST", &keys, Some(&key))?;
+        }
+    }
+    Ok(())
+}
+
+fn create_api_token(api: &Api<'_>, account: &str, account_id: &str) -> Result<String> {
+    let groups = api.result("GET", &format!("{account}/tokens/permission_groups"), None)?;
+    let wanted = ["AI Gateway Read", "AI Gateway Write", "AI Gateway Run"];
+    let groups: Vec<Value> = groups
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|group| group["name"].as_str().is_some_and(|name| wanted.contains(&name)))
+        .map(|group| json!({"id": group["id"]}))
+        .collect();
+    let resource = format!("com.cloudflare.api.account.{account_id}");
+    let token = json!({
+        "name": "cargo xtask up",
+        "policies": [{"effect": "allow", "permission_groups": groups, "resources": {resource: "*"}}],
+    });
+    let created = api.result("POST", &format!("{account}/tokens"), Some(&token))?;
+    Ok(text(&created, "value")?.to_owned())
+}

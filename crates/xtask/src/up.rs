@@ -1,0 +1,305 @@
+//! `cargo xtask up`: everything on this machine, in the foreground, until Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::checkout::Checkout;
+use crate::children::{Child, Children, Exits, Program};
+use crate::demo::{Demo, GATEWAY};
+use crate::files;
+use crate::http::{Api, Http};
+use crate::ports::Turn;
+use crate::postgres::Durability;
+use crate::progress::step;
+use crate::services::{self, Services};
+use crate::test::cargo;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Call the real providers, with the keys in `OPENAI_API_KEY` and its like, instead of the
+    /// simulator.
+    #[arg(long)]
+    live: bool,
+}
+
+pub(crate) fn up(arguments: &Arguments) -> Result<()> {
+    let openai_key = match arguments.live {
+        true => {
+            env::var("OPENAI_API_KEY").context("--live calls OpenAI: put your key into OPENAI_API_KEY")?
+        }
+        false => "sk-simulated".to_owned(),
+    };
+    let checkout = Checkout::claim("up")?;
+    // It says that everything answers, so it goes first and comes back last.
+    let ready = checkout.state.join("dev.json");
+    let _ = fs::remove_file(&ready);
+
+    let children = Children::new()?;
+    let up = Up { checkout, children, http: Http::new(), exits: Exits::new(), live: arguments.live, ready };
+    let outcome = up.run(&openai_key);
+    up.children.wait_if_stopping();
+    up.children.stop();
+    outcome
+}
+
+struct Up {
+    checkout: Checkout,
+    children: Children,
+    http: Http,
+    exits: Exits,
+    live: bool,
+    ready: PathBuf,
+}
+
+impl Up {
+    fn run(&self, openai_key: &str) -> Result<()> {
+        let services = services::start(&self.checkout, &self.children, Durability::Kept)?;
+        step("Building Tollgate (the first time takes minutes)", || {
+            let build = ["build", "--package", "tollgate", "--package", "simulator"];
+            self.children.run(cargo("cargo build", &self.checkout).arguments(build))
+        })?;
+
+        let setup_token = files::kept(&self.checkout.state.join("setup-token"), files::random_password)?;
+        let mut demo = Demo::kept(&self.checkout)?;
+        let addresses = step("Starting Tollgate", || {
+            let mut turn = Turn::wait();
+            let addresses = Addresses::choose(&mut turn, self.live)?;
+            let environment = self.environment(&services, &addresses, &setup_token)?;
+            if let Some(simulator) = &addresses.simulator {
+                let child = self.start("simulator", "simulator", &[], &environment)?;
+                self.http.wait_until_ready(&self.children, &child, &format!("http://{simulator}/healthz"))?;
+            }
+            let child = self.start("control-plane", "tollgate", &["control-plane"], &environment)?;
+            self.http.wait_until_ready(
+                &self.children,
+                &child,
+                &readiness(&addresses.control_plane_metrics),
+            )?;
+
+            let url = format!("http://{}", addresses.api);
+            let mut api = Api { http: &self.http, url: &url, token: None };
+            demo.complete(&self.checkout, &mut api, &setup_token, openai_key)?;
+
+            let environment = self.proxy_environment(&demo, environment)?;
+            let child = self.start("proxy", "tollgate", &["proxy"], &environment)?;
+            self.http.wait_until_ready(&self.children, &child, &readiness(&addresses.proxy_metrics))?;
+            Ok(addresses)
+        })?;
+        step("Making a first call", || self.first_call(&demo, &addresses))?;
+        files::write_private(&self.ready, &format!("{:#}\n", development(&demo, &addresses)))?;
+        tell(&demo, &addresses);
+
+        if let Some(child) = self.exits.first() {
+            self.children.wait_if_stopping();
+            bail!("{} ended by itself. Its last words:\n{}", child.name, child.last_words());
+        }
+        Ok(())
+    }
+
+    /// One of our binaries, in the background; if it ends, so does everything.
+    fn start(
+        &self,
+        name: &'static str,
+        binary: &str,
+        arguments: &[&str],
+        environment: &BTreeMap<&str, String>,
+    ) -> Result<Child> {
+        let mut program =
+            Program::new(name, self.checkout.binaries()?.join(binary)).arguments(arguments.iter().copied());
+        for (variable, value) in environment {
+            program = program.environment(variable, value);
+        }
+        program.log = Some(self.checkout.logs.join(format!("{name}.log")));
+        program.pid_file = Some(self.checkout.pids.join(format!("{name}.pid")));
+        program.removes = Some(self.ready.clone());
+        // The real key is stored with the account, sealed; no process needs to find it here.
+        self.children.start(program.without_environment("OPENAI_API_KEY"), Some(&self.exits))
+    }
+
+    fn environment(
+        &self,
+        services: &Services,
+        addresses: &Addresses,
+        setup_token: &str,
+    ) -> Result<BTreeMap<&'static str, String>> {
+        let Services { database_url, redis_url } = services;
+        let Addresses { gateway, api, grpc, simulator, control_plane_metrics, proxy_metrics } = addresses;
+        let keys = self.checkout.state.join("keys");
+        fs::create_dir_all(&keys)?;
+        let mut environment = BTreeMap::from([
+            ("DATABASE_URL", database_url.clone()),
+            ("REDIS_URL", redis_url.clone()),
+            ("TOLLGATE_API_ADDR", api.clone()),
+            ("TOLLGATE_GRPC_ADDR", grpc.clone()),
+            ("TOLLGATE_METRICS_ADDR", control_plane_metrics.clone()),
+            ("TOLLGATE_GATEWAY_ADDR", gateway.clone()),
+            ("TOLLGATE_PROXY_METRICS_ADDR", proxy_metrics.clone()),
+            ("TOLLGATE_CONTROL_PLANE_URL", format!("https://{grpc}")),
+            ("TOLLGATE_PUBLIC_API_URL", format!("http://{api}")),
+            ("TOLLGATE_PUBLIC_GATEWAY_URL", format!("http://{gateway}")),
+            ("TOLLGATE_SETUP_TOKEN", setup_token.to_owned()),
+            ("TOLLGATE_CREDENTIALS_KEYS", files::kept(&keys.join("credentials"), files::random_key_ring)?),
+            ("TOLLGATE_CONTENTS_KEYS", files::kept(&keys.join("contents"), files::random_key_ring)?),
+            ("TOLLGATE_DRAIN_SECONDS", "5".to_owned()),
+        ]);
+        let overrides = env::var("TOLLGATE_PROVIDER_BASE_URLS").unwrap_or_default();
+        environment
+            .insert("TOLLGATE_PROVIDER_BASE_URLS", provider_base_urls(&overrides, simulator.as_deref()));
+        if let Some(simulator) = simulator {
+            environment.insert("TOLLGATE_SIMULATOR_ADDR", simulator.clone());
+        }
+        Ok(environment)
+    }
+
+    /// The proxy joins an installation with a token and keeps who it then is in its folder; there
+    /// is one folder for each installation that it ever joined.
+    fn proxy_environment(
+        &self,
+        demo: &Demo,
+        mut environment: BTreeMap<&'static str, String>,
+    ) -> Result<BTreeMap<&'static str, String>> {
+        let folder = self.checkout.state.join("proxy").join(&demo.account_id);
+        fs::create_dir_all(&folder)?;
+        environment.insert("TOLLGATE_PROXY_DIR", folder.to_string_lossy().into_owned());
+        let created = Command::new(self.checkout.binaries()?.join("tollgate"))
+            .args(["join-token", "create"])
+            .envs(&environment)
+            .output()
+            .context("cannot run tollgate")?;
+        if !created.status.success() {
+            bail!("`tollgate join-token create` failed: {}", String::from_utf8_lossy(&created.stderr));
+        }
+        let token = String::from_utf8(created.stdout)?.trim().to_owned();
+        environment.insert("TOLLGATE_JOIN_TOKEN", token);
+        Ok(environment)
+    }
+
+    /// The demo's own call; with a real provider one that costs nothing.
+    fn first_call(&self, demo: &Demo, addresses: &Addresses) -> Result<()> {
+        let base = provider_url(demo, addresses);
+        let token = [("cf-aig-authorization", format!("Bearer {}", demo.api_token))];
+        let answer = if self.live {
+            self.http.call("GET", &format!("{base}/models"), &token, None)?
+        } else {
+            let url = format!("{base}/chat/completions");
+            let body: Value = serde_json::from_str(HELLO)?;
+            self.http.call("POST", &url, &token, Some(&body))?
+        };
+        if answer.status != 200 {
+            bail!("the gateway answered the first call with {}: {}", answer.status, answer.body);
+        }
+        Ok(())
+    }
+}
+
+/// Where everything listens.
+struct Addresses {
+    gateway: String,
+    api: String,
+    grpc: String,
+    simulator: Option<String>,
+    control_plane_metrics: String,
+    proxy_metrics: String,
+}
+
+impl Addresses {
+    fn choose(turn: &mut Turn, live: bool) -> Result<Self> {
+        let mut address = |usual| turn.free_port(usual).map(|port| format!("127.0.0.1:{port}"));
+        Ok(Self {
+            gateway: address(8080)?,
+            api: address(8081)?,
+            grpc: address(8082)?,
+            simulator: if live { None } else { Some(address(8089)?) },
+            control_plane_metrics: address(9101)?,
+            proxy_metrics: address(9102)?,
+        })
+    }
+}
+
+fn readiness(metrics_address: &str) -> String {
+    format!("http://{metrics_address}/readyz")
+}
+
+fn provider_url(demo: &Demo, addresses: &Addresses) -> String {
+    format!("http://{}/v1/{}/{GATEWAY}/openai", addresses.gateway, demo.account_id)
+}
+
+/// What the operator says wins over the simulator.
+fn provider_base_urls(overrides: &str, simulator: Option<&str>) -> String {
+    let names_openai = overrides.split(',').any(|part| part.trim().starts_with("openai="));
+    let simulated = simulator.filter(|_| !names_openai).map(|address| format!("openai=http://{address}/v1"));
+    let parts: Vec<&str> = simulated.iter().map(String::as_str).chain([overrides]).collect();
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",")
+}
+
+/// What `.tollgate/dev.json` says.
+fn development(demo: &Demo, addresses: &Addresses) -> Value {
+    let Addresses { gateway, api, grpc: _, simulator, control_plane_metrics, proxy_metrics } = addresses;
+    json!({
+        "gateway_url": format!("http://{gateway}"),
+        "api_url": format!("http://{api}"),
+        "account_id": demo.account_id,
+        "gateway_id": GATEWAY,
+        "api_token": demo.api_token,
+        "gateway_token": demo.gateway_token,
+        "simulator_url": simulator.as_ref().map(|address| format!("http://{address}")),
+        "metrics_urls": [
+            format!("http://{control_plane_metrics}/metrics"),
+            format!("http://{proxy_metrics}/metrics"),
+        ],
+    })
+}
+
+const HELLO: &str = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello, world!"}]}"#;
+
+fn tell(demo: &Demo, addresses: &Addresses) {
+    let Demo { email, password, account_id, api_token, .. } = demo;
+    let Addresses { gateway, api, .. } = addresses;
+    let providers = match &addresses.simulator {
+        Some(address) => format!("answered by the simulator at http://{address}"),
+        None => "the real ones, with the key in OPENAI_API_KEY".to_owned(),
+    };
+    println!(
+        "
+Tollgate is up. Ctrl-C stops it.
+
+  API and its documentation   http://{api}/docs
+  Login                       {email}  {password}
+  Gateway                     http://{gateway}/v1/{account_id}/{GATEWAY}
+  Providers                   {providers}
+  Tokens and addresses        .tollgate/dev.json
+  Logs                        .tollgate/logs/up/
+
+Call it:
+
+  curl {}/chat/completions \\
+    --header 'cf-aig-authorization: Bearer {api_token}' \\
+    --header 'content-type: application/json' \\
+    --data '{HELLO}'
+",
+        provider_url(demo, addresses)
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operator_says_of_a_provider_wins_over_the_simulator() {
+        let simulator = Some("127.0.0.1:8089");
+        assert_eq!(provider_base_urls("", simulator), "openai=http://127.0.0.1:8089/v1");
+        assert_eq!(provider_base_urls("openai=http://a/v1", simulator), "openai=http://a/v1");
+        assert_eq!(
+            provider_base_urls("anthropic=http://a", simulator),
+            "openai=http://127.0.0.1:8089/v1,anthropic=http://a"
+        );
+        assert_eq!(provider_base_urls("", None), "");
+    }
+}
