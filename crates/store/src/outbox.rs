@@ -1,6 +1,7 @@
 //! Reading the history of the configuration: what changed since a revision, and whether the
 //! revision belongs to this history at all.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
@@ -66,7 +67,9 @@ pub async fn since(store: &Store, revision: Revision, limit: usize) -> Result<Si
     }
     let keys = rows.into_iter().map(key).collect::<Result<Vec<_>, _>>()?;
     let found = resources::load(&mut tx, &keys).await?;
-    let removed = keys.into_iter().filter(|key| !found.is_there(key)).collect();
+    let there: HashSet<ResourceKey> =
+        found.resources.iter().map(Resource::key).chain(found.unreadable.iter().copied()).collect();
+    let removed = keys.into_iter().filter(|key| !there.contains(key)).collect();
     Ok(Since::Changes { head, upserted: found.resources, removed })
 }
 
