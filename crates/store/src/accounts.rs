@@ -1,7 +1,7 @@
 //! Accounts: who pays, and whose data keys these are.
 
 use model::AccountId;
-use model::id::{ApiTokenId, UserId};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId, UserId};
 use model::resource::{ResourceId, ResourceKey};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -147,9 +147,22 @@ pub async fn delete(tx: &mut ConfigTx, id: AccountId) -> Result<bool, StoreError
 }
 
 async fn resources(connection: &mut PgConnection, id: AccountId) -> Result<Vec<ResourceId>, StoreError> {
-    let tokens: Vec<Uuid> = sqlx::query_scalar("select id from api_tokens where account_id = $1")
-        .bind(id.0)
-        .fetch_all(connection)
-        .await?;
-    Ok(tokens.into_iter().map(|id| ResourceId::ApiToken(ApiTokenId(id))).collect())
+    let rows: Vec<(String, Uuid)> = sqlx::query_as(
+        "select 'gateway', internal_id from gateways where account_id = $1
+         union all select 'gateway_token', id from gateway_tokens where account_id = $1
+         union all select 'provider_key', id from provider_keys where account_id = $1
+         union all select 'api_token', id from api_tokens where account_id = $1",
+    )
+    .bind(id.0)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(kind, id)| match kind.as_str() {
+            "gateway" => ResourceId::Gateway(GatewayInternalId(id)),
+            "gateway_token" => ResourceId::GatewayToken(GatewayTokenId(id)),
+            "provider_key" => ResourceId::ProviderKey(ProviderKeyId(id)),
+            _ => ResourceId::ApiToken(ApiTokenId(id)),
+        })
+        .collect())
 }
