@@ -1,0 +1,179 @@
+//! What reached the simulator, so that tests can compare it with what should have.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::header::{AUTHORIZATION, HeaderName};
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::credentials;
+use crate::question::Question;
+
+/// Older requests are forgotten once there are this many.
+const REMEMBERED: usize = 200_000;
+
+/// The requests that arrived, oldest first.
+#[derive(Default)]
+pub(crate) struct Arrivals(Mutex<Ring>);
+
+#[derive(Default)]
+struct Ring {
+    entries: VecDeque<Entry>,
+    next: u64,
+}
+
+/// One request.
+#[derive(Clone, Serialize)]
+pub(crate) struct Entry {
+    sequence: u64,
+    method: String,
+    path: String,
+    /// What the test calls this request: `metadata.test_id`, else `user`, else the header `x-test-id`.
+    test_id: Option<String>,
+    model: Option<String>,
+    stream: bool,
+    /// The names of the headers that came, in order.
+    headers: Vec<HeaderText>,
+    /// The first characters of the Authorization header's value, and the hash of all of it.
+    authorization: Option<String>,
+    authorization_sha256: Option<String>,
+    /// Headers that carry one of the gateway's own tokens.
+    leaks: Vec<HeaderText>,
+    /// Nothing while the body has not come whole.
+    body_bytes: Option<usize>,
+    body_sha256: Option<String>,
+    /// The status of the answer, once its head was made.
+    status: Option<u16>,
+    /// The answer was handed over whole.
+    answered: bool,
+    /// The client was gone before the answer ended.
+    cancelled: bool,
+}
+
+/// A header's name. Standard names cost no memory of their own.
+#[derive(Clone)]
+struct HeaderText(HeaderName);
+
+impl Serialize for HeaderText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl Arrivals {
+    /// Writes down the head of a request.
+    pub(crate) fn begin(self: &Arc<Self>, head: &Parts) -> Arrival {
+        let authorization = head.headers.get(AUTHORIZATION);
+        let is_leak = |value: &http::HeaderValue| value.to_str().is_ok_and(credentials::is_leak);
+        let mut entry = Entry {
+            sequence: 0,
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            test_id: head.headers.get("x-test-id").and_then(|value| value.to_str().ok()).map(str::to_owned),
+            model: None,
+            stream: false,
+            headers: head.headers.keys().cloned().map(HeaderText).collect(),
+            authorization: authorization
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(18).collect()),
+            authorization_sha256: authorization.map(|value| hex::encode(Sha256::digest(value.as_bytes()))),
+            leaks: head
+                .headers
+                .iter()
+                .filter(|(_, value)| is_leak(value))
+                .map(|(name, _)| HeaderText(name.clone()))
+                .collect(),
+            body_bytes: None,
+            body_sha256: None,
+            status: None,
+            answered: false,
+            cancelled: false,
+        };
+        let mut ring = self.ring();
+        let sequence = ring.next;
+        ring.next += 1;
+        entry.sequence = sequence;
+        if ring.entries.len() == REMEMBERED {
+            ring.entries.pop_front();
+        }
+        ring.entries.push_back(entry);
+        drop(ring);
+        Arrival { arrivals: Arc::clone(self), sequence, is_over: false }
+    }
+
+    /// The requests whose sequence number is at least `from`.
+    pub(crate) fn since(&self, from: u64) -> Vec<Entry> {
+        self.ring().entries.iter().filter(|entry| entry.sequence >= from).cloned().collect()
+    }
+
+    /// Forgets everything but the count.
+    pub(crate) fn clear(&self) {
+        self.ring().entries.clear();
+    }
+
+    fn change(&self, sequence: u64, change: impl FnOnce(&mut Entry)) {
+        let mut ring = self.ring();
+        let Some(first) = ring.entries.front().map(|entry| entry.sequence) else { return };
+        let index = sequence.checked_sub(first).and_then(|index| usize::try_from(index).ok());
+        if let Some(entry) = index.and_then(|index| ring.entries.get_mut(index)) {
+            change(entry);
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request under way. Letting go of it before it is over means that the client has left.
+pub(crate) struct Arrival {
+    arrivals: Arc<Arrivals>,
+    sequence: u64,
+    is_over: bool,
+}
+
+impl Arrival {
+    /// The body has come.
+    pub(crate) fn received(&self, question: &Question) {
+        let text = |pointer| question.json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let test_id = text("/metadata/test_id").or_else(|| text("/user"));
+        let model = text("/model");
+        let stream = question.json.get("stream").and_then(Value::as_bool).unwrap_or(false);
+        let body_sha256 = hex::encode(Sha256::digest(&question.body));
+        self.arrivals.change(self.sequence, |entry| {
+            entry.body_bytes = Some(question.body.len());
+            entry.body_sha256 = Some(body_sha256);
+            entry.test_id = test_id.or_else(|| entry.test_id.take());
+            entry.model = model;
+            entry.stream = stream;
+        });
+    }
+
+    /// The head of the answer is made.
+    pub(crate) fn answering(&self, status: http::StatusCode) {
+        self.arrivals.change(self.sequence, |entry| entry.status = Some(status.as_u16()));
+    }
+
+    /// The answer has ended.
+    pub(crate) fn answered(&mut self) {
+        if !self.is_over {
+            self.is_over = true;
+            self.arrivals.change(self.sequence, |entry| entry.answered = true);
+        }
+    }
+
+    /// We end the answer early, because we were asked to.
+    pub(crate) fn cut(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.arrivals.change(self.sequence, |entry| entry.cancelled = true);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! How an answer leaves: its head, its pace, and the ways in which it may break off.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use tokio::time::Sleep;
+
+use crate::answer::{Answer, Event, encoded};
+use crate::arrivals::Arrival;
+use crate::behaviour::{Behaviour, Failure};
+use crate::error::{ErrorBody, Refusal};
+use crate::identity;
+use crate::listener::Unanswered;
+
+const TRAILER: HeaderName = HeaderName::from_static("x-simulated-trailer");
+
+/// Between the last byte and the end of a connection that breaks off, so that the byte does leave.
+const LAST_BYTE_LEAVES: Duration = Duration::from_millis(5);
+
+/// The response that carries an answer, or a refusal, in the way that the request asked for.
+pub(crate) fn response(
+    answer: Result<Answer, Refusal>,
+    behaviour: &Behaviour,
+    arrival: Arrival,
+    elapsed: Duration,
+) -> Response<Body> {
+    let mut response = Response::new(Body::whole(Bytes::new()));
+    ordinary_headers(response.headers_mut(), elapsed);
+    let (content_type, steps) = match answer {
+        Ok(Answer::Document { content_type, bytes }) => (content_type, document_steps(bytes, behaviour)),
+        Ok(Answer::Events(events)) => ("text/event-stream; charset=utf-8", event_steps(events, behaviour)),
+        Err(refusal) => {
+            *response.status_mut() = refusal.status;
+            retry_headers(response.headers_mut(), &refusal, behaviour);
+            let body = encoded(&ErrorBody { error: &refusal.error });
+            ("application/json", VecDeque::from([Step::Send(body.into())]))
+        }
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let (Some(Failure::HalfDocument), Some(Step::Announce(length))) = (behaviour.failure, steps.front()) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(*length));
+    }
+    if behaviour.trailers {
+        response.headers_mut().insert(header::TRAILER, HeaderValue::from_name(TRAILER));
+    }
+    arrival.answering(response.status());
+    *response.body_mut() = Body { steps, wait: None, arrival: Some(arrival) };
+    response
+}
+
+fn ordinary_headers(headers: &mut HeaderMap, elapsed: Duration) {
+    headers.reserve(16);
+    for (name, value) in [
+        ("openai-organization", "org-simulated"),
+        ("openai-version", "2020-10-01"),
+        ("openai-project", "proj_simulated"),
+        ("x-ratelimit-limit-requests", "10000"),
+        ("x-ratelimit-limit-tokens", "2000000"),
+        ("x-ratelimit-remaining-requests", "9999"),
+        ("x-ratelimit-remaining-tokens", "1999985"),
+        ("x-ratelimit-reset-requests", "6ms"),
+        ("x-ratelimit-reset-tokens", "0s"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(HeaderName::from_static("openai-processing-ms"), HeaderValue::from(milliseconds.max(1)));
+    if let Ok(id) = HeaderValue::from_str(&identity::fresh_hex("req_", 32)) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+fn retry_headers(headers: &mut HeaderMap, refusal: &Refusal, behaviour: &Behaviour) {
+    let after = behaviour.retry_after.as_ref().or(refusal.retry_after.as_ref());
+    for (name, value) in [("retry-after", after), ("retry-after-ms", behaviour.retry_after_ms.as_ref())] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if refusal.status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from_static("0"));
+    }
+}
+
+/// What a body does next.
+enum Step {
+    /// Says nothing, but holds the length that the head announces.
+    Announce(usize),
+    Wait(Duration),
+    Send(Bytes),
+    Trailer,
+    Break,
+}
+
+fn document_steps(bytes: Bytes, behaviour: &Behaviour) -> VecDeque<Step> {
+    let mut steps = VecDeque::new();
+    if behaviour.failure == Some(Failure::HalfDocument) {
+        steps.push_back(Step::Announce(bytes.len()));
+    }
+    if !behaviour.first_chunk.is_zero() {
+        steps.push_back(Step::Wait(behaviour.first_chunk));
+    }
+    if behaviour.failure == Some(Failure::HalfDocument) {
+        steps.extend([Step::Send(bytes.slice(..bytes.len() / 2)), Step::Wait(LAST_BYTE_LEAVES), Step::Break]);
+    } else if behaviour.trailers {
+        steps.extend([Step::Send(bytes), Step::Trailer]);
+    } else {
+        steps.push_back(Step::Send(bytes));
+    }
+    steps
+}
+
+fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
+    let mut steps = VecDeque::with_capacity(events.len() * 2 + 3);
+    let mut contents = 0;
+    let mut pause = behaviour.first_chunk;
+    let mut has_failed = false;
+    for event in events {
+        if event.is_content {
+            match behaviour.failure {
+                Some(Failure::HalfStream(after)) if contents >= after => break,
+                Some(Failure::ErrorInStream(after)) if contents >= after => {
+                    steps.push_back(Step::Send(error_event()));
+                    return steps;
+                }
+                Some(Failure::Malformed(after)) if contents >= after && !has_failed => {
+                    has_failed = true;
+                    steps.push_back(Step::Send(Bytes::from_static(
+                        b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n",
+                    )));
+                }
+                _ => {}
+            }
+            contents += 1;
+        }
+        // A frame of its own for each event, as each leaves the provider on its own.
+        steps.push_back(Step::Wait(pause));
+        steps.push_back(Step::Send(event.frame));
+        pause = behaviour.between_chunks;
+    }
+    match behaviour.failure {
+        Some(Failure::HalfStream(_)) => steps.extend([Step::Wait(LAST_BYTE_LEAVES), Step::Break]),
+        _ if behaviour.trailers => steps.push_back(Step::Trailer),
+        _ => {}
+    }
+    steps
+}
+
+fn error_event() -> Bytes {
+    let refusal = Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, "");
+    let mut frame = b"data: ".to_vec();
+    frame.extend(encoded(&ErrorBody { error: &refusal.error }));
+    frame.extend(b"\n\n");
+    frame.into()
+}
+
+/// A body that follows its steps and remembers whether it came to its end.
+pub(crate) struct Body {
+    steps: VecDeque<Step>,
+    wait: Option<Pin<Box<Sleep>>>,
+    arrival: Option<Arrival>,
+}
+
+impl Body {
+    /// A body of known length that nobody keeps account of.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { steps: VecDeque::from([Step::Send(bytes.into())]), wait: None, arrival: None }
+    }
+
+    fn answered(&mut self) {
+        if let Some(arrival) = &mut self.arrival {
+            arrival.answered();
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Unanswered;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Unanswered>>> {
+        loop {
+            if let Some(wait) = &mut self.wait {
+                std::task::ready!(wait.as_mut().poll(context));
+                self.wait = None;
+            }
+            match self.steps.pop_front() {
+                Some(Step::Announce(_)) => {}
+                // Even no pause lets what came before it be written first.
+                Some(Step::Wait(Duration::ZERO)) => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Step::Wait(duration)) => self.wait = Some(Box::pin(tokio::time::sleep(duration))),
+                Some(Step::Send(bytes)) => {
+                    // Nobody asks again after the last of the announced bytes.
+                    if self.steps.is_empty() {
+                        self.answered();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(Step::Trailer) => {
+                    self.answered();
+                    let trailers = HeaderMap::from_iter([(TRAILER, HeaderValue::from_static("the end"))]);
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Some(Step::Break) => {
+                    if let Some(arrival) = &mut self.arrival {
+                        arrival.cut();
+                    }
+                    return Poll::Ready(Some(Err(Unanswered)));
+                }
+                None => {
+                    self.answered();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.steps.is_empty() && self.wait.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.steps.front() {
+            Some(Step::Send(bytes)) if self.steps.len() == 1 => SizeHint::with_exact(bytes.len() as u64),
+            None => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A bare reverse proxy that only forwards: the floor that other proxies are compared with.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use http::uri::{PathAndQuery, Uri};
+use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Empty};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use crate::listener::{self, Unanswered};
+
+type Upstream = Client<HttpConnector, Incoming>;
+type FloorBody = Either<Incoming, Empty<bytes::Bytes>>;
+
+/// Forwards every request to the origin of `upstream` until the process is told to stop.
+pub(crate) async fn run(addr: SocketAddr, upstream: Arc<Uri>) -> anyhow::Result<()> {
+    upstream.authority().context("The upstream must have a host")?;
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    listener::listen("Floor", addr, move |request, _| {
+        forwarded(client.clone(), Arc::clone(&upstream), request)
+    })
+    .await
+}
+
+async fn forwarded(
+    client: Upstream,
+    upstream: Arc<Uri>,
+    mut request: Request<Incoming>,
+) -> Result<Response<FloorBody>, Unanswered> {
+    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let mut target = upstream.as_ref().clone().into_parts();
+    target.path_and_query = Some(path);
+    *request.uri_mut() = Uri::from_parts(target).map_err(|_| Unanswered)?;
+    request.headers_mut().remove(http::header::HOST);
+    match client.request(request).await {
+        Ok(response) => Ok(response.map(Either::Left)),
+        Err(_) => {
+            let mut response = Response::new(Either::Right(Empty::new()));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            Ok(response)
+        }
+    }
+}

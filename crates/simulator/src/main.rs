@@ -1,0 +1,61 @@
+//! A provider that needs no key: it answers in OpenAI's shapes, fails on demand, and remembers what reached it.
+
+mod answer;
+mod arrivals;
+mod behaviour;
+mod control;
+mod credentials;
+mod delivery;
+mod error;
+mod floor;
+mod healthcheck;
+mod identity;
+mod listener;
+mod mock;
+mod openai;
+mod question;
+mod schema;
+mod serve;
+mod words;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+/// A provider that needs no key.
+#[derive(Parser)]
+#[command(name = "simulator", version)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one, which is printed.
+    #[arg(long, env = "TOLLGATE_SIMULATOR_ADDR", default_value = "127.0.0.1:8089", global = true)]
+    addr: SocketAddr,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the simulated provider (the default).
+    Serve,
+    /// Exit 0 if a simulator answers at the address.
+    Healthcheck,
+    /// The fastest fixed answer we can give, for benchmarks: `POST` anything, `GET /count`.
+    Mock,
+    /// A bare reverse proxy that only forwards, to compare other proxies with.
+    Floor {
+        /// The origin that every request is sent to, such as `http://127.0.0.1:9000`.
+        #[arg(long)]
+        upstream: http::Uri,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { addr, command } = Arguments::parse();
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => listener::runtime()?.block_on(serve::run(addr)),
+        Command::Healthcheck => healthcheck::run(addr),
+        Command::Mock => listener::runtime()?.block_on(mock::run(addr)),
+        Command::Floor { upstream } => listener::runtime()?.block_on(floor::run(addr, Arc::new(upstream))),
+    }
+}

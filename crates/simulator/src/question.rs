@@ -1,0 +1,54 @@
+//! A request as the endpoints see it: its head, its whole body, and the body's JSON where it is JSON.
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde_json::Value;
+
+use crate::answer::Refusal;
+
+/// A request that has arrived whole.
+pub(crate) struct Question {
+    pub(crate) head: Parts,
+    pub(crate) body: Bytes,
+    /// The body as JSON; `Null` if it is not.
+    pub(crate) json: Value,
+}
+
+impl Question {
+    pub(crate) fn new(head: Parts, body: Bytes) -> Self {
+        let is_form = content_type(&head).starts_with("multipart/");
+        let json = if is_form || body.is_empty() { None } else { serde_json::from_slice(&body).ok() }
+            .unwrap_or_default();
+        Self { head, body, json }
+    }
+
+    /// The JSON document, or the refusal that OpenAI gives to a body that is none.
+    pub(crate) fn document(&self) -> Result<&Value, Refusal> {
+        if self.json.is_object() { Ok(&self.json) } else { Err(Refusal::unreadable_json()) }
+    }
+
+    /// A top-level text member that the endpoint cannot do without.
+    pub(crate) fn required(&self, member: &str) -> Result<&str, Refusal> {
+        match self.document()?.get(member) {
+            Some(Value::String(text)) if !text.is_empty() => Ok(text),
+            Some(Value::Null) | None => Err(Refusal::missing(member)),
+            Some(_) => Err(Refusal::invalid(
+                member,
+                &format!("Invalid type for '{member}': expected a string, but got something else instead."),
+            )),
+        }
+    }
+
+    /// The text of a header; nothing if it is missing or not text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn is_form(&self) -> bool {
+        content_type(&self.head).starts_with("multipart/form-data")
+    }
+}
+
+fn content_type(head: &Parts) -> &str {
+    head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,86 @@
+//! One request, from its arrival to its answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::answer::Answer;
+use crate::arrivals::Arrivals;
+use crate::behaviour::{Behaviour, Failure, Failures};
+use crate::delivery::{self, Body};
+use crate::error::Refusal;
+use crate::listener::{self, Abort, Unanswered};
+use crate::question::Question;
+use crate::{control, credentials, openai};
+
+/// Everything that outlives a request.
+#[derive(Default)]
+pub(crate) struct Simulator {
+    pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) failures: Failures,
+    pub(crate) openai: openai::Shelf,
+}
+
+/// Serves the simulated provider until the process is told to stop.
+pub(crate) async fn run(addr: SocketAddr) -> anyhow::Result<()> {
+    let simulator = Arc::new(Simulator::default());
+    listener::listen("Simulator", addr, move |request, abort| answer(Arc::clone(&simulator), request, abort))
+        .await
+}
+
+async fn answer(
+    simulator: Arc<Simulator>,
+    request: Request<Incoming>,
+    abort: Abort,
+) -> Result<Response<Body>, Unanswered> {
+    if request.uri().path() == "/healthz" {
+        return Ok(Response::new(Body::whole("ok")));
+    }
+    if request.uri().path().starts_with(control::PREFIX) {
+        return Ok(control::answer(&simulator, &request));
+    }
+
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let mut arrival = simulator.arrivals.begin(&head);
+    let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
+    let mut question = Question::new(head, body);
+    arrival.received(&question);
+    let mut behaviour = Behaviour::taken_from(&mut question);
+    simulator.failures.spend(&mut behaviour);
+
+    if !behaviour.latency.is_zero() {
+        tokio::time::sleep(behaviour.latency).await;
+    }
+    match behaviour.failure {
+        Some(Failure::Hang) => std::future::pending().await,
+        Some(Failure::Reset) => {
+            abort.reset();
+            arrival.cut();
+            return Err(Unanswered);
+        }
+        _ => {}
+    }
+    let answer = answered(&simulator, &question, &behaviour).await;
+    if question.head.method == Method::HEAD {
+        arrival.answered();
+    }
+    Ok(delivery::response(answer, &behaviour, arrival, started.elapsed()))
+}
+
+async fn answered(
+    simulator: &Simulator,
+    question: &Question,
+    behaviour: &Behaviour,
+) -> Result<Answer, Refusal> {
+    credentials::check(question)?;
+    if let Some(Failure::Status(status)) = behaviour.failure {
+        let model = question.json.get("model").and_then(serde_json::Value::as_str).unwrap_or("gpt-4o-mini");
+        return Err(Refusal::of_status(status, model));
+    }
+    openai::answer(&simulator.openai, question, behaviour).await
+}
