@@ -93,6 +93,10 @@ pub struct PermissionGroup {
     pub id: &'static str,
     /// What people call it.
     pub name: &'static str,
+    /// What one can do with it, in a sentence.
+    pub description: &'static str,
+    /// Cloudflare's word for the product it belongs to.
+    pub category: &'static str,
     /// What it grants.
     pub permissions: &'static [Permission],
 }
@@ -103,36 +107,50 @@ pub const PERMISSION_GROUPS: &[PermissionGroup] = &[
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000001",
         name: "AI Gateway Read",
+        description: "Grants read access to gateways, their keys and their logs.",
+        category: "ai_and_machine_learning",
         permissions: &[Permission::AiGatewayRead],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000002",
         name: "AI Gateway Write",
+        description: "Grants write access to gateways and their keys, and read access to their logs.",
+        category: "ai_and_machine_learning",
         permissions: &[Permission::AiGatewayRead, Permission::AiGatewayWrite],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000003",
         name: "AI Gateway Run",
+        description: "Grants the right to send requests through gateways.",
+        category: "ai_and_machine_learning",
         permissions: &[Permission::AiGatewayRun],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000004",
         name: "Account Settings Read",
+        description: "Grants read access to the account and its members.",
+        category: "account_and_billing",
         permissions: &[Permission::AccountRead],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000005",
         name: "Account Settings Write",
+        description: "Grants write access to the account and its members.",
+        category: "account_and_billing",
         permissions: &[Permission::AccountRead, Permission::AccountWrite],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000006",
         name: "Account API Tokens Read",
+        description: "Grants read access to API tokens, without their values.",
+        category: "account_and_billing",
         permissions: &[Permission::TokensRead],
     },
     PermissionGroup {
         id: "a1b6a2e6f0d84c0e9d5b7c3f10000007",
         name: "Account API Tokens Write",
+        description: "Grants write access to API tokens.",
+        category: "account_and_billing",
         permissions: &[Permission::TokensRead, Permission::TokensWrite],
     },
 ];

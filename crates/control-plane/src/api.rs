@@ -1,0 +1,106 @@
+//! The management API: Cloudflare's shapes, one file per noun.
+
+pub mod accounts;
+pub mod api_tokens;
+pub mod attempts;
+pub mod authorized;
+pub mod body;
+pub mod caller;
+pub mod envelope;
+pub mod error;
+pub mod openapi;
+pub mod page;
+pub mod passwords;
+pub mod session_keys;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::{HeaderValue, StatusCode, header};
+use store::Store;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
+use vault::Sealer;
+
+use attempts::Attempts;
+use error::ApiError;
+use passwords::Passwords;
+use session_keys::SessionKeys;
+
+/// What handlers share. `State<Store>` and `State<Sealer>` can be asked for alone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Postgres.
+    pub store: Store,
+    /// Seals provider keys; cannot open them.
+    pub sealer: Sealer,
+    /// Signs and reads access tokens.
+    pub sessions: Arc<SessionKeys>,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Failed attempts to log in.
+    pub attempts: Arc<Attempts>,
+    /// What the operator said.
+    pub settings: Arc<ApiSettings>,
+}
+
+/// What the operator said about the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Where callers reach the gateways, without a slash at the end.
+    pub public_gateway_url: String,
+    /// Where people reach this API, without a slash at the end.
+    pub public_api_url: String,
+    /// Whether anybody may sign up.
+    pub sign_up_open: bool,
+}
+
+impl FromRef<ApiState> for Store {
+    fn from_ref(state: &ApiState) -> Self {
+        state.store.clone()
+    }
+}
+
+impl FromRef<ApiState> for Sealer {
+    fn from_ref(state: &ApiState) -> Self {
+        state.sealer.clone()
+    }
+}
+
+/// Every route of ours. A noun is added here and nowhere else.
+fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::empty()).merge(accounts::routes()).merge(api_tokens::routes())
+}
+
+/// The whole API, with and without `/client/v4`.
+pub fn router(state: ApiState) -> Router {
+    let (routes, document) = routes().split_for_parts();
+    let api = routes
+        .merge(openapi::routes(openapi::finished(document)))
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .with_state(state);
+    Router::new()
+        .nest("/client/v4", api.clone())
+        .merge(api)
+        .fallback(|| async { ApiError::NotFound })
+        .layer(DefaultBodyLimit::max(1024 * 1024))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(60)))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+}
+
+/// The OpenAPI document of all routes.
+pub fn document() -> utoipa::openapi::OpenApi {
+    openapi::finished(routes().into_openapi())
+}

@@ -1,0 +1,164 @@
+//! The one place where errors become HTTP: Cloudflare's envelope, her codes where she has one.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use model::document::Mistake;
+use serde::Serialize;
+use store::StoreError;
+use tracing::error;
+use utoipa::ToSchema;
+use vault::VaultError;
+
+/// A no, or a mishap.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// What was sent is not what is asked for.
+    #[error("{message}")]
+    Invalid {
+        /// Where it stands, such as `["body", "name"]`.
+        path: Vec<String>,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Several fields are not what is asked for; all are told together.
+    #[error("the document has mistakes")]
+    Mistakes(Vec<Mistake>),
+    /// There is no such thing, or none that this caller may know of.
+    #[error("Not Found")]
+    NotFound,
+    /// The path exists, the method does not.
+    #[error("Method Not Allowed")]
+    MethodNotAllowed,
+    /// Missing or bad credentials.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller may know why this is not allowed.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// It is there already, or the state does not allow it.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The body is larger than any of ours needs to be.
+    #[error("The request body is too large")]
+    TooLarge,
+    /// Too many attempts.
+    #[error("Too many attempts, try again later")]
+    TooMany {
+        /// How long to wait.
+        retry_after_seconds: u64,
+    },
+    /// Our own problem; the caller is told no more than that.
+    #[error("Internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+/// Missing or bad credentials, in Cloudflare's words.
+pub const AUTHENTICATION_ERROR: ApiError = ApiError::Unauthenticated("Authentication error");
+
+impl ApiError {
+    /// A field of the body that is not what it should be.
+    pub fn body(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { path: vec!["body".to_owned(), field.into()], message: message.into() }
+    }
+
+    /// A query parameter that is not what it should be.
+    pub fn query(parameter: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { path: vec!["query".to_owned(), parameter.into()], message: message.into() }
+    }
+
+    fn status_and_code(&self) -> (StatusCode, u32) {
+        match self {
+            ApiError::Invalid { .. } | ApiError::Mistakes(_) => (StatusCode::BAD_REQUEST, 7001),
+            ApiError::NotFound => (StatusCode::NOT_FOUND, 7002),
+            ApiError::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 10405),
+            ApiError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, 10000),
+            ApiError::Forbidden(_) => (StatusCode::FORBIDDEN, 9109),
+            ApiError::Conflict(_) => (StatusCode::CONFLICT, 7009),
+            ApiError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 10413),
+            ApiError::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, 971),
+            ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 10500),
+        }
+    }
+}
+
+/// The body of every refusal.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Failure {
+    /// Always false.
+    pub success: bool,
+    /// What went wrong.
+    pub errors: Vec<FailureDetail>,
+    /// Always empty.
+    #[schema(value_type = Vec<Object>)]
+    pub messages: [(); 0],
+    /// Always null.
+    #[schema(value_type = Option<Object>)]
+    pub result: (),
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailureDetail {
+    /// A stable number.
+    pub code: u32,
+    /// For people.
+    pub message: String,
+    /// Where it stands in what was sent, such as `["body", "name"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        if let ApiError::Internal(error) = &self {
+            error!(error = format!("{error:#}"), "A management call failed: {error:#}");
+        }
+        let message = self.to_string();
+        let retry_after = match self {
+            ApiError::TooMany { retry_after_seconds } => {
+                Some([(header::RETRY_AFTER, retry_after_seconds.to_string())])
+            }
+            _ => None,
+        };
+        let detail = |path, message| FailureDetail { code, message, path };
+        let errors = match self {
+            ApiError::Invalid { path, .. } => vec![detail(path, message)],
+            ApiError::Mistakes(mistakes) => {
+                mistakes.into_iter().map(|Mistake { path, message }| detail(path, message)).collect()
+            }
+            _ => vec![detail(Vec::new(), message)],
+        };
+        let failure = Failure { success: false, errors, messages: [], result: () };
+        (status, retry_after, axum::Json(failure)).into_response()
+    }
+}
+
+impl From<Vec<Mistake>> for ApiError {
+    fn from(mistakes: Vec<Mistake>) -> Self {
+        Self::Mistakes(mistakes)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+/// What a panic in a handler is answered with; the panic itself is logged by the hook.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::Internal(anyhow::anyhow!("a handler panicked")).into_response()
+}

@@ -1,0 +1,217 @@
+//! Gateway tokens: Tollgate's own addition. Each works for one gateway, and its value is shown once.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use model::document::{self, Mistake, instant, nullable, text};
+use model::id::GatewayTokenId;
+use model::token::{self, TokenKind};
+use model::{AccountId, Secret};
+use serde::Serialize;
+use serde_json::Value;
+use store::gateway_tokens::{self, GatewayToken};
+use store::gateways::Gateway;
+use store::{Store, StoreError};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::ApiState;
+use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized, Guarded, PathIds};
+use super::body::Body;
+use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
+use super::error::ApiError;
+use super::page::{Page, PageParams};
+
+/// The routes of this file.
+pub fn routes() -> Router<ApiState> {
+    Router::new()
+        .route("/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens", get(list).post(create))
+        .route(
+            "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
+            get(show).delete(revoke),
+        )
+}
+
+/// A token with the gateway that the path names beside it.
+#[derive(Debug)]
+pub struct TokenOfGateway {
+    gateway: Gateway,
+    token: GatewayToken,
+}
+
+impl Guarded for TokenOfGateway {
+    async fn find(store: &Store, account: AccountId, path: &PathIds) -> Result<Option<Self>, StoreError> {
+        let Some(id) = path.id::<GatewayTokenId>("token_id") else { return Ok(None) };
+        let Some(gateway) = Gateway::find(store, account, path).await? else { return Ok(None) };
+        let token = gateway_tokens::get(store, account, gateway.internal_id, id).await?;
+        Ok(token.map(|token| Self { gateway, token }))
+    }
+}
+
+/// Create a gateway token
+///
+/// The answer carries its value, which is kept nowhere and never shown again.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens",
+    tag = "Gateway tokens",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
+    request_body = NewGatewayToken,
+    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+)]
+pub async fn create(
+    gateway: Authorized<Gateway, AiGatewayWrite>,
+    State(state): State<ApiState>,
+    Body(body): Body<Value>,
+) -> ApiResult<GatewayTokenDocument> {
+    let now = OffsetDateTime::now_utc();
+    let NewGatewayToken { name, expires_on } = NewGatewayToken::of(&body, now)?;
+    let id = GatewayTokenId(Uuid::now_v7());
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(error.into()))?;
+    let (value, digest) = token::mint(TokenKind::Gateway, id.0, random);
+    let mut tx = state.store.config_tx().await?;
+    let created = gateway_tokens::create(
+        &mut tx,
+        gateway.account,
+        gateway.internal_id,
+        id,
+        &digest,
+        &name,
+        expires_on,
+    )
+    .await?
+    .ok_or(ApiError::NotFound)?;
+    tx.commit().await?;
+    Ok(Envelope::of(GatewayTokenDocument::of(&created, now, Some(&value))))
+}
+
+/// List a gateway's tokens
+#[utoipa::path(
+    get,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens",
+    tag = "Gateway tokens",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path), PageParams),
+    responses((status = 200, body = Paged<GatewayTokenDocument>)),
+)]
+pub async fn list(
+    gateway: Authorized<Gateway, AiGatewayRead>,
+    page: Page,
+    State(state): State<ApiState>,
+) -> PagedResult<GatewayTokenDocument> {
+    let now = OffsetDateTime::now_utc();
+    let (found, total) = gateway_tokens::list(
+        &state.store,
+        gateway.account,
+        gateway.internal_id,
+        page.limit(),
+        page.offset(),
+    )
+    .await?;
+    let documents = found.iter().map(|token| GatewayTokenDocument::of(token, now, None)).collect();
+    Ok(Paged::page(documents, page, total))
+}
+
+/// Show a gateway token
+#[utoipa::path(
+    get,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
+    tag = "Gateway tokens",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path), ("token_id" = String, Path)),
+    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+)]
+pub async fn show(found: Authorized<TokenOfGateway, AiGatewayRead>) -> ApiResult<GatewayTokenDocument> {
+    Ok(Envelope::of(GatewayTokenDocument::of(&found.token, OffsetDateTime::now_utc(), None)))
+}
+
+/// Revoke a gateway token
+///
+/// Within a second no proxy accepts it, and the streams that it opened end.
+#[utoipa::path(
+    delete,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
+    tag = "Gateway tokens",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path), ("token_id" = String, Path)),
+    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+)]
+pub async fn revoke(
+    found: Authorized<TokenOfGateway, AiGatewayWrite>,
+    State(state): State<ApiState>,
+) -> ApiResult<GatewayTokenDocument> {
+    let mut tx = state.store.config_tx().await?;
+    let gateway = &found.gateway;
+    if !gateway_tokens::revoke(&mut tx, gateway.account, gateway.internal_id, found.token.id).await? {
+        return Err(ApiError::NotFound);
+    }
+    tx.commit().await?;
+    Ok(Envelope::of(GatewayTokenDocument::of(&found.token, OffsetDateTime::now_utc(), None)))
+}
+
+/// A gateway token to be created.
+#[derive(Debug, ToSchema)]
+pub struct NewGatewayToken {
+    /// What people call it, 1 to 120 characters.
+    name: String,
+    /// Not good from then on; absent or null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_on: Option<OffsetDateTime>,
+}
+
+impl NewGatewayToken {
+    fn of(body: &Value, now: OffsetDateTime) -> Result<Self, Vec<Mistake>> {
+        document::read(body, |document| {
+            let name = document.required("name", text(1..=120));
+            let expires_on = document.optional(
+                "expires_on",
+                None,
+                nullable(|value| {
+                    let at = instant(value)?;
+                    if at > now { Ok(at) } else { Err("must be in the future".to_owned()) }
+                }),
+            );
+            Some(Self { name: name?, expires_on: expires_on? })
+        })
+    }
+}
+
+/// A gateway token as it is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GatewayTokenDocument {
+    #[schema(value_type = String)]
+    id: GatewayTokenId,
+    name: String,
+    status: GatewayTokenStatus,
+    #[serde(with = "time::serde::rfc3339::option")]
+    expires_on: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// The token itself, in the answer that creates it and in no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+/// Whether a token is good.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayTokenStatus {
+    /// It is.
+    Active,
+    /// It was.
+    Expired,
+}
+
+impl GatewayTokenDocument {
+    fn of(token: &GatewayToken, now: OffsetDateTime, value: Option<&Secret>) -> Self {
+        let GatewayToken { id, name, expires_on, created_at } = token;
+        let expired = expires_on.is_some_and(|at| at <= now);
+        Self {
+            id: *id,
+            name: name.clone(),
+            status: if expired { GatewayTokenStatus::Expired } else { GatewayTokenStatus::Active },
+            expires_on: *expires_on,
+            created_at: *created_at,
+            value: value.map(|value| value.expose().to_owned()),
+        }
+    }
+}

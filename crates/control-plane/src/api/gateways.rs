@@ -1,0 +1,229 @@
+//! Gateways of an account: create, list, get, replace, delete.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use model::gateway::{self, GatewaySettings};
+use model::id::{GatewayId, GatewayInternalId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::accounts::Account;
+use store::gateways::{self, Gateway, ID_TAKEN};
+use store::{Store, StoreError};
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::ApiState;
+use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized, Guarded, PathIds};
+use super::body::{Body, Query};
+use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
+use super::error::ApiError;
+use super::page::{Page, PageParams};
+
+/// The routes of this file.
+pub fn routes() -> Router<ApiState> {
+    Router::new()
+        .route("/accounts/{account_id}/ai-gateway/gateways", get(list).post(create))
+        .route(
+            "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
+            get(show).put(replace).delete(delete),
+        )
+}
+
+impl Guarded for Gateway {
+    async fn find(
+        store: &Store,
+        account: model::AccountId,
+        path: &PathIds,
+    ) -> Result<Option<Self>, StoreError> {
+        match path.id::<GatewayId>("gateway_id") {
+            Some(id) => gateways::get(store, account, &id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// Create a gateway
+///
+/// All mistakes in the body are told together, each with its path. Fields whose description says
+/// "not obeyed yet" are checked and kept, and change nothing so far.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account_id}/ai-gateway/gateways",
+    tag = "Gateways",
+    params(("account_id" = String, Path)),
+    request_body = NewGateway,
+    responses((status = 200, body = Envelope<GatewayDocument>), (status = 409, description = "The id is taken")),
+)]
+pub async fn create(
+    account: Authorized<Account, AiGatewayWrite>,
+    State(state): State<ApiState>,
+    Body(body): Body<Value>,
+) -> ApiResult<GatewayDocument> {
+    let (id, mut settings) = GatewaySettings::of_new(&body)?;
+    settings.name_spend_rules(rule_id);
+    let internal_id = GatewayInternalId(Uuid::now_v7());
+    let mut tx = state.store.config_tx().await?;
+    let gateway = gateways::create(&mut tx, account.id, internal_id, &id, &settings).await.map_err(
+        |error| match error.constraint() {
+            Some(ID_TAKEN) => ApiError::Conflict("A gateway with this id exists already"),
+            _ => error.into(),
+        },
+    )?;
+    tx.commit().await?;
+    Ok(Envelope::of(gateway.into()))
+}
+
+/// List an account's gateways
+#[utoipa::path(
+    get,
+    path = "/accounts/{account_id}/ai-gateway/gateways",
+    tag = "Gateways",
+    params(("account_id" = String, Path), PageParams, Search),
+    responses((status = 200, body = Paged<GatewayDocument>)),
+)]
+pub async fn list(
+    account: Authorized<Account, AiGatewayRead>,
+    page: Page,
+    Query(Search { search }): Query<Search>,
+    State(state): State<ApiState>,
+) -> PagedResult<GatewayDocument> {
+    let search = search.unwrap_or_default();
+    let (found, total) =
+        gateways::list(&state.store, account.id, &search, page.limit(), page.offset()).await?;
+    Ok(Paged::page(found.into_iter().map(GatewayDocument::from).collect(), page, total))
+}
+
+/// Show a gateway
+#[utoipa::path(
+    get,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
+    tag = "Gateways",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
+    responses((status = 200, body = Envelope<GatewayDocument>)),
+)]
+pub async fn show(gateway: Authorized<Gateway, AiGatewayRead>) -> ApiResult<GatewayDocument> {
+    Ok(Envelope::of(Gateway::clone(&gateway).into()))
+}
+
+/// Replace a gateway's settings
+///
+/// What the body leaves out gets its default: nothing of the earlier settings stays.
+#[utoipa::path(
+    put,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
+    tag = "Gateways",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
+    request_body = GatewaySettings,
+    responses((status = 200, body = Envelope<GatewayDocument>)),
+)]
+pub async fn replace(
+    gateway: Authorized<Gateway, AiGatewayWrite>,
+    State(state): State<ApiState>,
+    Body(body): Body<Value>,
+) -> ApiResult<GatewayDocument> {
+    let mut settings = GatewaySettings::of_replacement(&body, &gateway.id)?;
+    settings.name_spend_rules(rule_id);
+    let mut tx = state.store.config_tx().await?;
+    let replaced =
+        gateways::set_settings(&mut tx, gateway.account, gateway.internal_id, &settings).await?;
+    let replaced = replaced.ok_or(ApiError::NotFound)?;
+    tx.commit().await?;
+    Ok(Envelope::of(replaced.into()))
+}
+
+/// Delete a gateway
+///
+/// Its tokens, provider keys and logs go with it. The gateway `default` stands again at once, empty
+/// and with the settings it began with.
+#[utoipa::path(
+    delete,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
+    tag = "Gateways",
+    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
+    responses((status = 200, body = Envelope<GatewayDocument>)),
+)]
+pub async fn delete(
+    gateway: Authorized<Gateway, AiGatewayWrite>,
+    State(state): State<ApiState>,
+) -> ApiResult<GatewayDocument> {
+    let mut tx = state.store.config_tx().await?;
+    if !gateways::delete(&mut tx, gateway.account, gateway.internal_id).await? {
+        return Err(ApiError::NotFound);
+    }
+    if gateway.id.as_str() == gateway::DEFAULT_ID {
+        gateways::create_default(&mut tx, gateway.account, GatewayInternalId(Uuid::now_v7())).await?;
+    }
+    tx.commit().await?;
+    Ok(Envelope::of(Gateway::clone(&gateway).into()))
+}
+
+/// Which gateways to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Search {
+    /// A part of the id.
+    search: Option<String>,
+}
+
+/// A gateway to be created.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `GatewaySettings::of_new` reads")]
+pub struct NewGateway {
+    /// What callers call it: 1 to 64 lower-case letters, digits, hyphens and underscores.
+    id: String,
+    #[schema(inline)]
+    #[serde(flatten)]
+    settings: GatewaySettings,
+}
+
+/// A gateway as it is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GatewayDocument {
+    /// What callers call it.
+    #[schema(value_type = String)]
+    id: GatewayId,
+    #[serde(flatten)]
+    settings: GatewaySettings,
+    /// Whether it is the gateway that every account has.
+    is_default: bool,
+    /// Whether credits may be spent here.
+    wholesale: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    modified_at: OffsetDateTime,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    account_id: model::AccountId,
+    /// The same, as older clients read it.
+    #[schema(value_type = String)]
+    account_tag: model::AccountId,
+    /// The gateway for good: never used again, unlike its id.
+    internal_id: Uuid,
+}
+
+impl From<Gateway> for GatewayDocument {
+    fn from(gateway: Gateway) -> Self {
+        let Gateway { internal_id, account, id, settings, created_at, modified_at } = gateway;
+        Self {
+            is_default: id.as_str() == gateway::DEFAULT_ID,
+            id,
+            wholesale: !settings.byok_only,
+            settings,
+            created_at,
+            modified_at,
+            account_id: account,
+            account_tag: account,
+            internal_id: internal_id.0,
+        }
+    }
+}
+
+/// The random end of a UUID: ids need only differ within one gateway.
+fn rule_id() -> [u8; 4] {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&Uuid::now_v7().as_bytes()[12..]);
+    bytes
+}
