@@ -1,6 +1,6 @@
 //! Stories that need everything: real processes, real Postgres and Redis, the official clients.
 //!
-//! A `System` is one installation, private to a test: its own database, its own
+//! A [`System`](system::System) is one installation, private to a test: its own database, its own
 //! Redis, a simulator, a control plane and as many proxies as the test wants. Everything ends with
 //! it.
 
@@ -9,3 +9,6 @@ pub mod postgres;
 pub mod process;
 pub mod redis_server;
 pub mod script;
+pub mod system;
+pub mod tenant;
+pub mod traffic;

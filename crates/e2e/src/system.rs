@@ -1,0 +1,339 @@
+//! One installation, private to a test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::http::call;
+use crate::postgres::{PostgresServer, drop_database, fresh_database};
+use crate::process::{Recipe, Running, binary, free_port};
+use crate::redis_server::RedisServer;
+use crate::tenant::Tenant;
+
+/// The secret that the first start asks for.
+const SETUP_TOKEN: &str = "e2e-setup-token";
+
+/// What is particular about an installation.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// More proxies than the one that is always there.
+    pub more_proxies: usize,
+    /// A Postgres server that the test may stop, instead of a database on the common one.
+    pub own_postgres: bool,
+    /// Added to every process's environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// Where the first proxy kills itself; only until it is started again.
+    pub proxy_failpoint: Option<&'static str>,
+    /// Where the control plane kills itself; only until it is started again.
+    pub control_plane_failpoint: Option<&'static str>,
+}
+
+/// A running installation: Postgres, Redis, a simulator, a control plane and proxies.
+#[derive(Debug)]
+pub struct System {
+    /// The proxies, each with its own directory.
+    pub proxies: Vec<Proxy>,
+    /// The management plane.
+    pub control_plane: Running,
+    /// The provider.
+    pub simulator: Running,
+    /// The test's own Redis.
+    pub redis: RedisServer,
+    /// The test's own Postgres server, if it wished for one.
+    pub postgres: Option<PostgresServer>,
+    /// Where the records are.
+    pub database_url: String,
+    api: String,
+    simulator_url: String,
+    operator: String,
+    environment: BTreeMap<String, String>,
+    directory: TempDir,
+}
+
+/// A proxy and where it is reached.
+#[derive(Debug)]
+pub struct Proxy {
+    /// The process.
+    pub running: Running,
+    /// Such as `http://127.0.0.1:8080`.
+    pub url: String,
+    /// Health and metrics.
+    pub metrics_url: String,
+}
+
+impl System {
+    /// Starts an installation with one proxy.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Wish::default()).await
+    }
+
+    /// Starts an installation.
+    pub async fn start_with(wish: Wish) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir()?;
+        // An unprivileged Postgres must be able to pass through.
+        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let redis = RedisServer::start(directory.path().join("redis")).await?;
+        let postgres = match wish.own_postgres {
+            true => Some(PostgresServer::start(directory.path().join("postgres"))?),
+            false => None,
+        };
+        let database_url = match &postgres {
+            Some(server) => server.url(),
+            None => fresh_database().await?,
+        };
+
+        let [api, grpc, metrics, simulator] = std::array::from_fn(|_| format!("127.0.0.1:{}", free_port()));
+        let simulator_url = format!("http://{simulator}");
+        let mut environment: BTreeMap<String, String> = [
+            ("DATABASE_URL", database_url.clone()),
+            ("REDIS_URL", redis.url()),
+            ("TOLLGATE_CONTROL_PLANE_URL", format!("https://{grpc}")),
+            ("TOLLGATE_PROVIDER_BASE_URLS", format!("openai={simulator_url}/v1")),
+            ("TOLLGATE_CREDENTIALS_KEYS", "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+            ("TOLLGATE_CONTENTS_KEYS", "one:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=".to_owned()),
+            ("TOLLGATE_DRAIN_SECONDS", "5".to_owned()),
+            ("RUST_BACKTRACE", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        environment.extend(wish.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+
+        let recipe =
+            |name: &str, program: &str, arguments: &[&str], own: &[(&str, &String)], ready: String| {
+                let mut environment = environment.clone();
+                environment.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone())));
+                Recipe {
+                    name: name.to_owned(),
+                    program: binary(program),
+                    arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+                    environment,
+                    log: directory.path().join(format!("{name}.log")),
+                    ready: Some(ready),
+                }
+            };
+        let simulator_recipe = recipe(
+            "simulator",
+            "simulator",
+            &[],
+            &[("TOLLGATE_SIMULATOR_ADDR", &simulator)],
+            format!("{simulator_url}/healthz"),
+        );
+        let control_plane_recipe = recipe(
+            "control-plane",
+            "tollgate",
+            &["control-plane"],
+            &[
+                ("TOLLGATE_API_ADDR", &api),
+                ("TOLLGATE_GRPC_ADDR", &grpc),
+                ("TOLLGATE_METRICS_ADDR", &metrics),
+                ("TOLLGATE_SETUP_TOKEN", &SETUP_TOKEN.to_owned()),
+                ("TOLLGATE_SIGN_UP", &"open".to_owned()),
+            ],
+            format!("http://{metrics}/readyz"),
+        );
+        let failpoint = wish.control_plane_failpoint.map(str::to_owned);
+        let mut control_plane_recipe = control_plane_recipe;
+        control_plane_recipe
+            .environment
+            .extend(failpoint.map(|failpoint| ("TOLLGATE_FAILPOINT".to_owned(), failpoint)));
+        let (simulator, mut control_plane) =
+            tokio::try_join!(simulator_recipe.start(), control_plane_recipe.start())?;
+        control_plane.recipe.environment.remove("TOLLGATE_FAILPOINT");
+
+        let api = format!("http://{api}/client/v4");
+        let setup = json!({"token": SETUP_TOKEN, "email": "operator@tollgate.test", "password": "correct horse battery", "account_name": "Operator"});
+        let answer = call("POST", format!("{api}/setup")).json(&setup).send().await?;
+        ensure!(answer.status == 200, "setup: {} {}", answer.status, answer.text());
+        let operator = text(&answer.json(), "/result/access_token")?;
+
+        let mut system = Self {
+            proxies: Vec::new(),
+            control_plane,
+            simulator,
+            redis,
+            postgres,
+            database_url,
+            api,
+            simulator_url,
+            operator,
+            environment,
+            directory,
+        };
+        system.add_proxy(wish.proxy_failpoint).await?;
+        for _ in 0..wish.more_proxies {
+            system.add_proxy(None).await?;
+        }
+        Ok(system)
+    }
+
+    /// The management API, with `/client/v4`.
+    pub fn api(&self) -> &str {
+        &self.api
+    }
+
+    /// Where the only, or first, proxy is reached.
+    pub fn url(&self) -> &str {
+        &self.proxies[0].url
+    }
+
+    /// The simulated provider.
+    pub fn simulator_url(&self) -> &str {
+        &self.simulator_url
+    }
+
+    /// The operator's session.
+    pub fn operator(&self) -> &str {
+        &self.operator
+    }
+
+    /// Where the processes keep their logs and data.
+    pub fn directory(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// Enrols and starts one more proxy.
+    pub async fn add_proxy(&mut self, failpoint: Option<&str>) -> anyhow::Result<()> {
+        let name = format!("proxy-{}", self.proxies.len());
+        let join = call("POST", format!("{}/operator/join-tokens", self.api)).bearer(&self.operator);
+        let join = join.json(&json!({"name": name})).send().await?;
+        ensure!(join.status == 200, "join token: {} {}", join.status, join.text());
+        let (address, metrics) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let own = [
+            ("TOLLGATE_GATEWAY_ADDR", address.clone()),
+            ("TOLLGATE_PROXY_METRICS_ADDR", metrics.clone()),
+            ("TOLLGATE_PROXY_DIR", self.directory.path().join(&name).display().to_string()),
+            ("TOLLGATE_JOIN_TOKEN", text(&join.json(), "/result/value")?),
+        ];
+        let mut environment = self.environment.clone();
+        environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        if let Some(failpoint) = failpoint {
+            environment.insert("TOLLGATE_FAILPOINT".to_owned(), failpoint.to_owned());
+        }
+        let recipe = Recipe {
+            log: self.directory.path().join(format!("{name}.log")),
+            name,
+            program: binary("tollgate"),
+            arguments: vec!["proxy".to_owned()],
+            environment,
+            ready: Some(format!("http://{metrics}/readyz")),
+        };
+        let mut running = recipe.start().await?;
+        running.recipe.environment.remove("TOLLGATE_FAILPOINT");
+        self.proxies.push(Proxy {
+            running,
+            url: format!("http://{address}"),
+            metrics_url: format!("http://{metrics}"),
+        });
+        Ok(())
+    }
+
+    /// A person with an account of their own, and a gateway `demo` in it.
+    pub async fn tenant(&self, name: &str) -> anyhow::Result<Tenant> {
+        Tenant::sign_up(self, name).await
+    }
+
+    /// The requests that reached the provider, oldest first.
+    pub async fn reached_the_provider(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = crate::http::get(&format!("{}/_simulator/requests", self.simulator_url)).await?;
+        let seen = answer.json();
+        let list = seen.get("requests").unwrap_or(&seen).as_array().cloned();
+        list.with_context(|| format!("the simulator's list of requests, not {}", answer.text()))
+    }
+
+    /// The usage records in Postgres, as (event id, outcome), in order of id.
+    pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
+        let mut connection = PgConnection::connect(&self.database_url).await?;
+        let rows = sqlx::query(
+            "SELECT id, event_id, outcome, status, provenance, key_source, token, cost, cause FROM usage_records ORDER BY id",
+        )
+        .fetch_all(&mut connection)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Record {
+                    id: row.try_get("id")?,
+                    event_id: row.try_get("event_id")?,
+                    outcome: row.try_get("outcome")?,
+                    status: row
+                        .try_get::<i32, _>("status")
+                        .or_else(|_| row.try_get::<i16, _>("status").map(i32::from))?,
+                    provenance: row.try_get("provenance")?,
+                    cause: row.try_get("cause")?,
+                    cost: row.try_get("cost")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Waits until the records satisfy a condition, and returns them.
+    pub async fn records_when(
+        &self,
+        what: &str,
+        enough: impl Fn(&[Record]) -> bool,
+    ) -> anyhow::Result<Vec<Record>> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let found = self.records().await;
+            match found {
+                Ok(records) if enough(&records) => return Ok(records),
+                Ok(records) if Instant::now() > deadline => {
+                    bail!("waited for {what}; there are {records:#?}")
+                }
+                Err(error) if Instant::now() > deadline => return Err(error.context(what.to_owned())),
+                _ => tokio::time::sleep(Duration::from_millis(25)).await,
+            }
+        }
+    }
+
+    /// Everything that any process has printed.
+    pub fn logs(&self) -> String {
+        let proxies = self.proxies.iter().map(|proxy| proxy.running.log());
+        proxies.chain([self.control_plane.log(), self.simulator.log()]).collect()
+    }
+}
+
+/// What a test looks at in a usage record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The record's id.
+    pub id: Uuid,
+    /// The caller's correlation id.
+    pub event_id: String,
+    /// How it ended.
+    pub outcome: String,
+    /// What the caller was told.
+    pub status: i32,
+    /// Who counted the tokens.
+    pub provenance: String,
+    /// What went wrong.
+    pub cause: String,
+    /// In nano-dollars.
+    pub cost: Option<i64>,
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.postgres.is_some() {
+            return;
+        }
+        let url = self.database_url.clone();
+        // A test's runtime may be gone already, so the database is dropped from a thread of its own.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(drop_database(&url)))
+        });
+        let _ = dropped.join();
+    }
+}
+
+/// A text inside a JSON document.
+pub fn text(document: &Value, pointer: &str) -> anyhow::Result<String> {
+    let found = document.pointer(pointer).and_then(Value::as_str);
+    Ok(found.with_context(|| format!("no text at {pointer} in {document}"))?.to_owned())
+}

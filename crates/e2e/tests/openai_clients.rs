@@ -1,0 +1,82 @@
+//! The customer's OpenAI page, through OpenAI's own clients.
+
+use e2e::script;
+use e2e::system::System;
+use e2e::tenant::Tenant;
+use serde_json::json;
+
+struct Setting {
+    gateway: &'static str,
+    api_key: String,
+    authorization: String,
+}
+
+/// The ways in which the page lets a caller in: its own key with and without a token, and a stored
+/// key with the token where the SDK expects a key.
+async fn settings(tenant: &Tenant) -> anyhow::Result<[Setting; 3]> {
+    tenant.create_gateway("open", &json!({"authentication": false})).await?;
+    tenant.create_gateway("stored", &json!({"authentication": true})).await?;
+    tenant.store_key("stored", "sk-stored-0123456789abcdef", "default").await?;
+    let (_, token) = tenant.api_token(&["AI Gateway Run"]).await?;
+    Ok([
+        Setting {
+            gateway: "demo",
+            api_key: "sk-caller-0123456789abcdef".into(),
+            authorization: token.clone(),
+        },
+        Setting {
+            gateway: "open",
+            api_key: "sk-caller-0123456789abcdef".into(),
+            authorization: String::new(),
+        },
+        Setting { gateway: "stored", api_key: token, authorization: String::new() },
+    ])
+}
+
+async fn every_setting_works_with(script: &str) -> anyhow::Result<()> {
+    let system = System::start().await?;
+    let tenant = system.tenant("clients").await?;
+    let settings = settings(&tenant).await?;
+    for Setting { gateway, api_key, authorization } in &settings {
+        let models = || {
+            let models = e2e::http::call(
+                "GET",
+                format!("{}/models", tenant.provider_url(system.url(), gateway, "openai")),
+            );
+            let models = models.bearer(api_key);
+            if authorization.is_empty() {
+                models
+            } else {
+                models.header("cf-aig-authorization", authorization)
+            }
+        };
+        tenant.until(200, models).await?;
+        let base_url = tenant.provider_url(system.url(), gateway, "openai");
+        let environment = [
+            ("GATEWAY_BASE_URL", &*base_url),
+            ("GATEWAY_API_KEY", api_key),
+            ("GATEWAY_AUTHORIZATION", authorization),
+        ];
+        script::run(script, &environment).await?;
+    }
+
+    // Everything that reached the provider left one record, and the aborted streams say so.
+    let reached = system.reached_the_provider().await?.len();
+    let records =
+        system.records_when("a record for each request", |records| records.len() >= reached).await?;
+    assert_eq!(records.len(), reached, "{records:#?}");
+    let aborted = records.iter().filter(|record| record.event_id.starts_with("abort-"));
+    assert_eq!(aborted.clone().count(), settings.len());
+    assert!(aborted.clone().all(|record| record.outcome == "hung_up"), "{:#?}", aborted.collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_python_client_works_with_every_way_of_bringing_a_key() -> anyhow::Result<()> {
+    every_setting_works_with("openai_client.py").await
+}
+
+#[tokio::test]
+async fn the_javascript_client_works_with_every_way_of_bringing_a_key() -> anyhow::Result<()> {
+    every_setting_works_with("openai_client.mjs").await
+}
