@@ -6,8 +6,11 @@
 
 pub mod catalog;
 pub mod endpoint;
+pub mod openai;
 pub mod path;
 pub mod scan;
+pub mod splice;
+pub mod sse;
 
 pub use catalog::Provider;
 pub use endpoint::Endpoint;

@@ -7,6 +7,7 @@ mod text;
 
 use std::ops::Range;
 
+pub(crate) use bytes::string_end;
 pub use text::unescaped;
 
 /// How deep objects and lists may be nested, the outermost included.

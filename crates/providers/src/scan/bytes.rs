@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 /// The closing quote of the string whose text begins at `start`.
-pub(super) fn string_end(body: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn string_end(body: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
         at += memchr2(b'"', b'\\', body.get(at..)?)?;

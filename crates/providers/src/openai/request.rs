@@ -1,0 +1,265 @@
+//! What we read in a request's JSON body, and the splices that it may need.
+
+use std::borrow::Cow;
+
+use crate::endpoint::Endpoint;
+use crate::scan::{self, Kind, Malformed, Member};
+use crate::splice::Splices;
+
+/// The members of a body that we act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// The model asked for, or `None` if the body names none.
+    pub model: Option<Cow<'a, str>>,
+    /// Whether the answer is asked for as a stream.
+    pub stream: bool,
+    /// Whether the caller asked for the usage chunk of a stream.
+    pub include_usage: bool,
+    /// `store`, if it is said.
+    pub store: Option<bool>,
+    /// The bound on what is produced, under whichever name the endpoint has for it.
+    pub max_output: Option<u64>,
+    /// How many answers are asked for.
+    pub choices: Option<u64>,
+    /// Which price the caller asks for.
+    pub service_tier: Option<Cow<'a, str>>,
+    /// The end user whom the caller names.
+    pub user: Option<Cow<'a, str>>,
+    body: &'a [u8],
+    model_member: Option<Member>,
+    stream_options: Option<Member>,
+}
+
+/// Why a body is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBody {
+    /// It cannot be read, or says something twice.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A member has a type that the provider would read differently from us, or not at all.
+    #[error("The body's member `{field}` must be {expected}")]
+    WrongType {
+        /// The member.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+impl InvalidBody {
+    /// The member that is at fault, for the error's `param`.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(Malformed::Twice(field)) | Self::WrongType { field, .. } => Some(field),
+            Self::Malformed(_) => None,
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a body in one pass. A member that is `null` is as if it were not there, which is how
+    /// OpenAI reads it.
+    pub fn read(body: &'a [u8]) -> Result<Self, InvalidBody> {
+        let [
+            model,
+            stream,
+            stream_options,
+            store,
+            max_tokens,
+            max_completion_tokens,
+            max_output_tokens,
+            n,
+            service_tier,
+            user,
+        ] = scan::members(
+            body,
+            &[
+                "model",
+                "stream",
+                "stream_options",
+                "store",
+                "max_tokens",
+                "max_completion_tokens",
+                "max_output_tokens",
+                "n",
+                "service_tier",
+                "user",
+            ],
+        )?;
+        let typed = Typed { body };
+        let older = typed.count("max_tokens", &max_tokens)?;
+        let newer = typed.count("max_completion_tokens", &max_completion_tokens)?;
+        Ok(Self {
+            model: typed.text("model", &model)?,
+            stream: typed.flag("stream", &stream)?.unwrap_or_default(),
+            include_usage: typed.include_usage(&stream_options)?.unwrap_or_default(),
+            store: typed.flag("store", &store)?,
+            max_output: newer.or(typed.count("max_output_tokens", &max_output_tokens)?).or(older),
+            choices: typed.count("n", &n)?,
+            service_tier: typed.text("service_tier", &service_tier)?,
+            user: typed.text("user", &user)?,
+            body,
+            model_member: model,
+            stream_options,
+        })
+    }
+
+    /// Whether usage must be asked for: a stream of an endpoint that reports it only on request, and
+    /// whose caller did not.
+    pub fn lacks_usage(&self, endpoint: Endpoint) -> bool {
+        let on_request = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+        on_request && self.stream && !self.include_usage
+    }
+
+    /// Asks for the usage of a stream. The chunk that comes of it is not the caller's: pass the
+    /// stream through [`HideUsageChunk`](super::hide::HideUsageChunk).
+    pub fn ask_for_usage(&self, splices: &mut Splices) {
+        const ASKED: &str = "\"include_usage\":true";
+        let Some(options) = &self.stream_options else {
+            return splices.insert(self.body, "stream_options", &format!("{{{ASKED}}}"));
+        };
+        if options.kind == Kind::Null {
+            return splices.replace(options, format!("{{{ASKED}}}"));
+        }
+        let object = &self.body[options.span.clone()];
+        let mut inner = Splices::default();
+        match scan::members_of_text(object, &["include_usage"]) {
+            Ok([Some(said)]) => inner.replace(&said, "true"),
+            _ => inner.insert(object, "include_usage", "true"),
+        }
+        splices.replace(options, inner.apply(&object.to_vec().into()));
+    }
+
+    /// Names another model, as compat requests need, whose model names the provider too.
+    pub fn name_model(&self, model: &str, splices: &mut Splices) {
+        let text = serde_json::Value::from(model).to_string();
+        match &self.model_member {
+            Some(member) => splices.replace(member, text),
+            None => splices.insert(self.body, "model", &text),
+        }
+    }
+}
+
+/// Reads members as the types that they must have.
+struct Typed<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> Typed<'a> {
+    fn text(
+        &self,
+        field: &'static str,
+        member: &Option<Member>,
+    ) -> Result<Option<Cow<'a, str>>, InvalidBody> {
+        let wrong = InvalidBody::WrongType { field, expected: "a string" };
+        match member.as_ref().map(|member| (member.kind, member.span.clone())) {
+            None | Some((Kind::Null, _)) => Ok(None),
+            Some((Kind::String, span)) => scan::unescaped(&self.body[span]).map(Some).ok_or(wrong),
+            Some(_) => Err(wrong),
+        }
+    }
+
+    fn flag(&self, field: &'static str, member: &Option<Member>) -> Result<Option<bool>, InvalidBody> {
+        match member.as_ref().map(|member| member.kind) {
+            None | Some(Kind::Null) => Ok(None),
+            Some(Kind::True) => Ok(Some(true)),
+            Some(Kind::False) => Ok(Some(false)),
+            Some(_) => Err(InvalidBody::WrongType { field, expected: "true or false" }),
+        }
+    }
+
+    fn count(&self, field: &'static str, member: &Option<Member>) -> Result<Option<u64>, InvalidBody> {
+        let wrong = InvalidBody::WrongType { field, expected: "a whole number" };
+        match member.as_ref().map(|member| (member.kind, member.span.clone())) {
+            None | Some((Kind::Null, _)) => Ok(None),
+            Some((Kind::Number, span)) => {
+                let digits = str::from_utf8(&self.body[span]).ok();
+                digits.and_then(|digits| digits.parse().ok()).map(Some).ok_or(wrong)
+            }
+            Some(_) => Err(wrong),
+        }
+    }
+
+    fn include_usage(&self, options: &Option<Member>) -> Result<Option<bool>, InvalidBody> {
+        let Some(options) = options.as_ref().filter(|options| options.kind != Kind::Null) else {
+            return Ok(None);
+        };
+        if options.kind != Kind::Object {
+            return Err(InvalidBody::WrongType { field: "stream_options", expected: "an object" });
+        }
+        let object = &self.body[options.span.clone()];
+        let [said] = scan::members_of_text(object, &["include_usage"])?;
+        self.flag("include_usage", &said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn asked(body: &'static str) -> String {
+        let bytes = Bytes::from_static(body.as_bytes());
+        let fields = Fields::read(&bytes).unwrap();
+        let mut splices = Splices::default();
+        if fields.lacks_usage(Endpoint::ChatCompletions) {
+            fields.ask_for_usage(&mut splices);
+        }
+        String::from_utf8(splices.apply(&bytes).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn usage_is_asked_for_where_the_caller_did_not() {
+        assert_eq!(asked(r#"{"stream":true}"#), r#"{"stream_options":{"include_usage":true},"stream":true}"#);
+        assert_eq!(
+            asked(r#"{"stream":true,"stream_options":{ "x": [1] }}"#),
+            r#"{"stream":true,"stream_options":{"include_usage":true, "x": [1] }}"#
+        );
+        assert_eq!(
+            asked(r#"{"stream":true,"stream_options":{"include_usage" :false, "x":1}}"#),
+            r#"{"stream":true,"stream_options":{"include_usage" :true, "x":1}}"#
+        );
+        assert_eq!(
+            asked(r#"{"stream_options":{},"stream":true}"#),
+            r#"{"stream_options":{"include_usage":true},"stream":true}"#
+        );
+        let kept =
+            [r#"{"stream":false}"#, r#"{}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#];
+        for body in kept {
+            assert_eq!(asked(body), body);
+        }
+    }
+
+    #[test]
+    fn null_options_are_replaced() {
+        let spliced = asked(r#"{"stream":true,"stream_options":null}"#);
+        assert_eq!(spliced, r#"{"stream":true,"stream_options":{"include_usage":true}}"#);
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named() {
+        let bodies = [
+            (r#"{"model":7}"#, "model"),
+            (r#"{"model":"\ud800"}"#, "model"),
+            (r#"{"stream":"true"}"#, "stream"),
+            (r#"{"stream":1}"#, "stream"),
+            (r#"{"stream_options":[]}"#, "stream_options"),
+            (r#"{"stream_options":{"include_usage":1}}"#, "include_usage"),
+            (r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#, "include_usage"),
+            (r#"{"max_tokens":1.5}"#, "max_tokens"),
+            (r#"{"n":-1}"#, "n"),
+            (r#"{"stream":true,"str\u0065am":false}"#, "stream"),
+        ];
+        for (body, field) in bodies {
+            assert_eq!(Fields::read(body.as_bytes()).unwrap_err().field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_model_is_read_as_the_provider_reads_it() {
+        let fields =
+            Fields::read(br#"{"model":"gpt\u002d4o","max_tokens":5,"max_completion_tokens":7}"#).unwrap();
+        assert_eq!((fields.model.as_deref(), fields.max_output), (Some("gpt-4o"), Some(7)));
+    }
+}
