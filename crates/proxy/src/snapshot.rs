@@ -43,13 +43,20 @@ pub struct Delta {
 impl Snapshot {
     /// A snapshot that knows nothing, of no revision.
     pub fn empty() -> Self {
-        let shards = vec![Arc::new(AccountShard::new()); 256];
-        Self { revision: None, is_current: false, shards, refused: Arc::default() }
+        // One empty map is shared by all: whoever changes it gets its own copy.
+        let shard = Arc::new(AccountShard::new());
+        Self { revision: None, is_current: false, shards: vec![shard; 256], refused: Arc::default() }
     }
 
     /// A snapshot of exactly these resources, as a proxy that is in sync has it.
     pub fn of(revision: Revision, resources: Vec<Resource>) -> Self {
         Self::empty().replaced(revision, resources, Vec::new()).with_current(true)
+    }
+
+    /// A snapshot from disk. Without a revision nothing can follow it but a full state.
+    pub(crate) fn saved(revision: Option<Revision>, resources: Vec<Resource>) -> Self {
+        let nowhere = Revision { timeline: uuid::Uuid::nil(), number: 0 };
+        Self { revision, ..Self::empty().replaced(nowhere, resources, Vec::new()) }
     }
 
     /// The account, if it is known.

@@ -1,5 +1,7 @@
 //! The history of the configuration, as its readers see it.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
 use std::time::Duration;
 
 use model::id::{ApiTokenId, GatewayInternalId};

@@ -1,5 +1,7 @@
 //! How proxies join, prove themselves and are shut out.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
 use std::time::Duration;
 
 use model::Revision;

@@ -1,0 +1,214 @@
+//! Turns what the control plane sends into the next snapshot, refusing single resources where it
+//! must, and noticing when something was missed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use model::Revision;
+use model::resource::{InvalidResource, OBEYED, Resource, ResourceKey};
+use prometheus::{IntGauge, register_int_gauge};
+use proto::control_message::Message;
+use proto::{Acknowledgement, ControlMessage, FullState, Hello, RefusedResource};
+use tracing::{error, info};
+
+use crate::SOFTWARE_VERSION;
+use crate::snapshot::{Delta, Snapshot, SnapshotHandle};
+
+/// Builds snapshots from messages. It outlives connections.
+pub(super) struct Receiver {
+    snapshot: Arc<SnapshotHandle>,
+    under_way: Option<FullStateUnderWay>,
+    reasons: HashMap<ResourceKey, RefusedResource>,
+    /// Resources of kinds that this release cannot even name.
+    nameless: Vec<RefusedResource>,
+}
+
+struct FullStateUnderWay {
+    revision: Revision,
+    resources: Vec<Resource>,
+    refused: Vec<Refused>,
+}
+
+/// A refused resource; without a key if this release does not know its kind.
+struct Refused {
+    key: Option<ResourceKey>,
+    told: RefusedResource,
+}
+
+/// Something was missed, so that what comes now does not fit what is served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// A message without a revision, or without content.
+    Malformed,
+    /// A delta that follows another revision than the one served.
+    After { expected: Option<Revision>, after: u64 },
+    /// A full state whose parts are of different revisions, or are interrupted.
+    TornState,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gap::Malformed => f.write_str("a message of the control plane has no revision or no content"),
+            Gap::After { expected, after } => {
+                let serving = expected.map_or(0, |revision| revision.number);
+                write!(f, "a change follows revision {after}, but {serving} is served")
+            }
+            Gap::TornState => f.write_str("the parts of a full state do not belong together"),
+        }
+    }
+}
+
+static REVISION: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
+    register_int_gauge!("tollgate_proxy_config_revision", "The revision of the configuration that is served")
+        .ok()
+});
+static CURRENT: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
+    register_int_gauge!("tollgate_proxy_config_current", "1 while connected to the control plane and in sync")
+        .ok()
+});
+static REFUSED: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
+    register_int_gauge!(
+        "tollgate_proxy_config_refused",
+        "Resources that are served in an older version, or not at all, because the newest was refused"
+    )
+    .ok()
+});
+
+impl Receiver {
+    pub(super) fn new(snapshot: Arc<SnapshotHandle>) -> Self {
+        Self { snapshot, under_way: None, reasons: HashMap::new(), nameless: Vec::new() }
+    }
+
+    /// What to say first on a new connection. Who refused something asks for everything again: the
+    /// control plane may by now be a release that says it differently.
+    pub(super) fn hello(&self) -> Hello {
+        let snapshot = self.snapshot.load();
+        let serving =
+            snapshot.revision().filter(|_| snapshot.refused().is_empty() && self.nameless.is_empty());
+        Hello {
+            software_version: SOFTWARE_VERSION.to_owned(),
+            serving: serving.map(Revision::to_wire),
+            obeys: OBEYED.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    /// Takes in one message. An acknowledgement is returned when the snapshot was replaced.
+    pub(super) fn receive(&mut self, message: ControlMessage) -> Result<Option<Acknowledgement>, Gap> {
+        match message.message.ok_or(Gap::Malformed)? {
+            Message::FullState(part) => self.receive_part(part),
+            Message::Delta(delta) => self.receive_delta(delta).map(Some),
+        }
+    }
+
+    /// Says in the snapshot that there may be news that it does not have.
+    pub(super) fn disconnected(&mut self) {
+        self.under_way = None;
+        let snapshot = self.snapshot.load();
+        if snapshot.is_current() {
+            self.snapshot.store(Arc::new(snapshot.with_current(false)));
+        }
+        set(&CURRENT, 0);
+    }
+
+    fn receive_part(&mut self, part: FullState) -> Result<Option<Acknowledgement>, Gap> {
+        let FullState { revision, resources, last_part } = part;
+        let revision = revision.as_ref().and_then(Revision::from_wire).ok_or(Gap::Malformed)?;
+        let under_way = self.under_way.get_or_insert_with(|| FullStateUnderWay {
+            revision,
+            resources: Vec::new(),
+            refused: Vec::new(),
+        });
+        if under_way.revision != revision {
+            return Err(Gap::TornState);
+        }
+        let (good, refused) = read(resources);
+        under_way.resources.extend(good);
+        under_way.refused.extend(refused);
+        if !last_part {
+            return Ok(None);
+        }
+        let Some(FullStateUnderWay { revision, resources, refused }) = self.under_way.take() else {
+            return Err(Gap::TornState);
+        };
+        self.reasons.clear();
+        self.nameless.clear();
+        let keys = self.note(refused);
+        info!(revision = revision.number, "Received the full state of {} resources", resources.len());
+        let next = self.snapshot.load().replaced(revision, resources, keys);
+        Ok(Some(self.serve(next, revision)))
+    }
+
+    fn receive_delta(&mut self, delta: proto::Delta) -> Result<Acknowledgement, Gap> {
+        let proto::Delta { revision, after, upserted, removed } = delta;
+        if self.under_way.is_some() {
+            return Err(Gap::TornState);
+        }
+        let revision = revision.as_ref().and_then(Revision::from_wire).ok_or(Gap::Malformed)?;
+        let snapshot = self.snapshot.load_full();
+        if snapshot.revision() != Some(Revision { number: after, ..revision }) {
+            return Err(Gap::After { expected: snapshot.revision(), after });
+        }
+        let (upserted, refused) = read(upserted);
+        let refused = self.note(refused);
+        // What this release cannot name it does not have either.
+        let removed = removed.into_iter().filter_map(|key| ResourceKey::from_wire(key).ok()).collect();
+        let next = snapshot.apply(Delta { revision, upserted, removed, refused });
+        Ok(self.serve(next, revision))
+    }
+
+    fn note(&mut self, refused: Vec<Refused>) -> Vec<ResourceKey> {
+        let mut keys = Vec::new();
+        for Refused { key, told } in refused {
+            let id = told.key.as_ref().map_or("", |key| key.id.as_str());
+            error!(resource.id = id, reason = told.reason, "Refused `{id}` alone: {}", told.reason);
+            match key {
+                Some(key) => {
+                    keys.push(key);
+                    self.reasons.insert(key, told);
+                }
+                None => self.nameless.push(told),
+            }
+        }
+        keys
+    }
+
+    fn serve(&mut self, next: Snapshot, revision: Revision) -> Acknowledgement {
+        self.reasons.retain(|key, _| next.refused().contains(key));
+        let refused: Vec<RefusedResource> = self.reasons.values().chain(&self.nameless).cloned().collect();
+        self.snapshot.store(Arc::new(next.with_current(true)));
+        set(&REVISION, i64::try_from(revision.number).unwrap_or(i64::MAX));
+        set(&CURRENT, 1);
+        set(&REFUSED, i64::try_from(refused.len()).unwrap_or(i64::MAX));
+        Acknowledgement { serving: Some(revision.to_wire()), refused }
+    }
+}
+
+fn read(resources: Vec<proto::Resource>) -> (Vec<Resource>, Vec<Refused>) {
+    let mut good = Vec::with_capacity(resources.len());
+    let mut refused = Vec::new();
+    for wire in resources {
+        let key = wire.key.clone();
+        match Resource::from_wire(wire) {
+            Ok(resource) => good.push(resource),
+            Err(reason) => refused.push(refuse(key, &reason)),
+        }
+    }
+    (good, refused)
+}
+
+fn refuse(key: Option<proto::ResourceKey>, reason: &InvalidResource) -> Refused {
+    let told = RefusedResource { key: key.clone(), reason: reason.to_string() };
+    Refused { key: key.and_then(|key| ResourceKey::from_wire(key).ok()), told }
+}
+
+/// A metric that could not be registered is missed, and nothing else.
+fn set(gauge: &Option<IntGauge>, value: i64) {
+    if let Some(gauge) = gauge {
+        gauge.set(value);
+    }
+}
+
+#[cfg(test)]
+mod tests;
