@@ -1,16 +1,50 @@
 //! The demo installation: one user, one account, one gateway and the tokens to call it, made
 //! through the management API as anybody would, and kept in `.tollgate` from run to run.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::checkout::Checkout;
 use crate::files;
-use crate::http::{Api, text};
+use crate::first_call;
+use crate::http::{Api, Http, text};
+
+/// How `docker compose up` gets its demo; `cargo xtask up` makes its own.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The control plane's address.
+    #[arg(long)]
+    api_url: String,
+    /// The gateway's address from here, for the first call.
+    #[arg(long)]
+    gateway_url: String,
+    /// The gateway's address for callers, to print.
+    #[arg(long)]
+    public_gateway_url: String,
+    /// Where to keep the login and the tokens.
+    #[arg(long)]
+    file: PathBuf,
+    /// What sets a new installation up.
+    #[arg(long, env = "TOLLGATE_SETUP_TOKEN", hide_env_values = true)]
+    setup_token: String,
+    /// The key to store for OpenAI.
+    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, default_value = "sk-simulated")]
+    openai_key: String,
+}
+
+/// Makes the demo on a running installation, calls it and prints the call.
+pub(crate) fn demo(arguments: &Arguments) -> Result<()> {
+    let Arguments { api_url, gateway_url, public_gateway_url, file, setup_token, openai_key } = arguments;
+    let http = Http::new();
+    let mut demo = Demo::kept(file)?;
+    demo.complete(&mut Api { http: &http, url: api_url, token: None }, setup_token, openai_key)?;
+    first_call::make(&http, gateway_url, &demo, false)?;
+    let Demo { email, password, .. } = &demo;
+    println!("Login: {email}  {password}\n\nCall it:\n\n{}", first_call::as_curl(public_gateway_url, &demo));
+    Ok(())
+}
 
 /// The gateway's id.
 pub(crate) const GATEWAY: &str = "demo";
@@ -18,6 +52,9 @@ pub(crate) const GATEWAY: &str = "demo";
 /// What is kept of it.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Demo {
+    /// Where it is kept.
+    #[serde(skip)]
+    file: PathBuf,
     pub(crate) email: String,
     pub(crate) password: String,
     #[serde(default)]
@@ -28,40 +65,25 @@ pub(crate) struct Demo {
     pub(crate) gateway_token: String,
 }
 
-/// Where it is kept.
-fn file(checkout: &Checkout) -> PathBuf {
-    checkout.state.join("demo.json")
-}
-
 impl Demo {
     /// What an earlier run kept, or the beginning of a new one.
-    pub(crate) fn kept(checkout: &Checkout) -> Result<Self> {
-        match fs::read_to_string(file(checkout)) {
-            Ok(text) => serde_json::from_str(&text).context("cannot read .tollgate/demo.json"),
-            Err(_) => {
-                let demo = Self {
-                    email: "demo@example.com".to_owned(),
-                    password: files::random_password()?,
-                    ..Self::default()
-                };
-                demo.keep(checkout)?;
-                Ok(demo)
-            }
-        }
+    pub(crate) fn kept(file: &Path) -> Result<Self> {
+        let text = files::kept(file, || {
+            let email = "demo@example.com".to_owned();
+            let new = Self { email, password: files::random_password()?, ..Self::default() };
+            Ok(serde_json::to_string_pretty(&new)?)
+        })?;
+        let demo: Self =
+            serde_json::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(Self { file: file.to_owned(), ..demo })
     }
 
-    fn keep(&self, checkout: &Checkout) -> Result<()> {
-        files::write_private(&file(checkout), &serde_json::to_string_pretty(self)?)
+    fn keep(&self) -> Result<()> {
+        files::write_private(&self.file, &serde_json::to_string_pretty(self)?)
     }
 
     /// Makes whatever of it is not there yet, and stores `openai_key` as the account's key.
-    pub(crate) fn complete(
-        &mut self,
-        checkout: &Checkout,
-        api: &mut Api<'_>,
-        setup_token: &str,
-        openai_key: &str,
-    ) -> Result<()> {
+    pub(crate) fn complete(&mut self, api: &mut Api<'_>, setup_token: &str, openai_key: &str) -> Result<()> {
         api.token = Some(self.session(api, setup_token)?);
         self.account_id = text(&api.result("GET", "/accounts", None)?[0], "id")?.to_owned();
         let account = format!("/accounts/{}", self.account_id);
@@ -79,7 +101,7 @@ impl Demo {
                 api.result("POST", &format!("{gateway}/tokens"), Some(&json!({"name": "cargo xtask up"})))?;
             self.gateway_token = text(&created, "value")?.to_owned();
         }
-        self.keep(checkout)
+        self.keep()
     }
 
     /// Logs in; on a new installation, sets it up first.
@@ -94,8 +116,9 @@ impl Demo {
             let answer_to_setup = api.answer("POST", "/setup", Some(&setup))?;
             if answer_to_setup.status != 200 {
                 bail!(
-                    "this database has an installation already that the login in .tollgate/demo.json does not \
-                     open ({}). Name an empty database in DATABASE_URL, or restore the file",
+                    "the database has an installation already that the login in {} does not open ({}). Name an \
+                     empty database in DATABASE_URL, or restore the file",
+                    self.file.display(),
                     answer_to_setup.body
                 );
             }

@@ -6,6 +6,7 @@ mod children;
 mod clients;
 mod demo;
 mod files;
+mod first_call;
 mod http;
 mod keeper;
 mod packages;
@@ -36,6 +37,8 @@ enum Errand {
     Up(up::Arguments),
     /// Sets up everything that the tests need, and runs every test.
     Test(test::Arguments),
+    /// Makes the demo account on an installation that runs already.
+    Demo(demo::Arguments),
     /// Runs one program for another errand, and ends it when that errand ends.
     #[command(hide = true)]
     Keep(keeper::Arguments),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().errand {
         Errand::Up(arguments) => run(|| up::up(&arguments)),
         Errand::Test(arguments) => run(|| test::test(&arguments)),
+        Errand::Demo(arguments) => run(|| demo::demo(&arguments)),
         Errand::Keep(arguments) => keeper::keep(&arguments),
     };
     match outcome {

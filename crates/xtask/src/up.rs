@@ -13,6 +13,7 @@ use crate::checkout::Checkout;
 use crate::children::{Child, Children, Exits, Program};
 use crate::demo::{Demo, GATEWAY};
 use crate::files;
+use crate::first_call;
 use crate::http::{Api, Http};
 use crate::ports::Turn;
 use crate::postgres::Durability;
@@ -66,7 +67,7 @@ impl Up {
         })?;
 
         let setup_token = files::kept(&self.checkout.state.join("setup-token"), files::random_password)?;
-        let mut demo = Demo::kept(&self.checkout)?;
+        let mut demo = Demo::kept(&self.checkout.state.join("demo.json"))?;
         let addresses = step("Starting Tollgate", || {
             let mut turn = Turn::wait();
             let addresses = Addresses::choose(&mut turn, self.live)?;
@@ -84,14 +85,16 @@ impl Up {
 
             let url = format!("http://{}", addresses.api);
             let mut api = Api { http: &self.http, url: &url, token: None };
-            demo.complete(&self.checkout, &mut api, &setup_token, openai_key)?;
+            demo.complete(&mut api, &setup_token, openai_key)?;
 
             let environment = self.proxy_environment(&demo, environment)?;
             let child = self.start("proxy", "tollgate", &["proxy"], &environment)?;
             self.http.wait_until_ready(&self.children, &child, &readiness(&addresses.proxy_metrics))?;
             Ok(addresses)
         })?;
-        step("Making a first call", || self.first_call(&demo, &addresses))?;
+        step("Making a first call", || {
+            first_call::make(&self.http, &format!("http://{}", addresses.gateway), &demo, self.live)
+        })?;
         files::write_private(&self.ready, &format!("{:#}\n", development(&demo, &addresses)))?;
         tell(&demo, &addresses);
 
@@ -176,25 +179,11 @@ impl Up {
             bail!("`tollgate join-token create` failed: {}", String::from_utf8_lossy(&created.stderr));
         }
         let token = String::from_utf8(created.stdout)?.trim().to_owned();
+        // A gibibyte is for a fleet that loses its Redis for hours.
+        let spool = env::var("TOLLGATE_SPOOL_BYTES").unwrap_or_else(|_| (64 << 20).to_string());
+        environment.insert("TOLLGATE_SPOOL_BYTES", spool);
         environment.insert("TOLLGATE_JOIN_TOKEN", token);
         Ok(environment)
-    }
-
-    /// The demo's own call; with a real provider one that costs nothing.
-    fn first_call(&self, demo: &Demo, addresses: &Addresses) -> Result<()> {
-        let base = provider_url(demo, addresses);
-        let token = [("cf-aig-authorization", format!("Bearer {}", demo.api_token))];
-        let answer = if self.live {
-            self.http.call("GET", &format!("{base}/models"), &token, None)?
-        } else {
-            let url = format!("{base}/chat/completions");
-            let body: Value = serde_json::from_str(HELLO)?;
-            self.http.call("POST", &url, &token, Some(&body))?
-        };
-        if answer.status != 200 {
-            bail!("the gateway answered the first call with {}: {}", answer.status, answer.body);
-        }
-        Ok(())
     }
 }
 
@@ -226,10 +215,6 @@ fn readiness(metrics_address: &str) -> String {
     format!("http://{metrics_address}/readyz")
 }
 
-fn provider_url(demo: &Demo, addresses: &Addresses) -> String {
-    format!("http://{}/v1/{}/{GATEWAY}/openai", addresses.gateway, demo.account_id)
-}
-
 /// What the operator says wins over the simulator.
 fn provider_base_urls(overrides: &str, simulator: Option<&str>) -> String {
     let names_openai = overrides.split(',').any(|part| part.trim().starts_with("openai="));
@@ -256,11 +241,10 @@ fn development(demo: &Demo, addresses: &Addresses) -> Value {
     })
 }
 
-const HELLO: &str = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello, world!"}]}"#;
-
 fn tell(demo: &Demo, addresses: &Addresses) {
-    let Demo { email, password, account_id, api_token, .. } = demo;
+    let Demo { email, password, account_id, .. } = demo;
     let Addresses { gateway, api, .. } = addresses;
+    let call = first_call::as_curl(&format!("http://{gateway}"), demo);
     let providers = match &addresses.simulator {
         Some(address) => format!("answered by the simulator at http://{address}"),
         None => "the real ones, with the key in OPENAI_API_KEY".to_owned(),
@@ -278,12 +262,8 @@ Tollgate is up. Ctrl-C stops it.
 
 Call it:
 
-  curl {}/chat/completions \\
-    --header 'cf-aig-authorization: Bearer {api_token}' \\
-    --header 'content-type: application/json' \\
-    --data '{HELLO}'
-",
-        provider_url(demo, addresses)
+{call}
+"
     );
 }
 

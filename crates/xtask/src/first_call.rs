@@ -1,0 +1,41 @@
+//! The call that the README begins with: made once, to know that everything answers, and printed.
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use crate::demo::{Demo, GATEWAY};
+use crate::http::Http;
+
+const HELLO: &str = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello, world!"}]}"#;
+
+/// What the official SDKs take as their base URL.
+fn base_url(gateway_url: &str, demo: &Demo) -> String {
+    format!("{gateway_url}/v1/{}/{GATEWAY}/openai", demo.account_id)
+}
+
+/// Makes it. At a `real` provider it is one that costs nothing.
+pub(crate) fn make(http: &Http, gateway_url: &str, demo: &Demo, real: bool) -> Result<()> {
+    let base = base_url(gateway_url, demo);
+    let token = [("cf-aig-authorization", format!("Bearer {}", demo.api_token))];
+    let answer = if real {
+        http.call("GET", &format!("{base}/models"), &token, None)?
+    } else {
+        let body: Value = serde_json::from_str(HELLO)?;
+        http.call("POST", &format!("{base}/chat/completions"), &token, Some(&body))?
+    };
+    if answer.status != 200 {
+        bail!("the gateway answered the first call with {}: {}", answer.status, answer.body);
+    }
+    Ok(())
+}
+
+/// The same for a terminal.
+pub(crate) fn as_curl(gateway_url: &str, demo: &Demo) -> String {
+    let (base, token) = (base_url(gateway_url, demo), &demo.api_token);
+    format!(
+        "  curl {base}/chat/completions \\
+    --header 'cf-aig-authorization: Bearer {token}' \\
+    --header 'content-type: application/json' \\
+    --data '{HELLO}'"
+    )
+}
