@@ -109,7 +109,8 @@ where
     Ok(())
 }
 
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+/// SIGTERM or Ctrl-C.
+pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -20,6 +20,7 @@ mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -41,7 +42,11 @@ enum Command {
     /// Exit 0 if a simulator answers at the address.
     Healthcheck,
     /// The fastest fixed answer we can give, for benchmarks: `POST` anything, `GET /count`.
-    Mock,
+    Mock {
+        /// Milliseconds between the chunks of a stream.
+        #[arg(long, default_value_t = 1)]
+        chunk_ms: u64,
+    },
     /// A bare reverse proxy that only forwards, to compare other proxies with.
     Floor {
         /// The origin that every request is sent to, such as `http://127.0.0.1:9000`.
@@ -55,7 +60,9 @@ fn main() -> anyhow::Result<()> {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => listener::runtime()?.block_on(serve::run(addr)),
         Command::Healthcheck => healthcheck::run(addr),
-        Command::Mock => listener::runtime()?.block_on(mock::run(addr)),
+        Command::Mock { chunk_ms } => {
+            listener::runtime()?.block_on(mock::run(addr, Duration::from_millis(chunk_ms.max(1))))
+        }
         Command::Floor { upstream } => listener::runtime()?.block_on(floor::run(addr, Arc::new(upstream))),
     }
 }
