@@ -1,0 +1,148 @@
+//! What is deployed agrees with the code: it cannot be run without a Docker engine, but it can be
+//! read.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All source files of our programs.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("crates"))
+        .expect("crates")
+        .flatten()
+        .map(|krate| krate.path().join("src"))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match path.extension() {
+                Some(extension) if extension == "rs" => found.push(path),
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Words in capitals that stand in quotes somewhere in the code: every variable that it reads is
+/// among them.
+fn read_by_the_code() -> BTreeSet<String> {
+    let is_name = |word: &str| is_ours(word) && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    sources()
+        .iter()
+        .flat_map(|path| {
+            let source = fs::read_to_string(path).expect("source is text");
+            source.split('"').filter(|word| is_name(word)).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn is_ours(variable: &str) -> bool {
+    let others = ["DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+    variable.starts_with("TOLLGATE_") || others.contains(&variable)
+}
+
+/// All of our variables that a text names.
+fn named_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words.filter(|word| is_ours(word) && !word.ends_with('_')).map(str::to_owned).collect()
+}
+
+/// What of the code's variables only clap's `env = "…"` names: those that an operator sets.
+fn configuration() -> BTreeSet<String> {
+    sources()
+        .iter()
+        .filter(|path| !path.components().any(|part| part.as_os_str() == "xtask"))
+        .flat_map(|path| {
+            let source = fs::read_to_string(path).expect("source is text");
+            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let variables = code.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+            variables.filter(|name| is_ours(name)).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The services of the compose file, each with its lines.
+fn services() -> Vec<(String, String)> {
+    let compose = text("docker-compose.yml");
+    let (_, from_services) = compose.split_once("\nservices:\n").expect("services");
+    let (services, _) = from_services.split_once("\nnetworks:\n").expect("networks come after services");
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in services.lines() {
+        let is_name = line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':');
+        if is_name {
+            found.push((line.trim().trim_end_matches(':').to_owned(), String::new()));
+        } else if let Some((_, lines)) = found.last_mut() {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+    }
+    found
+}
+
+#[test]
+fn every_variable_that_a_deployment_sets_is_one_that_the_code_reads() {
+    let read = read_by_the_code();
+    for file in ["docker-compose.yml", "deploy/Dockerfile", "deploy/README.md", "README.md"] {
+        let unknown: Vec<_> = named_in(&text(file)).difference(&read).cloned().collect();
+        assert!(unknown.is_empty(), "{file} names {unknown:?}, which nothing reads");
+    }
+}
+
+#[test]
+fn every_variable_that_the_code_reads_is_in_the_readme() {
+    let told = named_in(&text("README.md"));
+    let silent: Vec<_> = configuration().difference(&told).cloned().collect();
+    assert!(silent.is_empty(), "the README's table lacks {silent:?}");
+}
+
+#[test]
+fn every_service_has_a_health_check_and_a_limit() {
+    let services = services();
+    let names: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
+    for needed in ["postgres", "redis", "control-plane", "proxy", "simulator"] {
+        assert!(names.contains(&needed), "{needed} is not in {names:?}");
+    }
+    for (name, lines) in &services {
+        assert!(lines.contains("mem_limit:"), "{name} has no limit");
+        let runs_once = lines.contains("restart: \"no\"");
+        assert!(runs_once || lines.contains("healthcheck:"), "{name} has no health check");
+    }
+}
+
+#[test]
+fn every_image_that_is_built_is_a_target_and_not_root() {
+    let dockerfile = text("deploy/Dockerfile");
+    assert!(dockerfile.contains("distroless/cc-debian12:nonroot AS base"));
+    for (name, lines) in services() {
+        let Some((_, target)) = lines.split_once("target: ") else { continue };
+        let target = target.split([' ', '}']).next().unwrap_or_default();
+        assert!(dockerfile.contains(&format!("FROM base AS {target}\n")), "{name} wants {target}");
+    }
+}
+
+#[test]
+fn compose_accepts_its_file_where_it_is_installed() {
+    let installed = Command::new("docker").args(["compose", "version"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        eprintln!("docker compose is not installed here");
+        return;
+    }
+    let checked = Command::new("docker")
+        .args(["compose", "--file", "docker-compose.yml", "config", "--quiet"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
