@@ -5,9 +5,12 @@
 //! heard of credits.
 
 pub mod catalog;
+pub mod compat;
 pub mod endpoint;
+pub mod errors;
 pub mod openai;
 pub mod path;
+pub mod prices;
 pub mod scan;
 pub mod splice;
 pub mod sse;

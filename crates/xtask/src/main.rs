@@ -12,6 +12,7 @@ mod keeper;
 mod packages;
 mod ports;
 mod postgres;
+mod prices;
 mod progress;
 mod redis;
 mod services;
@@ -39,6 +40,8 @@ enum Errand {
     Test(test::Arguments),
     /// Makes the demo account on an installation that runs already.
     Demo(demo::Arguments),
+    /// Makes the price catalogue from a price list.
+    Prices(prices::Arguments),
     /// Runs one program for another errand, and ends it when that errand ends.
     #[command(hide = true)]
     Keep(keeper::Arguments),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Errand::Up(arguments) => run(|| up::up(&arguments)),
         Errand::Test(arguments) => run(|| test::test(&arguments)),
         Errand::Demo(arguments) => run(|| demo::demo(&arguments)),
+        Errand::Prices(arguments) => run(|| prices::prices(&arguments)),
         Errand::Keep(arguments) => keeper::keep(&arguments),
     };
     match outcome {

@@ -1,0 +1,137 @@
+//! Our own refusals, in the shape of the caller's SDK or in the gateway's. Both carry the code, the
+//! cause and the request id.
+
+use serde_json::{Value, json};
+
+use crate::catalog::Dialect;
+
+/// What a refusal says, apart from its shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gateway's code, such as 2009.
+    pub code: u32,
+    /// A stable word for what went wrong, such as `provider_timeout`.
+    pub cause: &'a str,
+    /// What went wrong and what to do about it, for the caller.
+    pub message: &'a str,
+    /// The member of the body that is at fault, if one is.
+    pub param: Option<&'a str>,
+    /// The request's id.
+    pub request_id: &'a str,
+}
+
+impl Refusal<'_> {
+    /// The body that the provider's own SDK understands.
+    pub fn provider_body(&self, dialect: Dialect) -> Vec<u8> {
+        let body = match dialect {
+            Dialect::OpenAi => json!({ "error": self.openai_error() }),
+        };
+        body.to_string().into_bytes()
+    }
+
+    /// The body that Cloudflare's clients understand, whose `error` is a list.
+    pub fn gateway_body(&self) -> Vec<u8> {
+        json!({
+            "success": false,
+            "result": [],
+            "messages": [],
+            "error": [{ "code": self.code, "message": self.message }],
+            "name": "AiGatewayError",
+            "httpCode": self.status,
+            "internalCode": self.code,
+            "message": self.message,
+            "description": self.message,
+            "cause": self.cause,
+            "request_id": self.request_id,
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// The frame that ends a stream which already began, in the dialect that it is in. It is what
+    /// OpenAI itself sends, and what its SDKs raise as an error.
+    pub fn stream_frame(&self, dialect: Dialect, responses: bool) -> Vec<u8> {
+        let Dialect::OpenAi = dialect;
+        if responses {
+            let mut error = self.openai_error();
+            error["type"] = Value::from("error");
+            return format!("event: error\ndata: {error}\n\n").into_bytes();
+        }
+        format!("data: {}\n\n", json!({ "error": self.openai_error() })).into_bytes()
+    }
+
+    /// OpenAI's SDKs show `code` as a string and keep every other member.
+    fn openai_error(&self) -> Value {
+        json!({
+            "message": self.message,
+            "type": self.openai_type(),
+            "param": self.param,
+            "code": self.cause,
+            "internal_code": self.code,
+            "cause": self.cause,
+            "request_id": self.request_id,
+        })
+    }
+
+    fn openai_type(&self) -> &'static str {
+        match self.status {
+            401 => "authentication_error",
+            402 => "insufficient_quota",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSAL: Refusal<'static> = Refusal {
+        status: 401,
+        code: 2009,
+        cause: "token_missing",
+        message: "Unauthorized",
+        param: None,
+        request_id: "0193",
+    };
+
+    #[test]
+    fn an_sdk_finds_its_error_object() {
+        let body: Value = serde_json::from_slice(&REFUSAL.provider_body(Dialect::OpenAi)).unwrap();
+        let error = json!({
+            "message": "Unauthorized",
+            "type": "authentication_error",
+            "param": null,
+            "code": "token_missing",
+            "internal_code": 2009,
+            "cause": "token_missing",
+            "request_id": "0193",
+        });
+        assert_eq!(body, json!({ "error": error }));
+    }
+
+    #[test]
+    fn a_gateway_client_finds_its_list() {
+        let body: Value = serde_json::from_slice(&REFUSAL.gateway_body()).unwrap();
+        assert_eq!(body["error"], json!([{ "code": 2009, "message": "Unauthorized" }]));
+        assert_eq!(
+            (&body["success"], &body["result"], &body["messages"]),
+            (&json!(false), &json!([]), &json!([]))
+        );
+        assert_eq!((&body["httpCode"], &body["internalCode"]), (&json!(401), &json!(2009)));
+        assert_eq!((&body["cause"], &body["request_id"]), (&json!("token_missing"), &json!("0193")));
+    }
+
+    #[test]
+    fn a_stream_is_ended_in_its_own_words() {
+        let chat = String::from_utf8(REFUSAL.stream_frame(Dialect::OpenAi, false)).unwrap();
+        assert!(chat.starts_with("data: {\"error\":{") && chat.ends_with("}\n\n"));
+        let responses = String::from_utf8(REFUSAL.stream_frame(Dialect::OpenAi, true)).unwrap();
+        assert!(responses.starts_with("event: error\ndata: {") && responses.contains("\"type\":\"error\""));
+    }
+}
