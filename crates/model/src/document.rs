@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// One thing that is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +200,14 @@ pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, 
             .map(str::to_owned)
             .ok_or_else(|| format!("must be a string of {} to {} characters", length.start(), length.end()))
     }
+}
+
+/// A moment, as RFC 3339 writes it.
+pub fn instant(value: &Value) -> Result<OffsetDateTime, String> {
+    value
+        .as_str()
+        .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+        .ok_or_else(|| "must be a time such as `2030-01-31T00:00:00Z`".to_owned())
 }
 
 /// A list of texts.

@@ -3,11 +3,11 @@
 use axum::extract::State;
 use model::AccountId;
 use model::account::Role;
-use model::id::MemberId;
+use model::id::{GatewayInternalId, MemberId};
 use serde::{Deserialize, Serialize};
 use store::accounts::{self, SealedKeys};
 use store::users::User;
-use store::{ConfigTx, Store, members};
+use store::{ConfigTx, Store, gateways, members};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -159,7 +159,7 @@ async fn delete(
     Ok(Envelope::of(Deleted { id: account.id.to_string() }))
 }
 
-/// Creates an account with new data keys and its first owner.
+/// Creates an account with new data keys, its first owner and its gateway `default`.
 pub(super) async fn create_owned(
     tx: &mut ConfigTx,
     sealer: &Sealer,
@@ -170,6 +170,7 @@ pub(super) async fn create_owned(
     let vault::SealedKeys { credentials, contents } = sealer.new_account_keys(id)?;
     let keys = SealedKeys { credentials, contents };
     let account = accounts::create(tx, id, checked_name(name)?, &keys).await?;
+    gateways::create_default(tx, id, GatewayInternalId(Uuid::now_v7())).await?;
     members::create(tx, MemberId(Uuid::now_v7()), id, owner.id, &owner.email, Role::Owner).await?;
     Ok(account.into())
 }

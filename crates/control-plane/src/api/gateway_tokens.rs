@@ -1,19 +1,19 @@
 //! Gateway tokens: Tollgate's own addition. Each works for one gateway, and its value is shown once.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use model::document::{self, Mistake, instant, nullable, text};
 use model::id::GatewayTokenId;
 use model::token::{self, TokenKind};
 use model::{AccountId, Secret};
 use serde::Serialize;
 use serde_json::Value;
-use store::gateway_tokens::{self, GatewayToken};
+use store::gateway_tokens;
 use store::gateways::Gateway;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
@@ -23,21 +23,16 @@ use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::ApiError;
 use super::page::{Page, PageParams};
 
-/// The routes of this file.
-pub fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens", get(list).post(create))
-        .route(
-            "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
-            get(show).delete(revoke),
-        )
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, revoke))
 }
 
 /// A token with the gateway that the path names beside it.
 #[derive(Debug)]
 pub struct TokenOfGateway {
     gateway: Gateway,
-    token: GatewayToken,
+    token: gateway_tokens::GatewayToken,
 }
 
 impl Guarded for TokenOfGateway {
@@ -56,35 +51,25 @@ impl Guarded for TokenOfGateway {
     post,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens",
     tag = "Gateway tokens",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
     request_body = NewGatewayToken,
-    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+    responses((status = 200, body = Envelope<GatewayToken>)),
 )]
-pub async fn create(
+async fn create(
     gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(state): State<ApiState>,
+    State(store): State<Store>,
     Body(body): Body<Value>,
-) -> ApiResult<GatewayTokenDocument> {
+) -> ApiResult<GatewayToken> {
     let now = OffsetDateTime::now_utc();
     let NewGatewayToken { name, expires_on } = NewGatewayToken::of(&body, now)?;
     let id = GatewayTokenId(Uuid::now_v7());
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(error.into()))?;
-    let (value, digest) = token::mint(TokenKind::Gateway, id.0, random);
-    let mut tx = state.store.config_tx().await?;
-    let created = gateway_tokens::create(
-        &mut tx,
-        gateway.account,
-        gateway.internal_id,
-        id,
-        &digest,
-        &name,
-        expires_on,
-    )
-    .await?
-    .ok_or(ApiError::NotFound)?;
+    let (value, digest) = token::mint(TokenKind::Gateway, id.0, super::random()?);
+    let mut tx = store.config_tx().await?;
+    let created =
+        gateway_tokens::create(&mut tx, gateway.account, gateway.internal_id, id, &digest, &name, expires_on)
+            .await?
+            .ok_or(ApiError::NotFound)?;
     tx.commit().await?;
-    Ok(Envelope::of(GatewayTokenDocument::of(&created, now, Some(&value))))
+    Ok(Envelope::of(GatewayToken::of(&created, now, Some(&value))))
 }
 
 /// List a gateway's tokens
@@ -92,24 +77,19 @@ pub async fn create(
     get,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens",
     tag = "Gateway tokens",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path), PageParams),
-    responses((status = 200, body = Paged<GatewayTokenDocument>)),
+    params(PageParams),
+    responses((status = 200, body = Paged<GatewayToken>)),
 )]
-pub async fn list(
+async fn list(
     gateway: Authorized<Gateway, AiGatewayRead>,
     page: Page,
-    State(state): State<ApiState>,
-) -> PagedResult<GatewayTokenDocument> {
+    State(store): State<Store>,
+) -> PagedResult<GatewayToken> {
     let now = OffsetDateTime::now_utc();
-    let (found, total) = gateway_tokens::list(
-        &state.store,
-        gateway.account,
-        gateway.internal_id,
-        page.limit(),
-        page.offset(),
-    )
-    .await?;
-    let documents = found.iter().map(|token| GatewayTokenDocument::of(token, now, None)).collect();
+    let (found, total) =
+        gateway_tokens::list(&store, gateway.account, gateway.internal_id, page.limit(), page.offset())
+            .await?;
+    let documents = found.iter().map(|token| GatewayToken::of(token, now, None)).collect();
     Ok(Paged::page(documents, page, total))
 }
 
@@ -118,11 +98,10 @@ pub async fn list(
     get,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
     tag = "Gateway tokens",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path), ("token_id" = String, Path)),
-    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+    responses((status = 200, body = Envelope<GatewayToken>)),
 )]
-pub async fn show(found: Authorized<TokenOfGateway, AiGatewayRead>) -> ApiResult<GatewayTokenDocument> {
-    Ok(Envelope::of(GatewayTokenDocument::of(&found.token, OffsetDateTime::now_utc(), None)))
+async fn show(found: Authorized<TokenOfGateway, AiGatewayRead>) -> ApiResult<GatewayToken> {
+    Ok(Envelope::of(GatewayToken::of(&found.token, OffsetDateTime::now_utc(), None)))
 }
 
 /// Revoke a gateway token
@@ -132,20 +111,19 @@ pub async fn show(found: Authorized<TokenOfGateway, AiGatewayRead>) -> ApiResult
     delete,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
     tag = "Gateway tokens",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path), ("token_id" = String, Path)),
-    responses((status = 200, body = Envelope<GatewayTokenDocument>)),
+    responses((status = 200, body = Envelope<GatewayToken>)),
 )]
-pub async fn revoke(
+async fn revoke(
     found: Authorized<TokenOfGateway, AiGatewayWrite>,
-    State(state): State<ApiState>,
-) -> ApiResult<GatewayTokenDocument> {
-    let mut tx = state.store.config_tx().await?;
+    State(store): State<Store>,
+) -> ApiResult<GatewayToken> {
+    let mut tx = store.config_tx().await?;
     let gateway = &found.gateway;
     if !gateway_tokens::revoke(&mut tx, gateway.account, gateway.internal_id, found.token.id).await? {
         return Err(ApiError::NotFound);
     }
     tx.commit().await?;
-    Ok(Envelope::of(GatewayTokenDocument::of(&found.token, OffsetDateTime::now_utc(), None)))
+    Ok(Envelope::of(GatewayToken::of(&found.token, OffsetDateTime::now_utc(), None)))
 }
 
 /// A gateway token to be created.
@@ -177,7 +155,7 @@ impl NewGatewayToken {
 
 /// A gateway token as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct GatewayTokenDocument {
+pub struct GatewayToken {
     #[schema(value_type = String)]
     id: GatewayTokenId,
     name: String,
@@ -201,9 +179,9 @@ pub enum GatewayTokenStatus {
     Expired,
 }
 
-impl GatewayTokenDocument {
-    fn of(token: &GatewayToken, now: OffsetDateTime, value: Option<&Secret>) -> Self {
-        let GatewayToken { id, name, expires_on, created_at } = token;
+impl GatewayToken {
+    fn of(token: &gateway_tokens::GatewayToken, now: OffsetDateTime, value: Option<&Secret>) -> Self {
+        let gateway_tokens::GatewayToken { id, name, expires_on, created_at } = token;
         let expired = expires_on.is_some_and(|at| at <= now);
         Self {
             id: *id,

@@ -1,17 +1,17 @@
 //! Gateways of an account: create, list, get, replace, delete.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use model::gateway::{self, GatewaySettings};
 use model::id::{GatewayId, GatewayInternalId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::accounts::Account;
-use store::gateways::{self, Gateway, ID_TAKEN};
+use store::gateways::{self, ID_TAKEN};
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
@@ -21,17 +21,12 @@ use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::ApiError;
 use super::page::{Page, PageParams};
 
-/// The routes of this file.
-pub fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/accounts/{account_id}/ai-gateway/gateways", get(list).post(create))
-        .route(
-            "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
-            get(show).put(replace).delete(delete),
-        )
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, replace, delete))
 }
 
-impl Guarded for Gateway {
+impl Guarded for gateways::Gateway {
     async fn find(
         store: &Store,
         account: model::AccountId,
@@ -52,19 +47,18 @@ impl Guarded for Gateway {
     post,
     path = "/accounts/{account_id}/ai-gateway/gateways",
     tag = "Gateways",
-    params(("account_id" = String, Path)),
     request_body = NewGateway,
-    responses((status = 200, body = Envelope<GatewayDocument>), (status = 409, description = "The id is taken")),
+    responses((status = 200, body = Envelope<Gateway>), (status = 409, description = "The id is taken")),
 )]
-pub async fn create(
+async fn create(
     account: Authorized<Account, AiGatewayWrite>,
-    State(state): State<ApiState>,
+    State(store): State<Store>,
     Body(body): Body<Value>,
-) -> ApiResult<GatewayDocument> {
+) -> ApiResult<Gateway> {
     let (id, mut settings) = GatewaySettings::of_new(&body)?;
     settings.name_spend_rules(rule_id);
     let internal_id = GatewayInternalId(Uuid::now_v7());
-    let mut tx = state.store.config_tx().await?;
+    let mut tx = store.config_tx().await?;
     let gateway = gateways::create(&mut tx, account.id, internal_id, &id, &settings).await.map_err(
         |error| match error.constraint() {
             Some(ID_TAKEN) => ApiError::Conflict("A gateway with this id exists already"),
@@ -80,19 +74,18 @@ pub async fn create(
     get,
     path = "/accounts/{account_id}/ai-gateway/gateways",
     tag = "Gateways",
-    params(("account_id" = String, Path), PageParams, Search),
-    responses((status = 200, body = Paged<GatewayDocument>)),
+    params(PageParams, Search),
+    responses((status = 200, body = Paged<Gateway>)),
 )]
-pub async fn list(
+async fn list(
     account: Authorized<Account, AiGatewayRead>,
     page: Page,
     Query(Search { search }): Query<Search>,
-    State(state): State<ApiState>,
-) -> PagedResult<GatewayDocument> {
+    State(store): State<Store>,
+) -> PagedResult<Gateway> {
     let search = search.unwrap_or_default();
-    let (found, total) =
-        gateways::list(&state.store, account.id, &search, page.limit(), page.offset()).await?;
-    Ok(Paged::page(found.into_iter().map(GatewayDocument::from).collect(), page, total))
+    let (found, total) = gateways::list(&store, account.id, &search, page.limit(), page.offset()).await?;
+    Ok(Paged::page(found.into_iter().map(Gateway::from).collect(), page, total))
 }
 
 /// Show a gateway
@@ -100,11 +93,10 @@ pub async fn list(
     get,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
     tag = "Gateways",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
-    responses((status = 200, body = Envelope<GatewayDocument>)),
+    responses((status = 200, body = Envelope<Gateway>)),
 )]
-pub async fn show(gateway: Authorized<Gateway, AiGatewayRead>) -> ApiResult<GatewayDocument> {
-    Ok(Envelope::of(Gateway::clone(&gateway).into()))
+async fn show(gateway: Authorized<gateways::Gateway, AiGatewayRead>) -> ApiResult<Gateway> {
+    Ok(Envelope::of(gateways::Gateway::clone(&gateway).into()))
 }
 
 /// Replace a gateway's settings
@@ -114,20 +106,18 @@ pub async fn show(gateway: Authorized<Gateway, AiGatewayRead>) -> ApiResult<Gate
     put,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
     tag = "Gateways",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
     request_body = GatewaySettings,
-    responses((status = 200, body = Envelope<GatewayDocument>)),
+    responses((status = 200, body = Envelope<Gateway>)),
 )]
-pub async fn replace(
-    gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(state): State<ApiState>,
+async fn replace(
+    gateway: Authorized<gateways::Gateway, AiGatewayWrite>,
+    State(store): State<Store>,
     Body(body): Body<Value>,
-) -> ApiResult<GatewayDocument> {
+) -> ApiResult<Gateway> {
     let mut settings = GatewaySettings::of_replacement(&body, &gateway.id)?;
     settings.name_spend_rules(rule_id);
-    let mut tx = state.store.config_tx().await?;
-    let replaced =
-        gateways::set_settings(&mut tx, gateway.account, gateway.internal_id, &settings).await?;
+    let mut tx = store.config_tx().await?;
+    let replaced = gateways::set_settings(&mut tx, gateway.account, gateway.internal_id, &settings).await?;
     let replaced = replaced.ok_or(ApiError::NotFound)?;
     tx.commit().await?;
     Ok(Envelope::of(replaced.into()))
@@ -141,14 +131,13 @@ pub async fn replace(
     delete,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
     tag = "Gateways",
-    params(("account_id" = String, Path), ("gateway_id" = String, Path)),
-    responses((status = 200, body = Envelope<GatewayDocument>)),
+    responses((status = 200, body = Envelope<Gateway>)),
 )]
-pub async fn delete(
-    gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(state): State<ApiState>,
-) -> ApiResult<GatewayDocument> {
-    let mut tx = state.store.config_tx().await?;
+async fn delete(
+    gateway: Authorized<gateways::Gateway, AiGatewayWrite>,
+    State(store): State<Store>,
+) -> ApiResult<Gateway> {
+    let mut tx = store.config_tx().await?;
     if !gateways::delete(&mut tx, gateway.account, gateway.internal_id).await? {
         return Err(ApiError::NotFound);
     }
@@ -156,7 +145,7 @@ pub async fn delete(
         gateways::create_default(&mut tx, gateway.account, GatewayInternalId(Uuid::now_v7())).await?;
     }
     tx.commit().await?;
-    Ok(Envelope::of(Gateway::clone(&gateway).into()))
+    Ok(Envelope::of(gateways::Gateway::clone(&gateway).into()))
 }
 
 /// Which gateways to list.
@@ -180,7 +169,7 @@ pub struct NewGateway {
 
 /// A gateway as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct GatewayDocument {
+pub struct Gateway {
     /// What callers call it.
     #[schema(value_type = String)]
     id: GatewayId,
@@ -204,9 +193,9 @@ pub struct GatewayDocument {
     internal_id: Uuid,
 }
 
-impl From<Gateway> for GatewayDocument {
-    fn from(gateway: Gateway) -> Self {
-        let Gateway { internal_id, account, id, settings, created_at, modified_at } = gateway;
+impl From<gateways::Gateway> for Gateway {
+    fn from(gateway: gateways::Gateway) -> Self {
+        let gateways::Gateway { internal_id, account, id, settings, created_at, modified_at } = gateway;
         Self {
             is_default: id.as_str() == gateway::DEFAULT_ID,
             id,

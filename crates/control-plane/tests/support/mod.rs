@@ -1,0 +1,152 @@
+//! The management API behind a real socket, and the people and tokens that call it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
+#![allow(dead_code, reason = "not every test needs every actor")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use control_plane::api::passwords::Passwords;
+use control_plane::api::session_keys::SessionKeys;
+use control_plane::api::{self, ApiSettings, ApiState};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use model::account::Role;
+use model::id::{MemberId, SessionId, UserId};
+use model::token::TokenDigest;
+use model::{AccountId, Secret};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::{Store, members, sessions, users};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+use vault::{ContentsBox, RootRing, Sealer};
+
+/// A running API with a database of its own.
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) credentials: Secret,
+    pub(crate) contents: Secret,
+    sessions: Arc<SessionKeys>,
+    address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Somebody who calls: what stands after `Bearer`.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    pub(crate) bearer: String,
+    pub(crate) user: Option<UserId>,
+}
+
+/// An answer: its status and its body.
+pub(crate) type Answer = (StatusCode, Value);
+
+impl Api {
+    pub(crate) async fn start(pool: PgPoolOptions, address: PgConnectOptions) -> Self {
+        let store = Store::open(pool, address).await.unwrap();
+        let (credentials, contents) =
+            (RootRing::generate("one").unwrap(), RootRing::generate("one").unwrap());
+        let ring = |text: &Secret| RootRing::parse("KEYS", text.expose()).unwrap();
+        let contents_box = ContentsBox::new(ring(&contents));
+        let sessions = Arc::new(SessionKeys::load(&store, &contents_box).await.unwrap());
+        let state = ApiState {
+            store: store.clone(),
+            sealer: Sealer::new(ring(&credentials), ring(&contents)),
+            sessions: sessions.clone(),
+            passwords: Passwords::new().unwrap(),
+            attempts: Arc::default(),
+            settings: Arc::new(ApiSettings {
+                public_gateway_url: "http://gateway.example".to_owned(),
+                public_api_url: "http://api.example".to_owned(),
+                sign_up_open: false,
+            }),
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { store, credentials, contents, sessions, address, client }
+    }
+
+    /// A person with a session, and a place in no account yet.
+    pub(crate) async fn person(&self) -> Actor {
+        let user = UserId(Uuid::now_v7());
+        let mut connection = self.store.pool.acquire().await.unwrap();
+        let email = format!("{}@example.com", user.0.simple());
+        users::create(&mut connection, user, &email, "no password").await.unwrap();
+        let session = SessionId(Uuid::now_v7());
+        let now = OffsetDateTime::now_utc();
+        let refresh = TokenDigest::of("refresh");
+        sessions::create(&self.store, session, user, &refresh, now + Duration::hours(1)).await.unwrap();
+        let bearer = self.sessions.issue(user, session, now).unwrap().expose().to_owned();
+        Actor { bearer, user: Some(user) }
+    }
+
+    /// A new account and its owner.
+    pub(crate) async fn owner(&self) -> (AccountId, Actor) {
+        let owner = self.person().await;
+        let (status, body) =
+            self.call(&owner, Method::POST, "/accounts", Some(json!({"name": "Acme"}))).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        (body["result"]["id"].as_str().unwrap().parse().unwrap(), owner)
+    }
+
+    /// A person with a role in an account.
+    pub(crate) async fn member(&self, account: AccountId, role: Role) -> Actor {
+        let person = self.person().await;
+        let mut connection = self.store.pool.acquire().await.unwrap();
+        let (id, user) = (MemberId(Uuid::now_v7()), person.user.unwrap());
+        members::create(&mut connection, id, account, user, "member@example.com", role).await.unwrap();
+        person
+    }
+
+    /// An API token with the named permission groups, created as `owner` would.
+    pub(crate) async fn token(&self, account: AccountId, owner: &Actor, groups: &[&str]) -> Actor {
+        let (_, body) = self
+            .call(owner, Method::GET, &format!("/accounts/{account}/tokens/permission_groups"), None)
+            .await;
+        let ids: Vec<Value> = body["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|group| groups.contains(&group["name"].as_str().unwrap()))
+            .map(|group| json!({"id": group["id"]}))
+            .collect();
+        assert_eq!(ids.len(), groups.len());
+        let resources = json!({format!("com.cloudflare.api.account.{account}"): "*"});
+        let policies = json!([{"effect": "allow", "permission_groups": ids, "resources": resources}]);
+        let body = json!({"name": "token", "policies": policies});
+        let (status, body) =
+            self.call(owner, Method::POST, &format!("/accounts/{account}/tokens"), Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        Actor { bearer: body["result"]["value"].as_str().unwrap().to_owned(), user: None }
+    }
+
+    /// One call; the path is without `/client/v4`.
+    pub(crate) async fn call(
+        &self,
+        actor: &Actor,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/client/v4{path}", self.address))
+            .header("authorization", format!("Bearer {}", actor.bearer))
+            .header("content-type", "application/json")
+            .body(Full::from(body))
+            .unwrap();
+        let response = self.client.request(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+}
