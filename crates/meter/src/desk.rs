@@ -193,6 +193,11 @@ impl Desk {
     }
 }
 
+/// The wire form of a record, to be kept where the record itself cannot be.
+pub fn wire_form(record: &UsageRecord) -> Vec<u8> {
+    record.to_wire().encode_to_vec()
+}
+
 impl Entry {
     fn take(&mut self, batch: Vec<u8>) {
         let Ok(proto::UsageBatch { records }) = proto::UsageBatch::decode(&*batch) else {

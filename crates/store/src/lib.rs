@@ -17,6 +17,8 @@ pub mod provider_keys;
 pub mod proxies;
 pub mod resources;
 pub mod sessions;
+pub mod shards;
+pub mod usage;
 pub mod users;
 
 pub use config_tx::{ConfigTx, Revision};
