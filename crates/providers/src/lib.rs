@@ -14,6 +14,7 @@ pub mod prices;
 pub mod scan;
 pub mod splice;
 pub mod sse;
+pub mod tokens;
 
 pub use catalog::Provider;
 pub use endpoint::Endpoint;
