@@ -8,10 +8,17 @@ pub mod body;
 pub mod caller;
 pub mod envelope;
 pub mod error;
+pub mod gateway_tokens;
+pub mod gateways;
+pub mod members;
 pub mod openapi;
 pub mod page;
 pub mod passwords;
+pub mod provider_keys;
 pub mod session_keys;
+pub mod sessions;
+pub mod urls;
+pub mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +80,16 @@ impl FromRef<ApiState> for Sealer {
 
 /// Every route of ours. A noun is added here and nowhere else.
 fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(openapi::empty()).merge(accounts::routes()).merge(api_tokens::routes())
+    OpenApiRouter::with_openapi(openapi::empty())
+        .merge(sessions::routes())
+        .merge(users::routes())
+        .merge(accounts::routes())
+        .merge(members::routes())
+        .merge(api_tokens::routes())
+        .merge(gateways::routes())
+        .merge(gateway_tokens::routes())
+        .merge(provider_keys::routes())
+        .merge(urls::routes())
 }
 
 /// The whole API, with and without `/client/v4`.
@@ -103,4 +119,12 @@ pub fn router(state: ApiState) -> Router {
 /// The OpenAPI document of all routes.
 pub fn document() -> utoipa::openapi::OpenApi {
     openapi::finished(routes().into_openapi())
+}
+
+/// Random bytes for a token.
+fn random() -> Result<[u8; 32], ApiError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| ApiError::Internal(anyhow::anyhow!("no randomness: {error}")))?;
+    Ok(bytes)
 }

@@ -1,3 +1,148 @@
 //! The control plane: the management API, the push of configuration to proxies, and the ledger.
 
 pub mod api;
+pub mod config;
+pub mod join_token;
+pub mod push;
+pub mod rotation;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use model::Secret;
+use model::token::TokenDigest;
+use process::Readiness;
+use store::{Store, StoreError, installation};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use vault::{ContentsBox, Sealer};
+
+use api::passwords::Passwords;
+use api::session_keys::SessionKeys;
+use api::{ApiSettings, ApiState};
+pub use config::Config;
+
+/// Runs a control plane until `shutdown`, and then until what is under way has ended.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (sealer, contents) = config.keys.read()?;
+    let readiness = Readiness::new();
+    let starting = readiness.unready("start");
+    process::serve_health(config.listen.metrics, readiness.clone(), shutdown.clone()).await?;
+
+    let Some(store) = connect(&config.stores.database_url, &shutdown).await? else { return Ok(()) };
+    let listener = TcpListener::bind(config.listen.api)
+        .await
+        .with_context(|| format!("could not listen on {} for the management API", config.listen.api))?;
+    let address = listener.local_addr()?;
+    let state = api_state(&config, address, &store, &sealer, &contents).await?;
+    let push = push::open(&config.push, store.clone(), &contents, shutdown.clone()).await?;
+    offer_setup(&store, config.entrance.setup_token, &state.settings.public_api_url).await?;
+
+    let mut desks = JoinSet::new();
+    desks.spawn(serve_api(listener, state, shutdown.clone()));
+    desks.spawn(push.serving);
+    info!(%address, "Serving the management API on http://{address}");
+    drop(starting);
+
+    let finished = attend(&mut desks, &shutdown).await;
+    shutdown.cancel();
+    let drained = tokio::time::timeout(config.shutdown.drain(), async {
+        while let Some(desk) = desks.join_next().await {
+            desk??;
+        }
+        anyhow::Ok(())
+    });
+    match drained.await {
+        Ok(left) => finished.and(left),
+        Err(_) => {
+            warn!("Some work was still under way when the time to drain was over");
+            finished
+        }
+    }
+}
+
+/// Waits for the request to stop. A desk that ends before that has failed, and ends the process:
+/// a supervisor's restart is better than a control plane that is there by half.
+async fn attend(desks: &mut JoinSet<anyhow::Result<()>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        Some(desk) = desks.join_next() => desk?,
+    }
+}
+
+/// Migrates and connects, waiting for a Postgres that is not there yet. `None` if told to stop.
+async fn connect(url: &Secret, shutdown: &CancellationToken) -> anyhow::Result<Option<Store>> {
+    loop {
+        match store::migrate(url.expose()).await {
+            Ok(()) => return Ok(Some(Store::connect(url.expose()).await?)),
+            Err(StoreError::Query(sqlx::Error::Io(error))) => {
+                warn!(%error, "Postgres cannot be reached yet: {error}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+async fn api_state(
+    config: &Config,
+    address: SocketAddr,
+    store: &Store,
+    sealer: &Sealer,
+    contents: &ContentsBox,
+) -> anyhow::Result<ApiState> {
+    let bare = |url: &str| url.trim_end_matches('/').to_owned();
+    let public_api_url = config.public.public_api_url.as_deref().map(bare);
+    Ok(ApiState {
+        store: store.clone(),
+        sealer: sealer.clone(),
+        sessions: Arc::new(SessionKeys::load(store, contents).await?),
+        passwords: Passwords::new()?,
+        attempts: Arc::default(),
+        settings: Arc::new(ApiSettings {
+            public_gateway_url: bare(&config.public.public_gateway_url),
+            public_api_url: public_api_url.unwrap_or_else(|| format!("http://{address}")),
+            sign_up_open: config.entrance.sign_up == config::SignUp::Open,
+        }),
+    })
+}
+
+/// Until there is a user, one token opens the installation. It is printed, not logged: logs are
+/// kept and passed on.
+async fn offer_setup(store: &Store, chosen: Option<Secret>, public_api_url: &str) -> anyhow::Result<()> {
+    if installation::has_users(store).await? {
+        return Ok(());
+    }
+    let token = match &chosen {
+        Some(token) => token.clone(),
+        None => {
+            let mut random = [0; 24];
+            getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+            Secret::new(hex::encode(random))
+        }
+    };
+    installation::offer_setup(store, &TokenDigest::of(token.expose())).await?;
+    if chosen.is_none() {
+        println!("Set this installation up, once, at {public_api_url}/docs#setup={}", token.expose());
+    }
+    Ok(())
+}
+
+async fn serve_api(
+    listener: TcpListener,
+    state: ApiState,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+        .context("the management API could not be served")
+}

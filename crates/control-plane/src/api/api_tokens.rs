@@ -17,7 +17,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::ApiState;
 use super::accounts::Deleted;
 use super::authorized::{Authorized, Guarded, PathIds, TokensRead, TokensWrite};
 use super::body::{Body, Query};
@@ -25,6 +24,7 @@ use super::caller::{Caller, PresentedToken};
 use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::{AUTHENTICATION_ERROR, ApiError};
 use super::page::{Page, PageParams};
+use super::{ApiState, random};
 use terms::TokenTerms;
 pub use terms::{Condition, Status, is_good};
 
@@ -344,9 +344,6 @@ async fn user_permission_groups(
 }
 
 fn minted(id: ApiTokenId) -> Result<(String, TokenDigest), ApiError> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|error| ApiError::Internal(anyhow::anyhow!("no randomness: {error}")))?;
-    let (value, digest) = token::mint(TokenKind::Api, id.0, random);
+    let (value, digest) = token::mint(TokenKind::Api, id.0, random()?);
     Ok((value.expose().to_owned(), digest))
 }

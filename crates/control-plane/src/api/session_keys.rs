@@ -39,12 +39,22 @@ impl SessionKeys {
     /// The installation's key, which is made if this is the first start.
     pub async fn load(store: &Store, contents: &ContentsBox) -> anyhow::Result<Self> {
         let installation = installation::id(store).await?.simple().to_string();
-        let context = Context { account: None, purpose: "session-signing-key", record: &installation };
+        let context = context(&installation);
         let mut fresh = Zeroizing::new([0; 32]);
         getrandom::fill(fresh.as_mut_slice()).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         let sealed = installation::session_key(store, &contents.seal(context, fresh.as_slice())?).await?;
         let seed = contents.open(context, &sealed)?;
         Self::of_seed(seed.as_slice().try_into()?)
+    }
+
+    /// Seals the key anew under the first of the root keys.
+    pub(crate) async fn rewrap(store: &Store, contents: &ContentsBox) -> anyhow::Result<()> {
+        let Some(before) = installation::sealed_session_key(store).await? else { return Ok(()) };
+        let installation = installation::id(store).await?.simple().to_string();
+        if let Some(after) = contents.rewrapped(context(&installation), &before)? {
+            installation::rewrap_session_key(store, &before, &after).await?;
+        }
+        Ok(())
     }
 
     fn of_seed(seed: &[u8; 32]) -> anyhow::Result<Self> {
@@ -80,6 +90,11 @@ impl SessionKeys {
             .ok()
             .map(|data| data.claims.sid)
     }
+}
+
+/// What the sealed key is bound to.
+fn context(installation: &str) -> Context<'_> {
+    Context { account: None, purpose: "session-signing-key", record: installation }
 }
 
 #[cfg(test)]

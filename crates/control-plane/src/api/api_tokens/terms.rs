@@ -224,7 +224,7 @@ fn granted(policies: Vec<Policy>, account: AccountId) -> Result<(Vec<Policy>, Pe
         let groups = policy
             .permission_groups
             .iter()
-            .map(|group| group_of(&group.id).ok_or_else(|| &group.id))
+            .map(|group| group_of(&group.id).ok_or(&group.id))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|id| wrong("permission_groups", format!("there is no permission group `{id}`")))?;
         let effect = match policy.effect {

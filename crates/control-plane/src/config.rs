@@ -1,0 +1,132 @@
+//! The control plane's configuration: environment variables, one struct per concern.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use model::Secret;
+use process::{Mistakes, Shutdown};
+use vault::{ContentsBox, RootRing, Sealer};
+
+use crate::push::PushConfig;
+
+/// Everything that a control plane reads from its environment.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// where it is reached
+    #[command(flatten)]
+    pub listen: Listen,
+    /// where proxies connect
+    #[command(flatten)]
+    pub push: PushConfig,
+    /// what it tells people about addresses
+    #[command(flatten)]
+    pub public: Public,
+    /// where its state is
+    #[command(flatten)]
+    pub stores: Stores,
+    /// who may come in
+    #[command(flatten)]
+    pub entrance: Entrance,
+    /// what seals secrets
+    #[command(flatten)]
+    pub keys: KeyRings,
+    /// how it leaves
+    #[command(flatten)]
+    pub shutdown: Shutdown,
+}
+
+/// Addresses to listen on.
+#[derive(Debug, Clone, Args)]
+pub struct Listen {
+    /// the management API's address
+    #[arg(long, env = "TOLLGATE_API_ADDR", default_value = "127.0.0.1:8081")]
+    pub api: SocketAddr,
+    /// health and metrics
+    #[arg(long, env = "TOLLGATE_METRICS_ADDR", default_value = "127.0.0.1:9101")]
+    pub metrics: SocketAddr,
+}
+
+/// What it tells people about addresses.
+#[derive(Debug, Clone, Args)]
+pub struct Public {
+    /// where people reach the API; its own address unless said
+    #[arg(long, env = "TOLLGATE_PUBLIC_API_URL")]
+    pub public_api_url: Option<String>,
+    /// where callers reach the gateways
+    #[arg(long, env = "TOLLGATE_PUBLIC_GATEWAY_URL", default_value = "http://127.0.0.1:8080")]
+    pub public_gateway_url: String,
+}
+
+/// Where its state is.
+#[derive(Debug, Clone, Args)]
+pub struct Stores {
+    /// Postgres, as the owner of the database: migrations run at start
+    #[arg(long, env = "DATABASE_URL", value_parser = secret)]
+    pub database_url: Secret,
+    /// the Redis of limits, money and usage
+    #[arg(long, env = "REDIS_URL", value_parser = secret)]
+    pub redis_url: Secret,
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Args)]
+pub struct Entrance {
+    /// what makes the first user; a random one is printed unless said
+    #[arg(long, env = "TOLLGATE_SETUP_TOKEN", value_parser = secret)]
+    pub setup_token: Option<Secret>,
+    /// `open` lets anybody sign up
+    #[arg(long, env = "TOLLGATE_SIGN_UP", default_value = "closed")]
+    pub sign_up: SignUp,
+}
+
+/// Whether anybody may sign up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignUp {
+    /// Only who is invited.
+    Closed,
+    /// Anybody.
+    Open,
+}
+
+/// The operator's root keys.
+#[derive(Debug, Clone, Args)]
+pub struct KeyRings {
+    /// the ring of provider keys
+    #[arg(long, env = CREDENTIALS, value_parser = secret)]
+    pub credentials_keys: Option<Secret>,
+    /// a file with the ring of provider keys
+    #[arg(long, env = "TOLLGATE_CREDENTIALS_KEYS_FILE")]
+    pub credentials_keys_file: Option<PathBuf>,
+    /// the ring of bodies, caches and snapshots
+    #[arg(long, env = CONTENTS, value_parser = secret)]
+    pub contents_keys: Option<Secret>,
+    /// a file with the ring of bodies, caches and snapshots
+    #[arg(long, env = "TOLLGATE_CONTENTS_KEYS_FILE")]
+    pub contents_keys_file: Option<PathBuf>,
+}
+
+const CREDENTIALS: &str = "TOLLGATE_CREDENTIALS_KEYS";
+const CONTENTS: &str = "TOLLGATE_CONTENTS_KEYS";
+
+impl KeyRings {
+    /// What the control plane does with the rings: it seals both, and opens only contents.
+    pub fn read(&self) -> Result<(Sealer, ContentsBox), Mistakes> {
+        let credentials = RootRing::read(
+            CREDENTIALS,
+            self.credentials_keys.as_ref(),
+            self.credentials_keys_file.as_deref(),
+        );
+        let contents =
+            RootRing::read(CONTENTS, self.contents_keys.as_ref(), self.contents_keys_file.as_deref());
+        let mistake = |error: vault::InvalidRing| Mistakes(vec![error.to_string()]);
+        let (credentials, contents) =
+            Mistakes::both(credentials.map_err(mistake), contents.map_err(mistake))?;
+        Ok((Sealer::new(credentials, contents.clone()), ContentsBox::new(contents)))
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
