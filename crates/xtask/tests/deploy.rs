@@ -14,38 +14,34 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All source files of our programs.
-fn sources() -> Vec<PathBuf> {
+/// The code, without its tests, of all programs that are deployed.
+fn our_programs() -> Vec<String> {
+    let crates = fs::read_dir(root().join("crates")).expect("crates").flatten();
+    let deployed = crates.filter(|krate| !["xtask", "e2e"].iter().any(|errand| krate.file_name() == *errand));
+    let mut folders: Vec<PathBuf> = deployed.map(|krate| krate.path().join("src")).collect();
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("crates"))
-        .expect("crates")
-        .flatten()
-        .map(|krate| krate.path().join("src"))
-        .collect();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match path.extension() {
-                Some(extension) if extension == "rs" => found.push(path),
-                _ if path.is_dir() => folders.push(path),
-                _ => {}
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(path).expect("source is text");
+                found.push(source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned());
             }
         }
     }
     found
 }
 
-/// Words in capitals that stand in quotes somewhere in the code: every variable that it reads is
-/// among them.
+/// The variables that our programs read: those that stand in quotes in them, and those that the
+/// errand `demo` reads. The other errands only hand variables on.
 fn read_by_the_code() -> BTreeSet<String> {
+    let demo = ["TOLLGATE_SETUP_TOKEN", "OPENAI_API_KEY"].map(str::to_owned);
     let is_name = |word: &str| is_ours(word) && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-    sources()
-        .iter()
-        .flat_map(|path| {
-            let source = fs::read_to_string(path).expect("source is text");
-            source.split('"').filter(|word| is_name(word)).map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect()
+    let quoted = our_programs().into_iter().flat_map(|source| {
+        source.split('"').filter(|word| is_name(word)).map(str::to_owned).collect::<Vec<_>>()
+    });
+    quoted.chain(demo).collect()
 }
 
 fn is_ours(variable: &str) -> bool {
@@ -59,18 +55,13 @@ fn named_in(text: &str) -> BTreeSet<String> {
     words.filter(|word| is_ours(word) && !word.ends_with('_')).map(str::to_owned).collect()
 }
 
-/// What of the code's variables only clap's `env = "…"` names: those that an operator sets.
+/// What an operator sets: clap reads each from its `env = "…"`.
 fn configuration() -> BTreeSet<String> {
-    sources()
-        .iter()
-        .filter(|path| !path.components().any(|part| part.as_os_str() == "xtask"))
-        .flat_map(|path| {
-            let source = fs::read_to_string(path).expect("source is text");
-            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-            let variables = code.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
-            variables.filter(|name| is_ours(name)).map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect()
+    let named = our_programs().into_iter().flat_map(|source| {
+        let variables = source.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        variables.filter(|name| is_ours(name)).map(str::to_owned).collect::<Vec<_>>()
+    });
+    named.collect()
 }
 
 /// The services of the compose file, each with its lines.
