@@ -4,6 +4,7 @@
 //! Redis, a simulator, a control plane and as many proxies as the test wants. Everything ends with
 //! it.
 
+pub mod collector;
 pub mod http;
 pub mod postgres;
 pub mod process;
