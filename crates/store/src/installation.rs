@@ -42,6 +42,21 @@ pub async fn session_key(store: &Store, fresh: &[u8]) -> Result<Vec<u8>, StoreEr
     .await?)
 }
 
+/// The sealed key that signs sessions, if there is one yet.
+pub async fn sealed_session_key(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar("select session_key from installation").fetch_one(&store.pool).await?)
+}
+
+/// Replaces the sealed key by the same key sealed again, for the rotation of the root keys.
+pub async fn rewrap_session_key(store: &Store, before: &[u8], after: &[u8]) -> Result<(), StoreError> {
+    sqlx::query("update installation set session_key = $2 where session_key = $1")
+        .bind(before)
+        .bind(after)
+        .execute(&store.pool)
+        .await?;
+    Ok(())
+}
+
 /// The installation's own id, which sealed values of the installation are bound to.
 pub async fn id(store: &Store) -> Result<uuid::Uuid, StoreError> {
     Ok(sqlx::query_scalar("select id from installation").fetch_one(&store.pool).await?)

@@ -59,7 +59,12 @@ fn invalid(place: &str, error: &serde_path_to_error::Error<serde_json::Error>) -
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         path.push(field.to_owned());
     }
-    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    // A secret may have been sent in the wrong place: what was expected is told, not what came.
+    let message = match message.rsplit_once(", expected ") {
+        Some((came, expected)) if !came.starts_with("unknown field") => format!("expected {expected}"),
+        _ => message.to_owned(),
+    };
     ApiError::Invalid { path, message }
 }
 

@@ -1,0 +1,198 @@
+//! Secrets are planted wherever the management API takes or makes one, and then looked for in every
+//! table, every log line and every answer that has no business to carry them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
+
+mod support;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use http::{Method, StatusCode};
+use model::token::TokenDigest;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::installation;
+use support::{Actor, Api};
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Everything that is logged by this process, at the lowest level there is.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Logged {
+    fn begin() -> Self {
+        let logged = Self::default();
+        let writer = logged.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        logged
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+/// The secrets, and the answers in which none of them may be.
+#[derive(Default)]
+struct Canaries {
+    secrets: Vec<String>,
+    answers: String,
+}
+
+impl Canaries {
+    fn plant(&mut self, secret: &str) -> String {
+        self.secrets.push(secret.to_owned());
+        secret.to_owned()
+    }
+
+    /// Takes secrets out of an answer that may show them; the rest of the answer may not.
+    fn shown<const N: usize>(&mut self, answer: &Value, members: [&str; N]) -> [String; N] {
+        let secrets = members.map(|member| answer["result"][member].as_str().unwrap().to_owned());
+        let mut rest = answer.to_string();
+        for secret in &secrets {
+            rest = rest.replace(secret, "");
+            self.plant(secret);
+        }
+        self.answers.push_str(&rest);
+        secrets
+    }
+
+    /// The canaries in `text`, in any of the forms in which bytes are written down.
+    fn found_in(&self, text: &str) -> Vec<String> {
+        let forms = |secret: &String| {
+            [
+                secret.clone(),
+                hex::encode(secret),
+                BASE64_STANDARD.encode(secret),
+                BASE64_STANDARD_NO_PAD.encode(secret),
+                BASE64_URL_SAFE_NO_PAD.encode(secret),
+            ]
+        };
+        let text = text.to_lowercase();
+        self.secrets.iter().flat_map(forms).filter(|form| text.contains(&form.to_lowercase())).collect()
+    }
+}
+
+/// Every row of every table, as text.
+async fn every_table(pool: &PgPool) -> String {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select quote_ident(table_name) from information_schema.tables
+         where table_schema = 'public' and table_type = 'BASE TABLE'",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert!(tables.len() > 10, "{tables:?}");
+    let mut text = String::new();
+    for table in tables {
+        let rows = sqlx::AssertSqlSafe(format!("select row::text from {table} row"));
+        for row in sqlx::query_scalar::<_, String>(rows).fetch_all(pool).await.unwrap() {
+            text.push_str(&row);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let logged = Logged::begin();
+    let owners_pool = pool.clone().connect_with(address.clone()).await.unwrap();
+    let api = Api::start(pool, address).await;
+    let mut canaries = Canaries::default();
+    let nobody = Actor { bearer: canaries.plant("canary-bearer-0123456789"), user: None };
+
+    // A person: the setup token, the password, both tokens of the session.
+    let setup = canaries.plant("canary-setup-0123456789");
+    let password = canaries.plant("canary-password-0123456789");
+    installation::offer_setup(&api.store, &TokenDigest::of(&setup)).await.unwrap();
+    let body = json!({"token": setup, "email": "owner@example.com", "password": password,
+                      "account_name": "Acme"});
+    let (status, arrival) = api.call(&nobody, Method::POST, "/setup", Some(body)).await;
+    assert_eq!(status, StatusCode::OK, "{arrival}");
+    let [access, _] = canaries.shown(&arrival, ["access_token", "refresh_token"]);
+    let owner = Actor { bearer: access, user: None };
+    let account = arrival["result"]["account"]["id"].as_str().unwrap().to_owned();
+
+    // A gateway's token and an API token, which are shown once.
+    let gateways = format!("/accounts/{account}/ai-gateway/gateways");
+    let tokens = format!("{gateways}/default/tokens");
+    let (_, made) = api.call(&owner, Method::POST, &tokens, Some(json!({"name": "app"}))).await;
+    canaries.shown(&made, ["value"]);
+    let account_id = account.parse().unwrap();
+    let token = api.token(account_id, &owner, &["AI Gateway Read", "AI Gateway Write"]).await;
+    canaries.plant(&token.bearer);
+
+    // Provider keys: stored, changed, refused in each way there is, and sent where they do not belong.
+    let first = canaries.plant("sk-canary-first-0123456789");
+    let second = canaries.plant("sk-canary-second-0123456789");
+    let misplaced = canaries.plant("sk-canary-misplaced-0123456789");
+    let keys = format!("{gateways}/default/provider_configs");
+    let key = json!({"alias": "default", "default_config": true, "provider_slug": "openai", "secret": first});
+    let with = |member: &str, value: Value| {
+        let mut body = key.clone();
+        body[member] = value;
+        body
+    };
+    let (status, made) = api.call(&token, Method::POST, &keys, Some(key.clone())).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    let own = format!("{keys}/{}", made["result"]["id"].as_str().unwrap());
+    let calls = [
+        (Method::GET, own.clone(), None),
+        (Method::GET, keys.clone(), None),
+        (Method::PUT, own.clone(), Some(json!({"secret": second}))),
+        (Method::POST, keys.clone(), Some(key.clone())),
+        (Method::POST, keys.clone(), Some(with("alias", json!(format!("{misplaced} ?"))))),
+        (Method::POST, keys.clone(), Some(with("default_config", json!(misplaced)))),
+        (Method::POST, keys.clone(), Some(with("provider_slug", json!(misplaced)))),
+        (Method::POST, keys.clone(), Some(with("rate_limit", json!(misplaced)))),
+        (Method::POST, keys.clone(), Some(with("secret", json!([misplaced])))),
+        (Method::POST, keys.clone(), Some(with("invented", json!(misplaced)))),
+        (Method::POST, gateways.clone(), Some(json!({"id": misplaced, "collect_logs": misplaced}))),
+        (Method::POST, tokens.clone(), Some(json!({"name": 1, "expires_on": misplaced}))),
+        (Method::POST, "/auth/login".to_owned(), Some(json!({"email": "x@example.com", "password": second}))),
+        (Method::GET, format!("/accounts/{account}"), None),
+        (Method::GET, format!("/accounts/{account}/tokens"), None),
+        (Method::GET, tokens, None),
+        (Method::DELETE, own, None),
+    ];
+    for (method, path, body) in calls {
+        let (status, answer) = api.call(&owner, method.clone(), &path, body).await;
+        assert!(status.as_u16() < 500, "{method} {path}: {status} {answer}");
+        canaries.answers.push_str(&answer.to_string());
+        let (_, answer) = api.call(&nobody, method, &path, None).await;
+        canaries.answers.push_str(&answer.to_string());
+    }
+    api.call(&owner, Method::POST, &keys, Some(key)).await;
+
+    let tables = every_table(&owners_pool).await;
+    assert!(tables.contains("owner@example.com"), "the tables were read");
+    let text = logged.text();
+    assert!(text.contains("insert into provider_keys"), "the log was heard");
+    assert_eq!(canaries.found_in(&tables), [""; 0], "in a table");
+    assert_eq!(canaries.found_in(&text), [""; 0], "in the log");
+    assert_eq!(canaries.found_in(&canaries.answers), [""; 0], "in an answer");
+}
