@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
 pub mod gateways;
+pub mod logs;
 pub mod members;
 pub mod openapi;
 pub mod page;
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(gateway_tokens::routes())
         .merge(provider_keys::routes())
         .merge(urls::routes())
+        .merge(logs::routes())
 }
 
 /// The whole API, with and without `/client/v4`.

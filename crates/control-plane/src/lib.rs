@@ -3,6 +3,7 @@
 pub mod api;
 pub mod config;
 pub mod join_token;
+pub mod ledger;
 pub mod push;
 pub mod rotation;
 
@@ -45,6 +46,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let mut desks = JoinSet::new();
     desks.spawn(serve_api(listener, state, shutdown.clone()));
     desks.spawn(push.serving);
+    desks.spawn(ledger::run(store.clone(), config.stores.redis_url, shutdown.clone()));
     info!(%address, "Serving the management API on http://{address}");
     drop(starting);
 

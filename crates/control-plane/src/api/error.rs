@@ -26,6 +26,9 @@ pub enum ApiError {
     /// There is no such thing, or none that this caller may know of.
     #[error("Not Found")]
     NotFound,
+    /// The object is there, but not this part of it.
+    #[error("{0}")]
+    NotKept(&'static str),
     /// The path exists, the method does not.
     #[error("Method Not Allowed")]
     MethodNotAllowed,
@@ -69,7 +72,7 @@ impl ApiError {
     fn status_and_code(&self) -> (StatusCode, u32) {
         match self {
             ApiError::Invalid { .. } | ApiError::Mistakes(_) => (StatusCode::BAD_REQUEST, 7001),
-            ApiError::NotFound => (StatusCode::NOT_FOUND, 7002),
+            ApiError::NotFound | ApiError::NotKept(_) => (StatusCode::NOT_FOUND, 7002),
             ApiError::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 10405),
             ApiError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, 10000),
             ApiError::Forbidden(_) => (StatusCode::FORBIDDEN, 9109),

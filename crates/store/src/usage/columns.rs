@@ -208,15 +208,15 @@ fn text(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
-/// The caller's labels. What is not JSON, or not JSON that Postgres can keep, is kept as a text.
+/// The caller's labels, always an object. What is none, or one that Postgres cannot keep, is kept as
+/// a text.
 fn labels(metadata: &str) -> Option<serde_json::Value> {
     if metadata.is_empty() {
         return None;
     }
-    let parsed = serde_json::from_str(metadata).ok().filter(|_| !metadata.contains("\\u0000"));
-    Some(parsed.unwrap_or_else(
-        || serde_json::json!({ "tollgate.unreadable": text(metadata).replace("\\u0000", "\u{fffd}") }),
-    ))
+    let parsed: Option<serde_json::Value> = serde_json::from_str(metadata).ok();
+    let parsed = parsed.filter(|value| value.is_object() && !metadata.contains("\\u0000"));
+    Some(parsed.unwrap_or_else(|| serde_json::json!({ "tollgate.unreadable": text(metadata) })))
 }
 
 fn number(number: u64) -> i64 {
