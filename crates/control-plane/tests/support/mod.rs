@@ -128,6 +128,11 @@ impl Api {
         Actor { bearer: body["result"]["value"].as_str().unwrap().to_owned(), user: None }
     }
 
+    /// What clients are given as their base URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/client/v4", self.address)
+    }
+
     /// One call; the path is without `/client/v4`.
     pub(crate) async fn call(
         &self,
@@ -139,7 +144,7 @@ impl Api {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{}/client/v4{path}", self.address))
+            .uri(format!("{}{path}", self.url()))
             .header("authorization", format!("Bearer {}", actor.bearer))
             .header("content-type", "application/json")
             .body(Full::from(body))
