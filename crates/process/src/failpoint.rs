@@ -10,10 +10,21 @@ pub fn failpoint(name: &str) {
     let _ = name;
 }
 
+/// As [`failpoint`], a moment later: for a point whose effect another task has yet to bring about,
+/// such as a request that is on its way out.
+#[inline]
+pub fn failpoint_soon(name: &'static str) {
+    #[cfg(debug_assertions)]
+    armed::hit_soon(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
 #[cfg(debug_assertions)]
 mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     struct Armed {
         name: String,
@@ -25,6 +36,15 @@ mod armed {
         let (name, hits) = text.split_once(':').unwrap_or((&text, "1"));
         Some(Armed { name: name.to_owned(), hits_left: AtomicU64::new(hits.parse().unwrap_or(1)) })
     });
+
+    pub(super) fn hit_soon(name: &'static str) {
+        if ARMED.as_ref().is_some_and(|armed| armed.name == name) {
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                hit(name);
+            });
+        }
+    }
 
     pub(super) fn hit(name: &str) {
         let Some(armed) = ARMED.as_ref().filter(|armed| armed.name == name) else { return };

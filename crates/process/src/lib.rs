@@ -10,7 +10,7 @@ mod shutdown;
 mod traces;
 
 pub use configuration::{Mistakes, from_environment};
-pub use failpoint::failpoint;
+pub use failpoint::{failpoint, failpoint_soon};
 pub use health::serve_health;
 pub use logs::{LogFormat, LogSettings, start_logs};
 pub use readiness::{Readiness, Unready};

@@ -62,6 +62,11 @@ impl GatewayState {
             None => keys.iter().find(|key| key.is_default),
         }
     }
+
+    /// The aliases of a provider's stored keys.
+    pub fn aliases(&self, provider: &str) -> impl Iterator<Item = &str> {
+        self.provider_keys.get(provider).into_iter().flatten().map(|key| key.alias.as_str())
+    }
 }
 
 impl AccountState {

@@ -1,0 +1,153 @@
+//! The proxy's configuration: environment variables, one struct per concern.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use http::Uri;
+use model::Secret;
+use process::Shutdown;
+use providers::path::BaseUrls;
+use vault::{InvalidRing, RootRing};
+
+/// Everything that a proxy reads from its environment.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// where callers reach it
+    #[command(flatten)]
+    pub listen: Listen,
+    /// what a request may cost us
+    #[command(flatten)]
+    pub bounds: Bounds,
+    /// where providers are
+    #[command(flatten)]
+    pub providers: Providers,
+    /// where its configuration comes from
+    #[command(flatten)]
+    pub control_plane: ControlPlane,
+    /// where its usage goes
+    #[command(flatten)]
+    pub usage: Usage,
+    /// what opens provider keys and the saved snapshot
+    #[command(flatten)]
+    pub keys: KeyRings,
+    /// how it leaves
+    #[command(flatten)]
+    pub shutdown: Shutdown,
+}
+
+/// Addresses to listen on.
+#[derive(Debug, Clone, Args)]
+pub struct Listen {
+    /// the gateway's address
+    #[arg(long, env = "TOLLGATE_GATEWAY_ADDR", default_value = "127.0.0.1:8080")]
+    pub gateway: SocketAddr,
+    /// health and metrics
+    #[arg(long, env = "TOLLGATE_PROXY_METRICS_ADDR", default_value = "127.0.0.1:9102")]
+    pub metrics: SocketAddr,
+}
+
+/// Bounds on what callers and providers may ask of the proxy.
+#[derive(Debug, Clone, Args)]
+pub struct Bounds {
+    /// the largest JSON body that is read, in bytes, before and after inflating
+    #[arg(long, env = "TOLLGATE_MAX_JSON_BYTES", default_value = "67108864")]
+    pub max_json_bytes: u64,
+    /// the largest body that is passed on, in bytes
+    #[arg(long, env = "TOLLGATE_MAX_BODY_BYTES", default_value = "1073741824")]
+    pub max_body_bytes: u64,
+    /// seconds that a caller gets to send a request's head; also how long a connection may lie idle
+    #[arg(long, env = "TOLLGATE_HEADER_SECONDS", default_value = "60", value_parser = seconds)]
+    pub header: Duration,
+    /// seconds that a caller's body may stand still
+    #[arg(long, env = "TOLLGATE_BODY_IDLE_SECONDS", default_value = "60", value_parser = seconds)]
+    pub body_idle: Duration,
+    /// seconds to connect to a provider
+    #[arg(long, env = "TOLLGATE_CONNECT_SECONDS", default_value = "10", value_parser = seconds)]
+    pub connect: Duration,
+    /// seconds until the first byte of a provider's answer
+    #[arg(long, env = "TOLLGATE_FIRST_BYTE_SECONDS", default_value = "600", value_parser = seconds)]
+    pub first_byte: Duration,
+    /// seconds that a provider's answer may stand still
+    #[arg(long, env = "TOLLGATE_ANSWER_IDLE_SECONDS", default_value = "300", value_parser = seconds)]
+    pub answer_idle: Duration,
+}
+
+/// Where providers are.
+#[derive(Debug, Clone, Args)]
+pub struct Providers {
+    /// providers at other addresses: `openai=http://127.0.0.1:9000/v1,…`
+    #[arg(long, env = "TOLLGATE_PROVIDER_BASE_URLS", default_value = "", value_parser = BaseUrls::parse)]
+    pub base_urls: BaseUrls,
+}
+
+/// Where configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct ControlPlane {
+    /// the control plane's gRPC address
+    #[arg(long, env = "TOLLGATE_CONTROL_PLANE_URL", default_value = "https://127.0.0.1:8082")]
+    pub control_plane_url: Uri,
+    /// what a proxy enrols with, once
+    #[arg(long, env = "TOLLGATE_JOIN_TOKEN", value_parser = secret)]
+    pub join_token: Option<Secret>,
+    /// where the proxy keeps its identity, its last good snapshot and its spool
+    #[arg(long, env = "TOLLGATE_PROXY_DIR", default_value = "/var/lib/tollgate/proxy")]
+    pub proxy_dir: PathBuf,
+}
+
+/// Where usage goes.
+#[derive(Debug, Clone, Args)]
+pub struct Usage {
+    /// the Redis of limits, money and usage
+    #[arg(long, env = "REDIS_URL", value_parser = secret)]
+    pub redis_url: Secret,
+    /// the largest that the spool may grow, in bytes
+    #[arg(long, env = "TOLLGATE_SPOOL_BYTES", default_value = "1073741824")]
+    pub spool_bytes: u64,
+}
+
+/// The operator's root keys.
+#[derive(Debug, Clone, Args)]
+pub struct KeyRings {
+    /// the ring of provider keys
+    #[arg(long, env = CREDENTIALS, value_parser = secret)]
+    pub credentials_keys: Option<Secret>,
+    /// a file with the ring of provider keys
+    #[arg(long, env = "TOLLGATE_CREDENTIALS_KEYS_FILE")]
+    pub credentials_keys_file: Option<PathBuf>,
+    /// the ring of bodies, caches and snapshots
+    #[arg(long, env = CONTENTS, value_parser = secret)]
+    pub contents_keys: Option<Secret>,
+    /// a file with the ring of bodies, caches and snapshots
+    #[arg(long, env = "TOLLGATE_CONTENTS_KEYS_FILE")]
+    pub contents_keys_file: Option<PathBuf>,
+}
+
+const CREDENTIALS: &str = "TOLLGATE_CREDENTIALS_KEYS";
+const CONTENTS: &str = "TOLLGATE_CONTENTS_KEYS";
+
+impl KeyRings {
+    /// The ring under which accounts' credentials keys are sealed.
+    pub fn credentials(&self) -> Result<RootRing, InvalidRing> {
+        RootRing::read(CREDENTIALS, self.credentials_keys.as_ref(), self.credentials_keys_file.as_deref())
+    }
+
+    /// The ring under which bodies, caches and snapshots are sealed.
+    pub fn contents(&self) -> Result<RootRing, InvalidRing> {
+        RootRing::read(CONTENTS, self.contents_keys.as_ref(), self.contents_keys_file.as_deref())
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or("expected more than zero seconds")
+}

@@ -1,0 +1,33 @@
+//! What every request needs, made once at the start.
+
+use std::sync::Arc;
+
+use meter::Meter;
+use tokio_util::sync::CancellationToken;
+use vault::Opener;
+
+use crate::config::Bounds;
+use crate::metrics::Metrics;
+use crate::origins::Origins;
+use crate::snapshot::SnapshotHandle;
+use crate::spans::Spans;
+
+/// The parts that requests share.
+pub struct Deps {
+    /// What is known of accounts and gateways.
+    pub snapshot: Arc<SnapshotHandle>,
+    /// Where usage goes.
+    pub meter: Meter,
+    /// What opens stored keys.
+    pub opener: Opener,
+    /// Where providers are.
+    pub origins: Origins,
+    /// What requests may cost us.
+    pub bounds: Bounds,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where spans go, if anywhere.
+    pub spans: Option<Spans>,
+    /// Cancelled when the process has no more time for what still runs.
+    pub ending: CancellationToken,
+}

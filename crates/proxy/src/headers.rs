@@ -1,0 +1,196 @@
+//! Which headers stay here. Everything else passes in both directions as it came.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub static $constant: HeaderName = HeaderName::from_static($name);)*
+    };
+}
+
+names! {
+    /// The gateway's own credential.
+    CF_AIG_AUTHORIZATION = "cf-aig-authorization";
+    /// Which stored key to use.
+    CF_AIG_BYOK_ALIAS = "cf-aig-byok-alias";
+    /// Whether the log shows this request.
+    CF_AIG_COLLECT_LOG = "cf-aig-collect-log";
+    /// The caller's correlation id, and ours if there is none.
+    CF_AIG_EVENT_ID = "cf-aig-event-id";
+    /// The log's id.
+    CF_AIG_LOG_ID = "cf-aig-log-id";
+    /// The caller's labels.
+    CF_AIG_METADATA = "cf-aig-metadata";
+    /// Whether credits may not be spent on this request.
+    CF_AIG_NO_WHOLESALE = "cf-aig-no-wholesale";
+    /// The request's id.
+    CF_AIG_REQUEST_ID = "cf-aig-request-id";
+    /// Milliseconds until the first byte of the provider's answer.
+    CF_AIG_REQUEST_TIMEOUT = "cf-aig-request-timeout";
+    /// The same, as LlamaIndex spells it.
+    CF_AIG_REQUEST_TIMEOUT_MS = "cf-aig-request-timeout-ms";
+    /// Which step of a universal request was answered.
+    CF_AIG_STEP = "cf-aig-step";
+    /// What we added, and what the provider took.
+    SERVER_TIMING = "server-timing";
+    /// The W3C trace that a request belongs to.
+    TRACEPARENT = "traceparent";
+    /// A credential at some providers.
+    X_API_KEY = "x-api-key";
+    /// A credential at some providers.
+    API_KEY = "api-key";
+    /// A credential at some providers.
+    X_GOOG_API_KEY = "x-goog-api-key";
+    /// About this hop.
+    KEEP_ALIVE = "keep-alive";
+    /// About this hop, of old.
+    PROXY_CONNECTION = "proxy-connection";
+}
+
+/// Whether a header is where callers put credentials. What is in one of these goes to no provider,
+/// but for the one that the provider expects.
+pub fn is_credential(name: &HeaderName) -> bool {
+    [&CF_AIG_AUTHORIZATION, &header::AUTHORIZATION, &X_API_KEY, &API_KEY, &X_GOOG_API_KEY].contains(&name)
+}
+
+/// Whether a header is an instruction to the gateway.
+pub fn is_ours(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // One comparison decides for nearly all of them.
+    match name.as_bytes()[0] {
+        b'c' => {
+            name.starts_with("cf-aig-")
+                || name.starts_with("cf-access-")
+                || matches!(name, "cf-skip-cache" | "cf-cache-ttl")
+        }
+        b't' => name.starts_with("tollgate-"),
+        _ => false,
+    }
+}
+
+/// Removes from a request what no provider may see: hop-by-hop headers and those that `Connection`
+/// names, what is meant for us, what tells of the hops before us, and every credential.
+pub fn strip_request(headers: &mut HeaderMap) {
+    let trailers_welcome = headers.get(header::TE).is_some_and(|te| te.as_bytes() == b"trailers");
+    strip_named_by_connection(headers);
+    let gone: Gone = headers.keys().filter(|name| stays_here(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+    if trailers_welcome {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes from an answer what concerns only the connection to the provider, and what would be
+/// mistaken for ours.
+pub fn strip_answer(headers: &mut HeaderMap) {
+    strip_named_by_connection(headers);
+    let gone: Gone = headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+type Gone = Vec<HeaderName>;
+
+fn stays_here(name: &HeaderName) -> bool {
+    is_hop_by_hop(name)
+        || is_ours(name)
+        || is_credential(name)
+        || [&header::HOST, &header::EXPECT, &header::COOKIE, &header::FORWARDED].contains(&name)
+        || name.as_str().starts_with("x-forwarded-")
+        || name.as_str() == "x-real-ip"
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [
+        &header::CONNECTION,
+        &header::TRANSFER_ENCODING,
+        &header::TE,
+        &header::UPGRADE,
+        &header::PROXY_AUTHORIZATION,
+        &header::PROXY_AUTHENTICATE,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+    ]
+    .contains(&name)
+}
+
+fn strip_named_by_connection(headers: &mut HeaderMap) {
+    let Some(first) = headers.get(header::CONNECTION) else { return };
+    if first.as_bytes().eq_ignore_ascii_case(b"keep-alive") || first.as_bytes().eq_ignore_ascii_case(b"close")
+    {
+        return;
+    }
+    let named: Gone = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        // Framing is not a matter that a caller can declare private to this hop.
+        .filter(|name| *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_sees_no_credential_no_hop_and_nothing_of_ours() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "gateway"),
+            ("authorization", "Bearer x"),
+            ("x-api-key", "x"),
+            ("api-key", "x"),
+            ("x-goog-api-key", "x"),
+            ("proxy-authorization", "x"),
+            ("cookie", "a=b"),
+            ("cf-aig-metadata", "{}"),
+            ("cf-access-token", "x"),
+            ("tollgate-anything", "x"),
+            ("connection", "keep-alive, x-private"),
+            ("x-private", "x"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("expect", "100-continue"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("content-type", "application/json"),
+            ("openai-organization", "org"),
+            ("te", "trailers"),
+            ("user-agent", "test"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip_request(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "openai-organization", "te", "user-agent"]);
+    }
+
+    #[test]
+    fn an_answer_keeps_all_that_is_the_providers() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close"),
+            ("transfer-encoding", "chunked"),
+            ("cf-aig-step", "7"),
+            ("cf-ray", "x"),
+            ("trailer", "x-checksum"),
+            ("x-request-id", "req_1"),
+            ("set-cookie", "a=b"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip_answer(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["cf-ray", "set-cookie", "trailer", "x-request-id"]);
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads an answer beside its way to the caller.
+
+use bytes::Bytes;
+use providers::Endpoint;
+use providers::openai::stream::{Heard, SseTap};
+use providers::openai::usage;
+
+/// What listens to an answer.
+pub struct Tap(Kind);
+
+enum Kind {
+    /// Nobody.
+    None,
+    /// The events of a stream.
+    Stream(Box<SseTap>),
+    /// The pieces of a JSON document, which are shared with the caller's connection and not copied.
+    Json(Vec<Bytes>, usize),
+}
+
+/// The most of a JSON answer that is kept for reading. Its usage then remains unknown.
+const LONGEST_JSON: usize = 32 << 20;
+
+impl Tap {
+    /// Hears nothing.
+    pub fn none() -> Self {
+        Self(Kind::None)
+    }
+
+    /// Hears a stream of events.
+    pub fn stream(endpoint: Endpoint) -> Self {
+        Self(Kind::Stream(Box::new(SseTap::new(endpoint))))
+    }
+
+    /// Hears a JSON document.
+    pub fn json() -> Self {
+        Self(Kind::Json(Vec::new(), 0))
+    }
+
+    /// Whether the answer is a stream of events.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.0, Kind::Stream(_))
+    }
+
+    /// Whether the whole answer, if it came in one piece, would be read as JSON.
+    pub fn is_json(&self) -> bool {
+        matches!(self.0, Kind::Json(..))
+    }
+
+    /// Takes what arrived.
+    pub fn hear(&mut self, data: &Bytes) {
+        match &mut self.0 {
+            Kind::None => {}
+            Kind::Stream(tap) => tap.push(data),
+            Kind::Json(pieces, length) => {
+                *length += data.len();
+                if *length <= LONGEST_JSON {
+                    pieces.push(data.clone());
+                } else {
+                    pieces.clear();
+                }
+            }
+        }
+    }
+
+    /// What was heard in all.
+    pub fn heard(self, endpoint: Endpoint) -> Heard {
+        match self.0 {
+            Kind::None => Heard::default(),
+            Kind::Stream(tap) => tap.finish(),
+            Kind::Json(pieces, _) => {
+                let answer = match pieces.as_slice() {
+                    [] => usage::Answer::default(),
+                    [only] => usage::answer(endpoint, only),
+                    several => usage::answer(endpoint, &several.concat()),
+                };
+                Heard { answer, ..Heard::default() }
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! One attempt: open the credential, send the request, wait for the answer's head.
+
+use std::error::Error as _;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use process::failpoint_soon;
+use providers::catalog::Provider;
+use providers::path;
+use tracing::{debug, error};
+
+use super::admit::Admission;
+use super::authenticate::Caller;
+use super::inspect::{Inquiry, Replaced};
+use super::resolve::{Address, Place, Target};
+use super::route::Credential;
+use crate::deps::Deps;
+use crate::headers::{self, CF_AIG_REQUEST_TIMEOUT, CF_AIG_REQUEST_TIMEOUT_MS, TRACEPARENT};
+use crate::refusal::Refusal;
+use crate::upstream::{CallersBody, Connection, NoAnswer, UpstreamBody};
+use crate::visit::Visit;
+use crate::watch::{Alarm, Watch};
+
+/// A provider's answer, of which the head is there.
+pub struct Dispatched {
+    /// The answer.
+    pub answer: Response<Incoming>,
+    /// The connection that it comes on.
+    pub connection: Connection,
+    /// Whether the connection can serve another request after this one.
+    pub reusable: bool,
+    /// What watches over the rest.
+    pub watch: Watch,
+}
+
+/// Everything that says where a request goes.
+pub struct Way<'a> {
+    /// The gateway.
+    pub place: &'a Place,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What is asked.
+    pub target: Target,
+    /// Whom.
+    pub provider: &'static Provider,
+    /// With which credential.
+    pub credential: Credential,
+}
+
+/// Sends the request and waits for the answer's head.
+pub async fn dispatched(
+    visit: &mut Visit,
+    way: Way<'_>,
+    _admitted: Admission,
+    mut head: Parts,
+    inquiry: &mut Inquiry,
+) -> Result<Dispatched, Refusal> {
+    let deps = std::sync::Arc::clone(visit.deps());
+    let patience = patience(&deps, &head.headers)?;
+    let credential = opened(&deps, &way)?;
+    let body = std::mem::replace(&mut inquiry.body, UpstreamBody::Whole(bytes::Bytes::new()));
+    let pool = deps.origins.pool(way.provider);
+    prepare(&mut head.headers, &way, credential, inquiry.replaced, &body);
+    head.headers.insert(header::HOST, pool.host());
+    if let Some(traceparent) = visit.trace.and_then(|trace| trace.traceparent()) {
+        head.headers.insert(&TRACEPARENT, traceparent);
+    }
+    head.uri = Uri::from(upstream_path(&deps, &way, head.uri.query())?);
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+
+    let reusable = matches!(body, UpstreamBody::Whole(_));
+    let revoked = way.caller.token().map(|token| token.revoked.clone());
+    let mut watch = Watch::new(revoked, way.place.gateway.deleted.clone(), deps.ending.clone());
+    watch.expect_within(patience);
+    visit.dispatched();
+    failpoint_soon("dispatched");
+    let mut sending = pin!(pool.send(Request::from_parts(head, body)));
+    let sent = poll_fn(|context| match sending.as_mut().poll(context) {
+        Poll::Ready(sent) => Poll::Ready(Ok(sent)),
+        Poll::Pending => watch.poll_alarm(context).map(Err),
+    });
+    match sent.await {
+        Ok(Ok((answer, connection))) => Ok(Dispatched { answer, connection, reusable, watch }),
+        Ok(Err(no_answer)) => Err(unanswered(way.provider, &no_answer)),
+        Err(Alarm::Still) => {
+            let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+            Err(Refusal::ProviderTimeout { provider: way.provider.slug, milliseconds })
+        }
+        Err(alarm) => Err(ended(alarm)),
+    }
+}
+
+/// What is told when we end a request.
+pub fn ended(alarm: Alarm) -> Refusal {
+    Refusal::Ended(match alarm {
+        Alarm::Revoked => "The token was revoked while the request ran",
+        Alarm::Deleted => "The gateway was deleted while the request ran",
+        Alarm::Ending | Alarm::Still => "This proxy is stopping; try again",
+    })
+}
+
+/// Makes the caller's headers the provider's.
+fn prepare(
+    headers: &mut HeaderMap,
+    way: &Way<'_>,
+    credential: HeaderValue,
+    replaced: Replaced,
+    body: &UpstreamBody,
+) {
+    headers::strip_request(headers);
+    headers.insert(way.provider.auth.header(), credential);
+    if way.target.endpoint.runs_a_model() {
+        // Usage is read beside the answer, and a chunk of ours is taken out of it: both need plain
+        // bytes. A caller that offers compression takes plain bytes too.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if let (true, UpstreamBody::Whole(bytes)) = (replaced.length, body) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    if replaced.encoding {
+        headers.remove(header::CONTENT_ENCODING);
+    }
+}
+
+fn opened(deps: &Deps, way: &Way<'_>) -> Result<HeaderValue, Refusal> {
+    let key = match &way.credential {
+        Credential::Request(value) => return Ok(value.clone()),
+        Credential::Stored(key) => key,
+    };
+    let unusable = |reason: &dyn std::fmt::Display| {
+        error!(
+            account.id = %way.place.account_id, provider_key.id = %key.id,
+            "The stored key `{}` cannot be used: {reason}", key.id
+        );
+        Refusal::KeyUnusable
+    };
+    let data_keys = way.place.account.data_keys().ok_or_else(|| unusable(&"the account has no data key"))?;
+    let secret = deps
+        .opener
+        .credentials_key(way.place.account_id, &data_keys.credentials)
+        .and_then(|opened| opened.open_provider_key(key.id, &key.provider, &key.sealed))
+        .map_err(|error| unusable(&error))?;
+    way.provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
+}
+
+fn upstream_path(deps: &Deps, way: &Way<'_>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
+    match &way.target.address {
+        Address::Native { upstream, .. } => Ok(upstream.clone()),
+        Address::Compat | Address::CompatModels => {
+            Ok(path::upstream(way.provider, deps.origins.base(way.provider), &way.target.path, query)?)
+        }
+    }
+}
+
+/// How long the first byte may take.
+fn patience(deps: &Deps, headers: &HeaderMap) -> Result<Duration, Refusal> {
+    let named = [&CF_AIG_REQUEST_TIMEOUT, &CF_AIG_REQUEST_TIMEOUT_MS];
+    let Some(value) = named.iter().find_map(|name| headers.get(*name)) else {
+        return Ok(deps.bounds.first_byte);
+    };
+    let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let asked = milliseconds.filter(|milliseconds| *milliseconds > 0).map(Duration::from_millis);
+    let asked = asked.ok_or(Refusal::InvalidHeader {
+        name: "cf-aig-request-timeout",
+        expected: "a positive number of milliseconds",
+    })?;
+    Ok(asked.min(deps.bounds.first_byte))
+}
+
+fn unanswered(provider: &'static Provider, no_answer: &NoAnswer) -> Refusal {
+    let slug = provider.slug;
+    debug!(provider = slug, "The provider `{slug}` gave no answer: {no_answer}");
+    match no_answer {
+        NoAnswer::Unreachable(_) => Refusal::ProviderUnreachable { provider: slug },
+        NoAnswer::BrokeOff(error) => {
+            let callers = error.source().and_then(|source| source.downcast_ref::<CallersBody>());
+            match callers {
+                Some(CallersBody::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
+                Some(CallersBody::Still(idle)) => Refusal::BodyTimeout { seconds: idle.as_secs() },
+                None => Refusal::ProviderBrokeOff { provider: slug },
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What is asked: the few members of a JSON body that we act on. Bodies that we do not read are
+//! passed on as they arrive.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use memchr::memmem;
+use providers::catalog::Provider;
+use providers::compat;
+use providers::openai::request::Fields;
+use providers::splice::Splices;
+
+use super::resolve::{Address, Target};
+use crate::config::Bounds;
+use crate::refusal::Refusal;
+use crate::upstream::{Streamed, UpstreamBody};
+
+/// What is asked of a provider, as far as we act on it.
+pub struct Inquiry {
+    /// Whom it is asked of; nobody when we answer ourselves.
+    pub provider: Option<&'static Provider>,
+    /// The model as the caller wrote it; empty if the body names none.
+    pub model_asked: String,
+    /// The model as the provider knows it.
+    pub model: String,
+    /// Whether the answer is asked for as a stream.
+    pub stream: bool,
+    /// Whether we asked for a usage chunk that the caller must not see.
+    pub hides_usage: bool,
+    /// The price that is asked for.
+    pub service_tier: Option<String>,
+    /// What goes to the provider.
+    pub body: UpstreamBody,
+    /// The body's length after splices, or inflated, if it is not what the caller sent.
+    pub replaced: Replaced,
+    /// The body in plain text, for counting what nobody reports.
+    pub text: Bytes,
+    /// Bytes that arrived here already.
+    pub received: u64,
+    /// Bytes passed on later, for bodies that are not read here.
+    pub passed: Option<Arc<AtomicU64>>,
+    /// How long the body was waited for.
+    pub waited: Duration,
+}
+
+/// Which of the body's headers are no longer true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replaced {
+    /// The length is another.
+    pub length: bool,
+    /// It is not compressed any more.
+    pub encoding: bool,
+}
+
+/// Reads what must be read of a request.
+pub async fn inquiry(
+    bounds: &Bounds,
+    target: &Target,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Inquiry, Refusal> {
+    if target.endpoint.has_json_body() {
+        let begin = Instant::now();
+        let arrived = whole(bounds, body).await?;
+        let waited = begin.elapsed();
+        let plain = inflated(bounds, headers, &arrived).await?;
+        return Ok(Inquiry { waited, ..read(target, arrived, plain)? });
+    }
+    let provider = match &target.address {
+        Address::Native { provider, .. } => Some(*provider),
+        Address::Compat | Address::CompatModels => None,
+    };
+    let mut inquiry = Inquiry::unread(provider);
+    if body.is_end_stream() {
+        return Ok(inquiry);
+    }
+    if body.size_hint().lower() > bounds.max_body_bytes {
+        return Err(Refusal::BodyTooLarge { limit: bounds.max_body_bytes });
+    }
+    let begin = Instant::now();
+    let (peeked, rest) = match is_form(headers) && target.endpoint.runs_a_model() {
+        true => peek(bounds, body).await?,
+        false => (Vec::new(), body),
+    };
+    inquiry.waited = begin.elapsed();
+    inquiry.model = form_model(&peeked).unwrap_or_default();
+    inquiry.model_asked.clone_from(&inquiry.model);
+    let streamed = Streamed::new(peeked, rest, bounds.max_body_bytes, bounds.body_idle);
+    inquiry.passed = Some(streamed.passed());
+    inquiry.body = UpstreamBody::Streamed(Box::new(streamed));
+    Ok(inquiry)
+}
+
+impl Inquiry {
+    fn unread(provider: Option<&'static Provider>) -> Self {
+        Self {
+            provider,
+            model_asked: String::new(),
+            model: String::new(),
+            stream: false,
+            hides_usage: false,
+            service_tier: None,
+            body: UpstreamBody::Whole(Bytes::new()),
+            replaced: Replaced::default(),
+            text: Bytes::new(),
+            received: 0,
+            passed: None,
+            waited: Duration::ZERO,
+        }
+    }
+}
+
+/// How a body can be read.
+enum Plain {
+    /// It came so.
+    AsItCame,
+    /// It was compressed.
+    Inflated(Bytes),
+    /// It is compressed in a way that we do not read.
+    Unreadable,
+}
+
+fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusal> {
+    let received = arrived.len() as u64;
+    let (text, was_inflated) = match plain {
+        Plain::AsItCame => (arrived.clone(), false),
+        Plain::Inflated(text) => (text, true),
+        Plain::Unreadable => {
+            let Address::Native { provider, .. } = &target.address else { return Err(Refusal::Inflation) };
+            let body = UpstreamBody::Whole(arrived);
+            return Ok(Inquiry { body, received, ..Inquiry::unread(Some(provider)) });
+        }
+    };
+    let fields = Fields::read(&text)?;
+    let asked = fields.model.as_deref().unwrap_or_default();
+    let mut splices = Splices::default();
+    let (provider, model) = match &target.address {
+        Address::Native { provider, .. } => (*provider, asked),
+        Address::Compat | Address::CompatModels => {
+            let compat = compat::model(asked).map_err(Refusal::CompatModel)?;
+            fields.name_model(compat.model, &mut splices);
+            (compat.provider, compat.model)
+        }
+    };
+    // What is compressed is spliced only where the address forces us to.
+    let may_ask = provider.allows_splices && (!was_inflated || !splices.is_empty());
+    let hides_usage = may_ask && fields.lacks_usage(target.endpoint);
+    if hides_usage {
+        fields.ask_for_usage(&mut splices);
+    }
+    let length = !splices.is_empty();
+    let (model_asked, model, stream) = (asked.to_owned(), model.to_owned(), fields.stream);
+    let service_tier = fields.service_tier.as_deref().map(str::to_owned);
+    let body = UpstreamBody::Whole(if length { splices.apply(&text) } else { arrived });
+    let replaced = Replaced { length, encoding: length && was_inflated };
+    let provider = Some(provider);
+    Ok(Inquiry {
+        provider,
+        model_asked,
+        model,
+        stream,
+        hides_usage,
+        service_tier,
+        body,
+        replaced,
+        text,
+        received,
+        ..Inquiry::unread(provider)
+    })
+}
+
+/// The whole body. One that comes in one piece, as nearly all do, is not copied.
+async fn whole(bounds: &Bounds, mut body: Incoming) -> Result<Bytes, Refusal> {
+    let limit = bounds.max_json_bytes;
+    let too_large = Refusal::BodyTooLarge { limit };
+    // A length that is announced is refused before the caller is told to go on.
+    if body.size_hint().lower() > limit {
+        return Err(too_large);
+    }
+    let announced = body.size_hint().lower();
+    let Some(first) = next(bounds, &mut body).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    // What is announced may never come, so no more than this is reserved on a promise.
+    const TRUSTED: u64 = 1 << 20;
+    let mut all = BytesMut::with_capacity(announced.min(TRUSTED).max(2 * first.len() as u64) as usize);
+    all.extend_from_slice(&first);
+    while let Some(more) = next(bounds, &mut body).await? {
+        if (all.len() + more.len()) as u64 > limit {
+            return Err(too_large);
+        }
+        all.extend_from_slice(&more);
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    Ok(all.freeze())
+}
+
+/// The next piece of data; trailers are of no use to us.
+async fn next(bounds: &Bounds, body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = tokio::time::timeout(bounds.body_idle, body.frame())
+            .await
+            .map_err(|_| Refusal::BodyTimeout { seconds: bounds.body_idle.as_secs() })?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Refusal::BodyBroken),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+async fn inflated(bounds: &Bounds, headers: &HeaderMap, body: &Bytes) -> Result<Plain, Refusal> {
+    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(Plain::AsItCame) };
+    let several = headers.get_all(CONTENT_ENCODING).iter().nth(1).is_some();
+    let encoding = encoding.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_gzip = match encoding.as_str() {
+        _ if several => return Ok(Plain::Unreadable),
+        "" | "identity" => return Ok(Plain::AsItCame),
+        "gzip" | "x-gzip" => true,
+        "deflate" => false,
+        _ => return Ok(Plain::Unreadable),
+    };
+    let (body, limit) = (body.clone(), bounds.max_json_bytes);
+    let inflating = tokio::task::spawn_blocking(move || {
+        let mut plain = Vec::new();
+        let read = match is_gzip {
+            true => MultiGzDecoder::new(body.reader()).take(limit + 1).read_to_end(&mut plain),
+            false => ZlibDecoder::new(body.reader()).take(limit + 1).read_to_end(&mut plain),
+        };
+        match read {
+            Err(_) => Err(Refusal::Inflation),
+            Ok(_) if plain.len() as u64 > limit => Err(Refusal::BodyTooLarge { limit }),
+            Ok(_) => Ok(Plain::Inflated(plain.into())),
+        }
+    });
+    inflating.await.unwrap_or(Err(Refusal::Bug))
+}
+
+const PEEK_BYTES: usize = 64 * 1024;
+
+/// The frames that hold the beginning of a form, as far as a model is looked for in it.
+async fn peek(bounds: &Bounds, mut body: Incoming) -> Result<(Vec<Bytes>, Incoming), Refusal> {
+    let (mut peeked, mut length) = (Vec::new(), 0);
+    while length < PEEK_BYTES && form_model(&peeked).is_none() {
+        let Some(data) = next(bounds, &mut body).await? else { break };
+        length += data.len();
+        peeked.push(data);
+    }
+    Ok((peeked, body))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.get(..20).is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data;"))
+}
+
+/// The form's field `model`, if it stands whole in what was peeked.
+fn form_model(peeked: &[Bytes]) -> Option<String> {
+    let joined;
+    let form: &[u8] = match peeked {
+        [] => return None,
+        [only] => only,
+        several => {
+            joined = several.concat();
+            &joined
+        }
+    };
+    let named = memmem::find(form, b"name=\"model\"").or_else(|| memmem::find(form, b"name=model\r"))?;
+    let value = named + memmem::find(&form[named..], b"\r\n\r\n")? + 4;
+    let length = memmem::find(&form[value..], b"\r\n").filter(|length| *length <= 256)?;
+    str::from_utf8(&form[value..value + length]).ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forms_model_is_found_wherever_frames_cut_it() {
+        let form = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--x--\r\n";
+        for cut in 0..form.len() {
+            let (head, tail) = form.split_at(cut);
+            let frames = [Bytes::from_static(head.as_bytes()), Bytes::from_static(tail.as_bytes())];
+            assert_eq!(form_model(&frames).as_deref(), Some("whisper-1"), "{cut}");
+        }
+        assert_eq!(form_model(&[Bytes::from_static(&form.as_bytes()[..55])]), None);
+    }
+}

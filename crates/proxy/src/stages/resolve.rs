@@ -1,0 +1,115 @@
+//! Which gateway is addressed, and what is asked of it.
+
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
+use model::AccountId;
+use providers::catalog::{self, Provider};
+use providers::{Endpoint, path};
+
+use crate::origins::Origins;
+use crate::refusal::Refusal;
+use crate::snapshot::{AccountState, GatewayState, Snapshot};
+
+/// A gateway, and the path below it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// What is known of the account.
+    pub account: Arc<AccountState>,
+    /// The gateway.
+    pub gateway: Arc<GatewayState>,
+    /// Whether what is unknown here is known to nobody.
+    pub is_current: bool,
+}
+
+/// What is asked of a gateway.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The operation.
+    pub endpoint: Endpoint,
+    /// The path below the provider, as the caller wrote it.
+    pub path: String,
+    /// How the provider is named.
+    pub address: Address,
+}
+
+/// How a caller names the provider.
+#[derive(Debug, Clone)]
+pub enum Address {
+    /// In the path, which goes on in the provider's own words.
+    Native {
+        /// The provider.
+        provider: &'static Provider,
+        /// The path and query at the provider.
+        upstream: PathAndQuery,
+    },
+    /// In the model's name.
+    Compat,
+    /// The list of the models that compat serves, which we answer ourselves.
+    CompatModels,
+}
+
+impl Address {
+    /// The word for it in usage records.
+    pub fn dialect(&self) -> &'static str {
+        match self {
+            Self::Native { .. } => "native",
+            Self::Compat | Self::CompatModels => "compat",
+        }
+    }
+}
+
+/// The gateway that a path addresses, and the rest of the path.
+pub fn place<'a>(snapshot: &Snapshot, uri: &'a Uri) -> Result<(Place, &'a str), Refusal> {
+    let (account_id, slug, rest) = addressed(uri.path()).ok_or(Refusal::NoSuchAddress)?;
+    let unknown = || if snapshot.is_current() { Refusal::UnknownGateway } else { Refusal::NotInSync };
+    let account_id: AccountId = account_id.parse().map_err(|_| Refusal::UnknownGateway)?;
+    let account = snapshot.account(account_id).ok_or_else(unknown)?;
+    let gateway = account.gateway(slug).ok_or_else(unknown)?;
+    let (account, gateway) = (Arc::clone(account), Arc::clone(gateway));
+    Ok((Place { account_id, account, gateway, is_current: snapshot.is_current() }, rest))
+}
+
+/// What the path below a gateway asks for.
+pub fn target(
+    origins: &Origins,
+    method: &Method,
+    rest: &str,
+    query: Option<&str>,
+) -> Result<Target, Refusal> {
+    let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if slug == "compat" {
+        return compat(method, path);
+    }
+    let provider = catalog::find(slug)?;
+    let upstream = path::upstream(provider, origins.base(provider), path, query)?;
+    let endpoint = Endpoint::of(method, path::operation(provider, path));
+    Ok(Target { endpoint, path: path.to_owned(), address: Address::Native { provider, upstream } })
+}
+
+fn compat(method: &Method, path: &str) -> Result<Target, Refusal> {
+    let mut operation = path.trim_matches('/');
+    while let Some(shorter) = operation.strip_prefix("v1/") {
+        operation = shorter.trim_start_matches('/');
+    }
+    let endpoint = Endpoint::of(method, operation);
+    let address = match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Embeddings => Address::Compat,
+        Endpoint::Models if operation == "models" && [Method::GET, Method::HEAD].contains(method) => {
+            Address::CompatModels
+        }
+        _ => return Err(Refusal::NotCompat),
+    };
+    Ok(Target { endpoint, path: operation.to_owned(), address })
+}
+
+/// `/v1/{account}/{gateway}/{rest}`, with the slash before the rest left out where there is none.
+fn addressed(path: &str) -> Option<(&str, &str, &str)> {
+    let below = path.strip_prefix("/v1/")?;
+    let (account, below) = below.split_once('/')?;
+    let (gateway, rest) = below.split_once('/').unwrap_or((below, ""));
+    Some((account, gateway, rest.trim_start_matches('/')))
+}
