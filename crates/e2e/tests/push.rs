@@ -1,0 +1,410 @@
+//! Configuration on its way from Postgres to the proxies, with the real push desk and the real
+//! subscription in between.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use control_plane::join_token;
+use control_plane::push::{self, PushConfig};
+use model::id::{GatewayInternalId, GatewayTokenId, ProxyId};
+use model::resource::{GatewayToken, ResourceId, ResourceKey};
+use model::{AccountId, Secret};
+use process::Readiness;
+use proxy::identity::{Identity, JoinToken, NoIdentity};
+use proxy::snapshot::{LiveToken, Snapshot, SnapshotHandle};
+use proxy::subscription::{self, SubscriptionConfig};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::accounts::{self, SealedKeys};
+use store::{Store, proxies};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+use vault::{ContentsBox, RootRing};
+
+const ACCOUNT: AccountId = AccountId(Uuid::from_u128(0xacc));
+const GATEWAY: GatewayInternalId = GatewayInternalId(Uuid::from_u128(0x6a7e));
+
+/// A database with an account and a gateway, and a push desk that can be stopped and started.
+struct Installation {
+    store: Store,
+    contents: ContentsBox,
+    address: SocketAddr,
+    desk: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+}
+
+impl Installation {
+    async fn new(pool: PgPoolOptions, address: PgConnectOptions) -> Self {
+        let store = Store::open(pool, address).await.unwrap();
+        let ring = RootRing::generate("one").unwrap();
+        let contents = ContentsBox::new(RootRing::parse("TOLLGATE_CONTENTS_KEYS", ring.expose()).unwrap());
+        let mut tx = store.config_tx().await.unwrap();
+        let keys = SealedKeys { credentials: vec![1], contents: vec![2] };
+        accounts::create(&mut tx, ACCOUNT, "acme", &keys).await.unwrap();
+        sqlx::query(
+            "insert into gateways (internal_id, account_id, id, settings) values ($1, $2, 'demo', '{}')",
+        )
+        .bind(GATEWAY.0)
+        .bind(ACCOUNT.0)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.touch(key(ResourceId::Gateway(GATEWAY)));
+        tx.commit().await.unwrap();
+        let mut installation = Self { store, contents, address: "127.0.0.1:0".parse().unwrap(), desk: None };
+        installation.start().await;
+        installation
+    }
+
+    async fn start(&mut self) {
+        let config = PushConfig { grpc: self.address, grpc_names: vec!["tollgate.example".to_owned()] };
+        let shutdown = CancellationToken::new();
+        let push = push::open(&config, self.store.clone(), &self.contents, shutdown.clone()).await.unwrap();
+        self.address = push.address;
+        self.desk = Some((shutdown, tokio::spawn(push.serving)));
+    }
+
+    async fn stop(&mut self) {
+        let (shutdown, serving) = self.desk.take().unwrap();
+        shutdown.cancel();
+        serving.await.unwrap().unwrap();
+    }
+
+    async fn join_token(&self) -> Secret {
+        join_token::create(&self.store, &self.contents, "test", join_token::LIFETIME).await.unwrap().0
+    }
+
+    /// Creates a gateway token as the API does, but for its secret.
+    async fn create_token(&self) -> GatewayTokenId {
+        let id = GatewayTokenId(Uuid::now_v7());
+        let mut tx = self.store.config_tx().await.unwrap();
+        sqlx::query(
+            "insert into gateway_tokens (id, account_id, gateway_internal_id, name, digest)
+             values ($1, $2, $3, 'token', decode(repeat('ab', 32), 'hex'))",
+        )
+        .bind(id.0)
+        .bind(ACCOUNT.0)
+        .bind(GATEWAY.0)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.touch(key(ResourceId::GatewayToken(id)));
+        tx.commit().await.unwrap();
+        id
+    }
+
+    async fn revoke_token(&self, id: GatewayTokenId) {
+        let mut tx = self.store.config_tx().await.unwrap();
+        sqlx::query("delete from gateway_tokens where id = $1").bind(id.0).execute(&mut *tx).await.unwrap();
+        tx.touch(key(ResourceId::GatewayToken(id)));
+        tx.commit().await.unwrap();
+    }
+
+    async fn only_proxy(&self) -> ProxyId {
+        proxies::list(&self.store).await.unwrap()[0].id
+    }
+}
+
+impl Drop for Installation {
+    /// The desk lets go of the database, which is about to be dropped.
+    fn drop(&mut self) {
+        if let Some((shutdown, _)) = &self.desk {
+            shutdown.cancel();
+        }
+    }
+}
+
+fn key(kind: ResourceId) -> ResourceKey {
+    ResourceKey { account: ACCOUNT, kind }
+}
+
+/// A proxy as far as it follows the configuration.
+struct Follower {
+    snapshot: Arc<SnapshotHandle>,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+    directory: TempDir,
+}
+
+impl Follower {
+    async fn joining(installation: &Installation) -> Self {
+        let join_token = installation.join_token().await;
+        Self::start(installation, Some(join_token), tempfile::tempdir().unwrap())
+    }
+
+    fn start(installation: &Installation, join_token: Option<Secret>, directory: TempDir) -> Self {
+        let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
+        let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
+        let config = SubscriptionConfig {
+            control_plane_url: format!("https://{}", installation.address),
+            join_token,
+            directory: directory.path().to_owned(),
+            name: "test".to_owned(),
+        };
+        let unready = readiness.unready("snapshot");
+        let contents = installation.contents.clone();
+        let task =
+            subscription::start(config, contents, Arc::clone(&snapshot), unready, shutdown.clone()).unwrap();
+        Self { snapshot, readiness, shutdown, task, directory }
+    }
+
+    async fn stop(self) -> TempDir {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+        self.directory
+    }
+
+    fn token(&self, id: GatewayTokenId) -> Option<Arc<LiveToken<GatewayToken>>> {
+        self.snapshot.load().account(ACCOUNT)?.gateway_token(id).cloned()
+    }
+
+    fn is_current(&self) -> bool {
+        self.snapshot.load().is_current()
+    }
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_revocation_is_live_in_every_proxy_within_a_second(pool: PgPoolOptions, address: PgConnectOptions) {
+    const CHANGES: usize = 200;
+    let installation = Installation::new(pool, address).await;
+    let followers = [Follower::joining(&installation).await, Follower::joining(&installation).await];
+    until("both proxies are in sync", || followers.iter().all(Follower::is_current)).await;
+
+    let (mut creations, mut revocations) = (Vec::new(), Vec::new());
+    for _ in 0..CHANGES {
+        let began = Instant::now();
+        let id = installation.create_token().await;
+        until("the token is known", || followers.iter().all(|follower| follower.token(id).is_some())).await;
+        creations.push(began.elapsed());
+
+        let tokens = followers.each_ref().map(|follower| follower.token(id).unwrap());
+        let began = Instant::now();
+        installation.revoke_token(id).await;
+        for token in &tokens {
+            token.revoked.cancelled().await;
+        }
+        revocations.push(began.elapsed());
+    }
+    for (what, times) in [("creation", &mut creations), ("revocation", &mut revocations)] {
+        times.sort_unstable();
+        let (p50, p99) = (times[CHANGES / 2], times[CHANGES * 99 / 100]);
+        println!("{what} of a token, live in two proxies, {CHANGES} times: p50 {p50:.1?}, p99 {p99:.1?}");
+    }
+    assert!(revocations[CHANGES * 99 / 100] < Duration::from_secs(1), "the promise");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_revoked_proxy_is_cut_off_and_does_not_come_back(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    assert!(proxies::revoke(&installation.store, installation.only_proxy().await).await.unwrap());
+    until("the proxy is cut off", || !follower.is_current()).await;
+
+    let id = installation.create_token().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(follower.token(id).is_none());
+    // Nor at another control plane.
+    installation.stop().await;
+    installation.start().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!follower.is_current());
+
+    let again = installation.join_token().await;
+    let follower = Follower::start(&installation, Some(again), follower.stop().await);
+    until("a new join token lets it in again", || follower.token(id).is_some()).await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_used_join_token_is_refused(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let join_token = JoinToken::read(&installation.join_token().await).unwrap();
+    let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let join = || Identity::join(endpoint.clone(), &join_token, "test", directory.path());
+    join().await.map(drop).unwrap();
+    let Err(NoIdentity::Refused(status)) = join().await else { panic!("expected a refusal") };
+    assert_eq!(status.code(), tonic::Code::Unauthenticated);
+    assert_eq!(proxies::list(&installation.store).await.unwrap().len(), 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_control_plane_with_another_authority_is_not_trusted(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let installation = Installation::new(pool, address).await;
+    let genuine = installation.join_token().await;
+    let (token, _) = genuine.expose().split_once('.').unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let impostor = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let der = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, impostor.der());
+    let join_token = JoinToken::read(&Secret::new(format!("{token}.{der}"))).unwrap();
+    let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let joined = Identity::join(endpoint, &join_token, "test", directory.path()).await;
+    assert!(matches!(joined, Err(NoIdentity::Unreachable(_))));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn nobody_subscribes_without_a_certificate(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let authority = authority_pem(follower.directory.path());
+    let tls = tonic::transport::ClientTlsConfig::new()
+        .ca_certificate(tonic::transport::Certificate::from_pem(authority));
+    let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
+    let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
+    let mut client = proto::configuration_client::ConfigurationClient::new(channel);
+    let refused = client.subscribe(tokio_stream::pending()).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_renewed_certificate_is_as_good_as_the_first(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let directory = follower.stop().await;
+    let identity = Identity::load(directory.path()).unwrap().unwrap();
+    let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
+    let channel = endpoint.tls_config(identity.tls()).unwrap().connect().await.unwrap();
+    let renewed = identity.renewed(channel, directory.path()).await.unwrap();
+    assert_eq!(renewed.proxy_id, identity.proxy_id);
+
+    let follower = Follower::start(&installation, None, directory);
+    until("the proxy is in sync again", || follower.is_current()).await;
+    assert_eq!(proxies::list(&installation.store).await.unwrap().len(), 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_proxy_that_was_away_is_told_what_it_missed(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut installation = Installation::new(pool, address).await;
+    let kept = installation.create_token().await;
+    let revoked = installation.create_token().await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let (kept_token, revoked_token) = (follower.token(kept).unwrap(), follower.token(revoked).unwrap());
+
+    installation.stop().await;
+    until("the proxy notices", || !follower.is_current()).await;
+    installation.revoke_token(revoked).await;
+    let created = installation.create_token().await;
+    assert!(!revoked_token.revoked.is_cancelled());
+    installation.start().await;
+    until("the proxy has caught up", || follower.token(created).is_some()).await;
+    assert!(revoked_token.revoked.is_cancelled());
+    assert!(!kept_token.revoked.is_cancelled(), "what did not change is not interrupted");
+    assert!(follower.is_current());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_proxy_starts_from_disk_without_a_control_plane(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut installation = Installation::new(pool, address).await;
+    let token = installation.create_token().await;
+    let follower = Follower::joining(&installation).await;
+    assert_eq!(follower.readiness.waiting_for(), ["snapshot"]);
+    until("the proxy is in sync", || follower.is_current()).await;
+    assert!(follower.readiness.waiting_for().is_empty());
+    let directory = follower.stop().await;
+    installation.stop().await;
+
+    let follower = Follower::start(&installation, None, directory);
+    assert!(follower.readiness.waiting_for().is_empty());
+    assert!(follower.token(token).is_some());
+    assert!(!follower.is_current(), "what it does not know may exist");
+    let created = installation.create_token().await;
+    installation.start().await;
+    until("the proxy has caught up", || follower.token(created).is_some()).await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_database_that_was_set_back_starts_a_new_timeline(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut installation = Installation::new(pool, address).await;
+    let before = installation.create_token().await;
+    let lost = installation.create_token().await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let timeline = follower.snapshot.load().revision().unwrap().timeline;
+
+    // As if a machine had been restored to the moment before the last change: no trace of it is left.
+    installation.stop().await;
+    let mut tx = installation.store.pool.begin().await.unwrap();
+    for sql in [
+        "delete from gateway_tokens where id = (select max(id::text)::uuid from gateway_tokens)",
+        "delete from config_outbox where revision = (select number from config_revision)",
+        "update config_revision set number = number - 1",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    installation.start().await;
+    until("the proxy is in sync again", || follower.is_current()).await;
+    assert!(follower.token(lost).is_none() && follower.token(before).is_some());
+    assert_ne!(follower.snapshot.load().revision().unwrap().timeline, timeline);
+    let after = installation.create_token().await;
+    until("changes arrive again", || follower.token(after).is_some()).await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn thousands_of_resources_arrive_whole(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let insert = "insert into gateway_tokens (id, account_id, gateway_internal_id, name, digest)
+        select gen_random_uuid(), $1, $2, 'token', decode(repeat('ab', 32), 'hex') from generate_series(1, 6000)
+        returning id";
+    let early = Follower::joining(&installation).await;
+    until("the first proxy is in sync", || early.is_current()).await;
+    let mut tx = installation.store.config_tx().await.unwrap();
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar(insert).bind(ACCOUNT.0).bind(GATEWAY.0).fetch_all(&mut *tx).await.unwrap();
+    ids.iter().for_each(|id| tx.touch(key(ResourceId::GatewayToken(GatewayTokenId(*id)))));
+    tx.commit().await.unwrap();
+
+    let late = Follower::joining(&installation).await;
+    for follower in [&early, &late] {
+        until("6,000 tokens, an account and a gateway", || {
+            follower.snapshot.load().resources().count() == 6002
+        })
+        .await;
+    }
+    let list = proxies::list(&installation.store).await.unwrap();
+    assert_eq!(list.len(), 2);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_operator_sees_how_far_each_proxy_has_come(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let began = Instant::now();
+    loop {
+        let report = proxies::list(&installation.store).await.unwrap().remove(0).report;
+        if report.as_ref().is_some_and(|report| report.serving == follower.snapshot.load().revision()) {
+            assert_eq!(report.unwrap().software_version, proxy::SOFTWARE_VERSION);
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "the acknowledgement is not written down");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn authority_pem(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("identity.json")).unwrap();
+    let identity: serde_json::Value = serde_json::from_str(&text).unwrap();
+    identity["authority_pem"].as_str().unwrap().to_owned()
+}
