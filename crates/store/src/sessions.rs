@@ -98,3 +98,15 @@ pub async fn revoke(store: &Store, id: SessionId) -> Result<(), StoreError> {
         .await?;
     Ok(())
 }
+
+/// Ends every session of a user but one.
+pub async fn revoke_others(store: &Store, user: UserId, kept: SessionId) -> Result<(), StoreError> {
+    sqlx::query(
+        "update sessions set revoked_at = now() where user_id = $1 and id <> $2 and revoked_at is null",
+    )
+    .bind(user.0)
+    .bind(kept.0)
+    .execute(&store.pool)
+    .await?;
+    Ok(())
+}

@@ -63,11 +63,24 @@ pub async fn get(store: &Store, id: UserId) -> Result<Option<User>, StoreError> 
 }
 
 /// Who has this email, with the hash of their password.
-pub async fn credentials(store: &Store, email: &str) -> Result<Option<(UserId, String)>, StoreError> {
+pub async fn credentials(
+    executor: impl sqlx::PgExecutor<'_>,
+    email: &str,
+) -> Result<Option<(UserId, String)>, StoreError> {
     let found: Option<(Uuid, String)> =
         sqlx::query_as("select id, password_hash from users where email = $1")
             .bind(email)
-            .fetch_optional(&store.pool)
+            .fetch_optional(executor)
             .await?;
     Ok(found.map(|(id, hash)| (UserId(id), hash)))
+}
+
+/// Gives a user another password.
+pub async fn set_password(store: &Store, id: UserId, password_hash: &str) -> Result<(), StoreError> {
+    sqlx::query("update users set password_hash = $2 where id = $1")
+        .bind(id.0)
+        .bind(password_hash)
+        .execute(&store.pool)
+        .await?;
+    Ok(())
 }
