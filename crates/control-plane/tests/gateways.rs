@@ -353,3 +353,30 @@ async fn a_url_leads_to_the_provider_at_the_gateway(pool: PgPoolOptions, address
     let (status, _) = api.call(&owner, Method::GET, &url("opena1"), None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
+
+#[test]
+fn the_description_says_which_fields_nothing_obeys_yet() {
+    let document = serde_json::to_value(control_plane::api::document()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let fields = &schemas["GatewaySettings"];
+    for (field, obeyed) in [("cache_ttl", false), ("guardrails", false), ("authentication", true)] {
+        let text = fields["properties"][field]["description"].as_str().unwrap();
+        assert_eq!(!text.contains("not obeyed yet"), obeyed, "{field}: {text}");
+    }
+    let required: Vec<&str> =
+        fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(
+        required,
+        [
+            "cache_invalidate_on_update",
+            "cache_ttl",
+            "collect_logs",
+            "rate_limiting_interval",
+            "rate_limiting_limit"
+        ]
+    );
+    for schema in ["NewGateway", "Gateway"] {
+        let text = schemas[schema].to_string();
+        assert!(text.contains("GatewaySettings") || text.contains("not obeyed yet"), "{schema}: {text}");
+    }
+}
