@@ -1,1 +1,113 @@
-fn main() {}
+//! Both planes and the operator's errands, in one binary.
+
+mod healthcheck;
+mod operator;
+mod standalone;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use process::{
+    LogSettings, Mistakes, Traces, from_environment, shutdown_on_signal, start_logs, start_traces,
+};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Tollgate, the AI gateway. Everything else is configured by environment variables; the README
+/// lists them.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the management API, the push of configuration and the ledger
+    ControlPlane,
+    /// Run the data plane
+    Proxy,
+    /// Run both planes in one process
+    Standalone,
+    /// Bring the database to this release's form
+    Migrate,
+    /// The root keys
+    #[command(subcommand)]
+    Vault(operator::Vault),
+    /// What a proxy that is gone has left
+    #[command(subcommand)]
+    Spool(operator::Spool),
+    /// What lets proxies in
+    #[command(subcommand)]
+    JoinToken(operator::JoinTokens),
+    /// Succeed if a process is ready
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+fn main() -> ExitCode {
+    let CommandLine { command } = CommandLine::parse();
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tollgate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::ControlPlane => {
+            let config = configured()?;
+            on_runtime(async move { control_plane::run(config, shutdown_on_signal()?).await })
+        }
+        Command::Proxy => {
+            let config = configured()?;
+            on_runtime(async move { serve(config, shutdown_on_signal()?).await })
+        }
+        Command::Standalone => {
+            let planes = Mistakes::both(from_environment(), from_environment());
+            let (logs, (control_plane, proxy)) = Mistakes::both(from_environment::<LogSettings>(), planes)?;
+            start_logs(&logs);
+            on_runtime(standalone::run(control_plane, proxy))
+        }
+        Command::Migrate => on_runtime(operator::migrate()),
+        Command::Vault(errand) => on_runtime(operator::vault(errand)),
+        Command::Spool(errand) => on_runtime(operator::spool(errand)),
+        Command::JoinToken(errand) => on_runtime(operator::join_token(errand)),
+        Command::Healthcheck(errand) => errand.run(),
+    }
+}
+
+/// Reads the configuration and starts logs.
+fn configured<C: clap::Args + clap::FromArgMatches>() -> anyhow::Result<C> {
+    let (logs, config) = Mistakes::both(from_environment::<LogSettings>(), from_environment::<C>())?;
+    start_logs(&logs);
+    Ok(config)
+}
+
+/// Serves callers, with traces if they are configured.
+async fn serve(config: proxy::Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let traces = start_traces("tollgate-proxy");
+    let served = proxy::run(config, traces.as_ref(), stop).await;
+    // The last spans are sent by this runtime, so the thread that waits for them must be another.
+    tokio::task::spawn_blocking(move || drop(traces)).await?;
+    served
+}
+
+/// Runs on as many threads as the machine gives us cores.
+fn on_runtime(task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = match cores {
+        // With one core, a second thread would only take turns with the first.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build()?;
+    let result = runtime.block_on(task);
+    // What counts tokens or resolves names on a blocking thread is not waited for.
+    runtime.shutdown_background();
+    result
+}

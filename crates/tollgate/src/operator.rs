@@ -1,0 +1,107 @@
+//! The operator's errands: each reads what it needs from the environment, does one thing and ends.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::{Args, Subcommand};
+use control_plane::config::KeyRings;
+use meter::MeterConfig;
+use process::{Mistakes, from_environment};
+use store::Store;
+use vault::{ContentsBox, Sealer};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Wrap every account's data keys anew under the first root key of each ring, while serving
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Spool {
+    /// Send what the spool in TOLLGATE_PROXY_DIR holds, and wait until it is posted
+    Replay {
+        /// seconds to wait
+        #[arg(long, default_value = "60")]
+        seconds: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JoinTokens {
+    /// Print a token with which one proxy can join, once
+    Create {
+        /// what people will know the token by
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// hours until it is worthless
+        #[arg(long, default_value = "24")]
+        hours: u64,
+    },
+}
+
+/// Where the database is.
+#[derive(Debug, Args)]
+struct Database {
+    /// Postgres, as the owner of the database
+    #[arg(long, env = "DATABASE_URL")]
+    database_url: String,
+}
+
+/// Where a spool is, and where its records go.
+#[derive(Debug, Args)]
+struct Left {
+    /// the Redis of limits, money and usage
+    #[arg(long, env = "REDIS_URL", value_parser = secret)]
+    redis_url: model::Secret,
+    /// where the proxy kept its spool
+    #[arg(long, env = "TOLLGATE_PROXY_DIR")]
+    proxy_dir: PathBuf,
+    /// the largest that the spool may grow, in bytes
+    #[arg(long, env = "TOLLGATE_SPOOL_BYTES", default_value = "1073741824")]
+    spool_bytes: u64,
+}
+
+pub(crate) async fn migrate() -> anyhow::Result<()> {
+    let Database { database_url } = from_environment()?;
+    store::migrate(&database_url).await?;
+    println!("The database has this release's form.");
+    Ok(())
+}
+
+pub(crate) async fn vault(Vault::Rotate: Vault) -> anyhow::Result<()> {
+    let (store, sealer, contents) = opened().await?;
+    let rotation = control_plane::rotation::rotate(&store, &sealer, &contents).await?;
+    println!("Wrapped the data keys of {} accounts; {} had it already.", rotation.accounts, rotation.already);
+    Ok(())
+}
+
+pub(crate) async fn spool(Spool::Replay { seconds }: Spool) -> anyhow::Result<()> {
+    let Left { redis_url, proxy_dir, spool_bytes } = from_environment()?;
+    let config = MeterConfig { directory: proxy_dir, spool_bytes, redis_url };
+    let replayed = meter::replay(config, Duration::from_secs(seconds)).await?;
+    println!("The spool held {} records; {} are posted.", replayed.found, replayed.posted);
+    ensure!(replayed.posted == replayed.found, "the others are still in the spool");
+    Ok(())
+}
+
+pub(crate) async fn join_token(errand: JoinTokens) -> anyhow::Result<()> {
+    let JoinTokens::Create { name, hours } = errand;
+    let (store, _, contents) = opened().await?;
+    let lifetime = Duration::from_secs(hours * 3600);
+    let (token, _) = control_plane::join_token::create(&store, &contents, &name, lifetime).await?;
+    println!("{}", token.expose());
+    Ok(())
+}
+
+async fn opened() -> anyhow::Result<(Store, Sealer, ContentsBox)> {
+    let (Database { database_url }, keys) =
+        Mistakes::both(from_environment::<Database>(), from_environment::<KeyRings>())?;
+    let (sealer, contents) = keys.read()?;
+    Ok((Store::connect(&database_url).await?, sealer, contents))
+}
+
+fn secret(text: &str) -> Result<model::Secret, Infallible> {
+    Ok(model::Secret::new(text))
+}
