@@ -7,9 +7,8 @@ mod standalone;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use process::{
-    LogSettings, Mistakes, Traces, from_environment, shutdown_on_signal, start_logs, start_traces,
-};
+use process::{LogSettings, Mistakes, from_environment, shutdown_on_signal, start_logs, start_traces};
+use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
