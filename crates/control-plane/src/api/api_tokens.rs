@@ -22,7 +22,7 @@ use super::authorized::{Authorized, Guarded, PathIds, TokensRead, TokensWrite};
 use super::body::{Body, Query};
 use super::caller::{Caller, PresentedToken};
 use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
-use super::error::{AUTHENTICATION_ERROR, ApiError};
+use super::error::ApiError;
 use super::page::{Page, PageParams};
 use super::{ApiState, random};
 use terms::TokenTerms;
@@ -275,12 +275,9 @@ async fn verify(PresentedToken(token): PresentedToken) -> ApiResult<Verified> {
 /// As `/user/tokens/verify`, for tokens of this account.
 #[utoipa::path(get, path = "/accounts/{account_id}/tokens/verify", tag = "API tokens",
     responses((status = 200, body = Envelope<Verified>)))]
-async fn verify_in_account(
-    axum::extract::Path(account): axum::extract::Path<String>,
-    token: PresentedToken,
-) -> ApiResult<Verified> {
-    if token.0.account.to_string() != account {
-        return Err(AUTHENTICATION_ERROR);
+async fn verify_in_account(path: PathIds, token: PresentedToken) -> ApiResult<Verified> {
+    if path.id("account_id") != Some(token.0.account) {
+        return Err(ApiError::NotFound);
     }
     verify(token).await
 }

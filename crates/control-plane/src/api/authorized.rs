@@ -88,6 +88,14 @@ impl PathIds {
     }
 }
 
+impl FromRequestParts<ApiState> for PathIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        RawPathParams::from_request_parts(parts, state).await.map(Self).map_err(|_| ApiError::NotFound)
+    }
+}
+
 impl<T, P> FromRequestParts<ApiState> for Authorized<T, P>
 where
     T: Guarded + Send,
@@ -97,8 +105,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let path =
-            PathIds(RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?);
+        let path = PathIds::from_request_parts(parts, state).await?;
         let account: AccountId = path.id("account_id").ok_or(ApiError::NotFound)?;
         let permissions = caller.permissions(&state.store, account).await?;
         if !permissions.contains(&P::PERMISSION) {

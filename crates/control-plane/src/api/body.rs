@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use super::error::ApiError;
 
@@ -53,7 +54,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 fn invalid(place: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let mut path = vec![place.to_owned()];
-    path.extend(error.path().iter().map(|segment| segment.to_string()).filter(|segment| segment != "?"));
+    path.extend(error.path().iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    }));
     let text = error.inner().to_string();
     // Serde names a missing field only in its words.
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {

@@ -99,10 +99,15 @@ impl Api {
 
     /// A person with a role in an account.
     pub(crate) async fn member(&self, account: AccountId, role: Role) -> Actor {
+        self.member_called(account, role, "member@example.com").await
+    }
+
+    /// A person with a role in an account, under an email of their own there.
+    pub(crate) async fn member_called(&self, account: AccountId, role: Role, email: &str) -> Actor {
         let person = self.person().await;
         let mut connection = self.store.pool.acquire().await.unwrap();
         let (id, user) = (MemberId(Uuid::now_v7()), person.user.unwrap());
-        members::create(&mut connection, id, account, user, "member@example.com", role).await.unwrap();
+        members::create(&mut connection, id, account, user, email, role).await.unwrap();
         person
     }
 
@@ -131,6 +136,28 @@ impl Api {
     /// What clients are given as their base URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/client/v4", self.address)
+    }
+
+    /// Somebody who shows nothing.
+    pub(crate) fn nobody(&self) -> Actor {
+        Actor { bearer: String::new(), user: None }
+    }
+
+    /// One call as it stands: nothing is added to the path or the headers.
+    pub(crate) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> http::Response<Bytes> {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        http::Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 
     /// One call; the path is without `/client/v4`.
