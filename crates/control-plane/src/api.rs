@@ -10,12 +10,15 @@ pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
 pub mod gateways;
+pub mod join_tokens;
 pub mod logs;
 pub mod members;
 pub mod openapi;
+pub mod operator;
 pub mod page;
 pub mod passwords;
 pub mod provider_keys;
+pub mod proxies;
 pub mod session_keys;
 pub mod sessions;
 pub mod urls;
@@ -92,6 +95,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(provider_keys::routes())
         .merge(urls::routes())
         .merge(logs::routes())
+        .merge(proxies::routes())
+        .merge(join_tokens::routes())
 }
 
 /// The whole API, with and without `/client/v4`.

@@ -67,14 +67,18 @@ pub async fn create(
     Ok(row.into())
 }
 
-/// All tokens, the newest first.
-pub async fn list(store: &Store) -> Result<Vec<JoinToken>, StoreError> {
+/// Tokens, the newest first, and how many there are.
+pub async fn list(store: &Store, limit: i64, offset: i64) -> Result<(Vec<JoinToken>, i64), StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, name, created_at, expires_at, revoked_at, proxy_id from join_tokens order by id desc",
+        "select id, name, created_at, expires_at, revoked_at, proxy_id from join_tokens
+         order by id desc limit $1 offset $2",
     )
+    .bind(limit)
+    .bind(offset)
     .fetch_all(&store.pool)
     .await?;
-    Ok(rows.into_iter().map(JoinToken::from).collect())
+    let total = sqlx::query_scalar("select count(*) from join_tokens").fetch_one(&store.pool).await?;
+    Ok((rows.into_iter().map(JoinToken::from).collect(), total))
 }
 
 /// What a token must hash to; `None` if there is none that still enrols.
@@ -89,14 +93,15 @@ pub async fn digest(store: &Store, id: JoinTokenId) -> Result<Option<TokenDigest
     digest.map(digest_of).transpose()
 }
 
-/// Takes a token back. `false` if there is none that is unused and not taken back already.
-pub async fn revoke(store: &Store, id: JoinTokenId) -> Result<bool, StoreError> {
-    let revoked = sqlx::query(
+/// Takes a token back; `None` if there is none that is unused and not taken back already.
+pub async fn revoke(store: &Store, id: JoinTokenId) -> Result<Option<JoinToken>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
         "update join_tokens set revoked_at = now()
-         where id = $1 and proxy_id is null and revoked_at is null",
+         where id = $1 and proxy_id is null and revoked_at is null
+         returning id, name, created_at, expires_at, revoked_at, proxy_id",
     )
     .bind(id.0)
-    .execute(&store.pool)
+    .fetch_optional(&store.pool)
     .await?;
-    Ok(revoked.rows_affected() > 0)
+    Ok(row.map(JoinToken::from))
 }

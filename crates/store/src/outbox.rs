@@ -74,7 +74,12 @@ pub async fn since(store: &Store, revision: Revision, limit: usize) -> Result<Si
 }
 
 /// The newest revision.
-pub async fn head(connection: &mut PgConnection) -> Result<Revision, StoreError> {
+pub async fn newest(store: &Store) -> Result<Revision, StoreError> {
+    head(&mut *store.pool.acquire().await?).await
+}
+
+/// The newest revision that a transaction sees.
+pub(crate) async fn head(connection: &mut PgConnection) -> Result<Revision, StoreError> {
     let (timeline, number): (Uuid, i64) =
         sqlx::query_as("select timeline, number from config_revision").fetch_one(connection).await?;
     let number = u64::try_from(number).map_err(|_| StoreError::Unreadable("revision"))?;

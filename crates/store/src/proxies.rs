@@ -98,11 +98,22 @@ impl From<Row> for Proxy {
     }
 }
 
-/// All proxies that ever joined, the newest first.
-pub async fn list(store: &Store) -> Result<Vec<Proxy>, StoreError> {
-    let rows: Vec<Row> =
-        sqlx::query_as("select * from proxies order by id desc").fetch_all(&store.pool).await?;
-    Ok(rows.into_iter().map(Proxy::from).collect())
+/// Proxies that ever joined, the newest first, and how many there are.
+pub async fn list(store: &Store, limit: i64, offset: i64) -> Result<(Vec<Proxy>, i64), StoreError> {
+    let rows: Vec<Row> = sqlx::query_as("select * from proxies order by id desc limit $1 offset $2")
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(&store.pool)
+        .await?;
+    let total = sqlx::query_scalar("select count(*) from proxies").fetch_one(&store.pool).await?;
+    Ok((rows.into_iter().map(Proxy::from).collect(), total))
+}
+
+/// One proxy.
+pub async fn get(store: &Store, id: ProxyId) -> Result<Option<Proxy>, StoreError> {
+    let row: Option<Row> =
+        sqlx::query_as("select * from proxies where id = $1").bind(id.0).fetch_optional(&store.pool).await?;
+    Ok(row.map(Proxy::from))
 }
 
 /// Enrols a proxy with its first certificate, which uses the join token up. `false` if the token

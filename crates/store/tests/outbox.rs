@@ -24,7 +24,7 @@ async fn store(pool: PgPoolOptions, address: PgConnectOptions) -> Store {
 }
 
 async fn head(store: &Store) -> Revision {
-    outbox::head(&mut store.pool.acquire().await.unwrap()).await.unwrap()
+    outbox::newest(store).await.unwrap()
 }
 
 async fn create_account(store: &Store) {

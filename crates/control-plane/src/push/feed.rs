@@ -50,7 +50,7 @@ impl Feed {
     /// Begins at the newest revision, after making sure of its timeline.
     pub(super) async fn start(store: Store, shutdown: CancellationToken) -> Result<Self, StoreError> {
         confirm_timeline(&store).await?;
-        let at = outbox::head(&mut *store.pool.acquire().await?).await?;
+        let at = outbox::newest(&store).await?;
         metrics::head(at);
         let feed = Self {
             news: broadcast::Sender::new(WAITING_NEWS),
@@ -157,7 +157,7 @@ impl Reader {
     }
 
     async fn skip(&mut self) -> Result<(), StoreError> {
-        self.at = outbox::head(&mut *self.store.pool.acquire().await?).await?;
+        self.at = outbox::newest(&self.store).await?;
         self.tell(News::Look);
         Ok(())
     }
