@@ -28,6 +28,8 @@ const STAND_BY: Duration = Duration::from_millis(500);
 const READ: Duration = Duration::from_millis(500);
 /// How often the lock and the eras are looked at, whatever the traffic.
 const CHECK: Duration = Duration::from_secs(1);
+/// How long Postgres may take to say that the lock is still ours.
+const LOCK_CHECK: Duration = Duration::from_secs(5);
 /// Days whose partitions are made ahead.
 const DAYS_AHEAD: i64 = 3;
 
@@ -124,6 +126,8 @@ impl Ledger {
         let mut ledger = Self { store, redis, lock, fence, places, days: HashSet::new() };
         ledger.prepare_days().await?;
         ledger.open_lost_eras().await?;
+        // The desk before us may have died after its commit and before its word to Redis.
+        ledger.redis.posted(&ledger.places).await?;
         Ok(ledger)
     }
 
@@ -133,7 +137,8 @@ impl Ledger {
             let entries = self.redis.read(&self.places, READ).await?;
             let all_open = self.post(entries).await?;
             if !all_open || checked.elapsed() >= CHECK {
-                self.lock.check().await?;
+                let held = tokio::time::timeout(LOCK_CHECK, self.lock.check());
+                held.await.unwrap_or(Err(StoreError::Query(sqlx::Error::PoolTimedOut)))?;
                 self.prepare_days().await?;
                 self.open_lost_eras().await?;
                 checked = Instant::now();

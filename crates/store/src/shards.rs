@@ -1,7 +1,7 @@
 //! Where the ledger desk stands in each money shard, and who the desk is.
 
 use model::Shard;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::{Store, StoreError};
 
@@ -51,6 +51,12 @@ impl DeskLock {
     /// Takes the lock if nobody has it.
     pub async fn try_take(store: &Store) -> Result<Option<Self>, StoreError> {
         let mut connection = store.pool.acquire().await?.detach();
+        // A holder that is cut off, rather than dead, must not keep the lock for hours.
+        connection
+            .execute(
+                "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3",
+            )
+            .await?;
         let taken = sqlx::query_scalar("select pg_try_advisory_lock($1)")
             .bind(DESK_LOCK)
             .fetch_one(&mut connection)
@@ -65,11 +71,6 @@ impl DeskLock {
     /// Fails once the connection, and with it the lock, is lost.
     pub async fn check(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.ping().await?)
-    }
-
-    /// Lets the next desk in at once.
-    pub async fn release(self) -> Result<(), StoreError> {
-        Ok(self.connection.close().await?)
     }
 }
 

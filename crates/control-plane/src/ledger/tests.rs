@@ -1,1 +1,267 @@
+//! The way of a record from a proxy's spool to Postgres, on a Redis that is killed, wiped and set back.
 
+mod deaths;
+mod redis_server;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use meter::{Meter, MeterConfig};
+use model::usage::{Outcome, Provenance, Timings, Tokens, UsageRecord};
+use model::{AccountId, Nanos, id::GatewayInternalId};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::Store;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use redis_server::RedisServer;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Postgres database, a Redis server and a spool of the test's own.
+struct System {
+    store: Store,
+    redis: RedisServer,
+    directory: TempDir,
+}
+
+impl System {
+    async fn start(pool: PgPoolOptions, address: PgConnectOptions) -> Self {
+        Self {
+            store: Store::open(pool, address).await.unwrap(),
+            redis: RedisServer::start(),
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn meter_config(&self) -> MeterConfig {
+        MeterConfig {
+            directory: self.directory.path().to_owned(),
+            spool_bytes: 64 << 20,
+            redis_url: self.redis.url(),
+        }
+    }
+
+    fn meter(&self) -> Meter {
+        Meter::start(self.meter_config()).unwrap()
+    }
+
+    fn desk(&self) -> Desk {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(super::run(self.store.clone(), self.redis.url(), stop.clone()));
+        Desk { stop, task }
+    }
+
+    async fn ids(&self) -> BTreeSet<Uuid> {
+        let ids: Vec<Uuid> =
+            sqlx::query_scalar("select id from usage_records").fetch_all(&self.store.pool).await.unwrap();
+        ids.into_iter().collect()
+    }
+}
+
+/// The ledger, until it is stopped.
+struct Desk {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Desk {
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+fn record() -> UsageRecord {
+    let id = Uuid::now_v7();
+    UsageRecord {
+        id,
+        request_id: id,
+        account: AccountId(Uuid::now_v7()),
+        gateway: GatewayInternalId(Uuid::from_u128(7)),
+        gateway_slug: "demo".to_owned(),
+        token: String::new(),
+        step: 0,
+        attempt: 0,
+        provider: "openai".to_owned(),
+        model_asked: "gpt-4o-mini".to_owned(),
+        model_served: "gpt-4o-mini-2024-07-18".to_owned(),
+        endpoint: "chat_completions".to_owned(),
+        method: "POST".to_owned(),
+        path: "/chat/completions".to_owned(),
+        streamed: false,
+        key_source: None,
+        key_alias: String::new(),
+        dialect: "native".to_owned(),
+        tokens: Tokens { input: 12, output: 34, ..Tokens::default() },
+        provenance: Provenance::Reported,
+        price_version: "2026-10-01".to_owned(),
+        cost: Some(Nanos(22_200)),
+        paid: Nanos::ZERO,
+        status: 200,
+        outcome: Outcome::Answered,
+        error_code: 0,
+        cause: String::new(),
+        timings: Timings::default(),
+        request_bytes: 300,
+        response_bytes: 500,
+        request_content_type: "application/json".to_owned(),
+        response_content_type: "application/json".to_owned(),
+        user_agent: "test".to_owned(),
+        event_id: id.to_string(),
+        metadata: r#"{"team":"red"}"#.to_owned(),
+        collect_log: true,
+        trace_id: [0; 16],
+    }
+}
+
+/// Opens and closes `count` requests of as many accounts.
+fn serve(meter: &Meter, count: usize) -> BTreeSet<Uuid> {
+    let records = std::iter::repeat_with(record).take(count);
+    records
+        .map(|record| {
+            meter.open(&record).unwrap().close(&record);
+            record.id
+        })
+        .collect()
+}
+
+/// Serves a little every few milliseconds.
+async fn serve_for(meter: &Meter, time: Duration) -> BTreeSet<Uuid> {
+    let began = Instant::now();
+    let mut ids = BTreeSet::new();
+    while began.elapsed() < time {
+        ids.append(&mut serve(meter, 20));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    ids
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_record_is_in_postgres_and_out_of_the_spool_within_a_second(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let system = System::start(pool, address).await;
+    let (desk, meter) = (system.desk(), system.meter());
+    let mut ids = serve(&meter, 2000);
+    assert!(meter.drain(PATIENCE).await);
+    drop(meter);
+    let meter = system.meter();
+    let began = Instant::now();
+    ids.append(&mut serve(&meter, 3));
+    while system.ids().await.len() < ids.len() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(began.elapsed() < PATIENCE);
+    }
+    println!("readable after {:?}", began.elapsed());
+    assert!(meter.drain(PATIENCE).await);
+    println!("out of the spool after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(system.ids().await, ids);
+    desk.stop().await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_was_closed_before_redis_and_the_desk_came_arrives_when_they_do(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let mut system = System::start(pool, address).await;
+    system.redis.kill();
+    let (meter, desk) = (system.meter(), system.desk());
+    let ids = serve_for(&meter, Duration::from_millis(300)).await;
+    assert_eq!(meter.status().kept, ids.len());
+    system.redis.start_again();
+    assert!(meter.drain(PATIENCE).await);
+    assert_eq!(system.ids().await, ids);
+    desk.stop().await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_dead_proxys_open_records_are_abandoned_and_corrected_once(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let system = System::start(pool, address).await;
+    let desk = system.desk();
+    let meter = system.meter();
+    let (asked, answered) = (record(), record());
+    // The process dies: nothing is dropped, nothing is closed.
+    std::mem::forget(meter.open(&asked).unwrap());
+    meter.open(&answered).unwrap().close(&answered);
+    assert!(!meter.drain(Duration::ZERO).await);
+    // A test cannot let go of the file otherwise: the forgotten record holds the meter.
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(system.directory.path().join("spool"), copy.path().join("spool")).unwrap();
+    let config = MeterConfig { directory: copy.path().to_owned(), ..system.meter_config() };
+    let replayed = meter::replay(config, PATIENCE).await.unwrap();
+    assert_eq!((replayed.found, replayed.posted), (2, 2));
+    assert_eq!(outcomes(&system, asked.id).await, ("abandoned".to_owned(), "proxy_died".to_owned()));
+    assert_eq!(outcomes(&system, answered.id).await.0, "answered");
+
+    // It was alive after all, and comes back, and says so twice.
+    let other = tempfile::tempdir().unwrap();
+    let config = MeterConfig { directory: other.path().to_owned(), ..system.meter_config() };
+    let meter = Meter::start(config).unwrap();
+    for status in [200, 500] {
+        meter.record(&UsageRecord { status, ..asked.clone() }).unwrap();
+        while meter.status().kept > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert!(meter.drain(PATIENCE).await);
+    assert_eq!(outcomes(&system, asked.id).await.0, "answered");
+    let status: i32 = sqlx::query_scalar("select status from usage_known where id = $1")
+        .bind(asked.id)
+        .fetch_one(&system.store.pool)
+        .await
+        .unwrap();
+    assert_eq!(status, 200);
+    desk.stop().await;
+}
+
+async fn outcomes(system: &System, id: Uuid) -> (String, String) {
+    sqlx::query_as("select outcome, cause from usage_known where id = $1")
+        .bind(id)
+        .fetch_one(&system.store.pool)
+        .await
+        .unwrap()
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_postgres_cannot_keep_holds_up_nothing(pool: PgPoolOptions, address: PgConnectOptions) {
+    let system = System::start(pool, address).await;
+    let (desk, meter) = (system.desk(), system.meter());
+    let odd = [
+        UsageRecord { id: Uuid::from_u128(1), ..record() },
+        UsageRecord { path: "/\0".to_owned(), metadata: r#"{"a":"\u0000"}"#.to_owned(), ..record() },
+        UsageRecord { metadata: r#"{"a":1e999999}"#.to_owned(), ..record() },
+        UsageRecord { metadata: "[1]".to_owned(), ..record() },
+        UsageRecord { metadata: "{".to_owned(), ..record() },
+        UsageRecord { tokens: Tokens { input: u64::MAX, ..Tokens::default() }, ..record() },
+        // A hundred days ago, and in the year 2099.
+        UsageRecord { id: v7(OffsetDateTime::now_utc() - time::Duration::days(100)), ..record() },
+        UsageRecord { id: v7(time::macros::datetime!(2099-12-31 23:59:59.999 UTC)), ..record() },
+    ];
+    odd.iter().for_each(|record| meter.record(record).unwrap());
+    let mut ids = serve(&meter, 10);
+    assert!(meter.drain(PATIENCE).await);
+    ids.extend(odd[1..].iter().map(|record| record.id));
+    assert_eq!(system.ids().await, ids);
+    let unreadable: i64 = sqlx::query_scalar("select count(*) from usage_unreadable")
+        .fetch_one(&system.store.pool)
+        .await
+        .unwrap();
+    assert_eq!(unreadable, 1);
+    desk.stop().await;
+}
+
+fn v7(at: OffsetDateTime) -> Uuid {
+    let random = Uuid::now_v7().as_u128() & ((1 << 80) - 1);
+    let milliseconds = u128::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap();
+    Uuid::from_u128(milliseconds << 80 | random)
+}
