@@ -1,6 +1,7 @@
 //! The errands of the repository: `up` sets up and runs Tollgate on this machine, `test` sets up
 //! the same and runs every test.
 
+mod bench;
 mod checkout;
 mod children;
 mod clients;
@@ -42,6 +43,8 @@ enum Errand {
     Demo(demo::Arguments),
     /// Makes the price catalogue from a price list.
     Prices(prices::Arguments),
+    /// Measures what Tollgate costs, beside a proxy that only forwards.
+    Bench(bench::Arguments),
     /// Runs one program for another errand, and ends it when that errand ends.
     #[command(hide = true)]
     Keep(keeper::Arguments),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Errand::Test(arguments) => run(|| test::test(&arguments)),
         Errand::Demo(arguments) => run(|| demo::demo(&arguments)),
         Errand::Prices(arguments) => run(|| prices::prices(&arguments)),
+        Errand::Bench(arguments) => run(|| bench::bench(&arguments)),
         Errand::Keep(arguments) => keeper::keep(&arguments),
     };
     match outcome {

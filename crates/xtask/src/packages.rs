@@ -21,6 +21,7 @@ pub(crate) enum Need {
     Python,
     PythonVenv,
     Node,
+    LoadGenerator,
 }
 
 /// The package managers that we know how to ask.
@@ -63,6 +64,7 @@ impl Manager {
             (Need::PythonVenv, Apt) => "python3-venv",
             (Need::PythonVenv, Pacman) => "python",
             (Need::PythonVenv, _) => "python3",
+            (Need::LoadGenerator, _) => "wrk",
             (Need::Node, Brew) => "node",
             (Need::Node, _) => "nodejs npm",
         }
