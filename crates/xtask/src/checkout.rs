@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::files;
+use crate::keeper;
 
 /// One errand's hold on its part of the checkout.
 pub(crate) struct Checkout {
@@ -26,7 +27,7 @@ pub(crate) struct Checkout {
 }
 
 impl Checkout {
-    /// Claims the checkout for one errand. `up` and `test` can run beside each other, but not
+    /// Claims the checkout for one errand, and ends what a crash of the same errand left running. `up` and `test` can run beside each other, but not
     /// twice the same.
     pub(crate) fn claim(errand: &str) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
@@ -44,6 +45,7 @@ impl Checkout {
             }
             Err(TryLockError::Error(error)) => return Err(error).context("cannot lock .tollgate"),
         }
+        keeper::end_leftovers(&pids)?;
         let data = if rustix::process::geteuid().is_root() {
             data_of_root(&root, &state)?.join(errand)
         } else {

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::keeper::{self, AskWith};
+use crate::keeper::AskWith;
 use crate::unprivileged::User;
 
 /// A program to run and what is to be known for ending it.
@@ -125,15 +125,12 @@ impl Children {
         Ok(children)
     }
 
-    /// Starts a program in the background, after ending what a crashed run left of it.
+    /// Starts a program in the background.
     pub(crate) fn start(&self, program: Program, exits: Option<&Exits>) -> Result<Child> {
         let mut running = locked(&self.running);
         if running.stopping {
             drop(running);
             wait_for_the_end();
-        }
-        if let Some(file) = &program.pid_file {
-            keeper::end_leftover(file, program.ask_with, program.grace)?;
         }
         let name = program.name;
         let log = program.log.clone();

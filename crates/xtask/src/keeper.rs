@@ -77,11 +77,12 @@ pub(crate) fn keep(arguments: &Arguments) -> Result<ExitCode> {
     }
     let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
     let group = Pid::from_child(&child);
+    let grace = Duration::from_secs(arguments.grace_seconds);
     if let Some(file) = &arguments.pid_file {
-        write_pid_file(file, group)?;
+        write_pid_file(file, group, arguments.ask_with, grace)?;
     }
 
-    let (signal, grace) = (arguments.ask_with.signal(), Duration::from_secs(arguments.grace_seconds));
+    let signal = arguments.ask_with.signal();
     let removes = arguments.removes.clone();
     thread::spawn(move || {
         let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -105,33 +106,67 @@ fn remove(file: Option<&Path>) {
     }
 }
 
-fn write_pid_file(file: &Path, pid: Pid) -> Result<()> {
+fn write_pid_file(file: &Path, pid: Pid, ask_with: AskWith, grace: Duration) -> Result<()> {
     let pid = pid.as_raw_nonzero();
     let started = started_at(pid.get()).unwrap_or_default();
-    fs::write(file, format!("{pid}\n{started}\n")).with_context(|| format!("cannot write {}", file.display()))
+    let text = format!("{pid}\n{started}\n{}\n{}\n", ask_with.argument(), grace.as_secs());
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Ends the program that `pid_file` names if it still runs: it does when a crash took the keeper
-/// too. A process that merely got the same number later started at another time and is let be.
-pub(crate) fn end_leftover(pid_file: &Path, ask_with: AskWith, grace: Duration) -> Result<()> {
-    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(()) };
-    let mut lines = text.lines();
-    let pid = lines.next().and_then(|pid| pid.parse().ok()).unwrap_or(0);
-    let started = lines.next().unwrap_or_default().to_owned();
-    let runs = || !started.is_empty() && started_at(pid).as_deref() == Some(&started);
-    if let Some(group) = Pid::from_raw(pid).filter(|_| runs()) {
-        eprintln!("  ending process {pid}, left behind by an earlier run");
-        let _ = kill_process_group(group, ask_with.signal());
-        let deadline = Instant::now() + grace;
-        while runs() {
+/// Ends the programs that the pid files in `folder` name and that still run, the last started
+/// first: they do when a crash took their keepers too.
+pub(crate) fn end_leftovers(folder: &Path) -> Result<()> {
+    let mut files: Vec<_> = fs::read_dir(folder)?
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort();
+    for (_, file) in files.into_iter().rev() {
+        if let Some(leftover) = fs::read_to_string(&file).ok().and_then(|text| Leftover::read(&text)) {
+            leftover.end();
+        }
+        remove(Some(&file));
+    }
+    Ok(())
+}
+
+/// What a pid file says.
+struct Leftover {
+    pid: Pid,
+    started: String,
+    ask_with: AskWith,
+    grace: Duration,
+}
+
+impl Leftover {
+    fn read(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let pid = Pid::from_raw(lines.next()?.parse().ok()?)?;
+        let started = lines.next().filter(|started| !started.is_empty())?.to_owned();
+        let ask_with = AskWith::from_str(lines.next()?, false).ok()?;
+        let grace = Duration::from_secs(lines.next()?.parse().ok()?);
+        Some(Self { pid, started, ask_with, grace })
+    }
+
+    /// A process that merely got the same number later started at another time and is let be.
+    fn runs(&self) -> bool {
+        started_at(self.pid.as_raw_nonzero().get()).as_ref() == Some(&self.started)
+    }
+
+    fn end(&self) {
+        if !self.runs() {
+            return;
+        }
+        eprintln!("Ending process {}, left behind by an earlier run", self.pid.as_raw_nonzero());
+        let _ = kill_process_group(self.pid, self.ask_with.signal());
+        let deadline = Instant::now() + self.grace;
+        while self.runs() {
             if Instant::now() > deadline {
-                let _ = kill_process_group(group, Signal::KILL);
+                let _ = kill_process_group(self.pid, Signal::KILL);
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
-    remove(Some(pid_file));
-    Ok(())
 }
 
 /// When the process started, in words that only serve to tell one bearer of a number from the
@@ -157,19 +192,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sleep.pid");
         let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        write_pid_file(&file, Pid::from_child(&child)).unwrap();
-        end_leftover(&file, AskWith::Terminate, Duration::from_secs(5)).unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        write_pid_file(&file, Pid::from_child(&child), AskWith::Interrupt, Duration::from_secs(5)).unwrap();
+        end_leftovers(folder.path()).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(2));
         assert!(!file.exists());
     }
 
     #[test]
     fn a_stranger_with_the_same_number_is_let_be() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("sleep.pid");
         let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        fs::write(&file, format!("{}\n1\n", child.id())).unwrap();
-        end_leftover(&file, AskWith::Terminate, Duration::from_secs(5)).unwrap();
+        fs::write(folder.path().join("sleep.pid"), format!("{}\n1\nterminate\n5\n", child.id())).unwrap();
+        end_leftovers(folder.path()).unwrap();
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();

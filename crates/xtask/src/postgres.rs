@@ -18,7 +18,6 @@ use crate::ports::Turn;
 use crate::unprivileged::{self, User};
 
 const NAME: &str = "tollgate";
-const GRACE: Duration = Duration::from_secs(20);
 
 /// Whether the data must outlive a crash of the machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,8 +38,6 @@ pub(crate) fn start(
     let binaries = binaries(&data).context("no Postgres is installed")?;
     let password = files::kept(&checkout.data.join("postgres-password"), files::random_password)?;
     let user = User::to_drop_to()?;
-    let pid_file = checkout.pids.join("postgres.pid");
-    crate::keeper::end_leftover(&pid_file, AskWith::Interrupt, GRACE)?;
     if !data.join("PG_VERSION").exists() {
         create(&binaries, &data, &password, user)?;
     }
@@ -64,9 +61,9 @@ pub(crate) fn start(
     }
     program.user = user;
     program.ask_with = AskWith::Interrupt;
-    program.grace = GRACE;
+    program.grace = Duration::from_secs(20);
     program.log = Some(checkout.logs.join("postgres.log"));
-    program.pid_file = Some(pid_file);
+    program.pid_file = Some(checkout.pids.join("postgres.pid"));
     let server = children.start(program, None)?;
 
     let database = Database { binaries, port, password };

@@ -25,8 +25,6 @@ pub(crate) fn start(checkout: &Checkout, children: &Children, turn: &mut Turn) -
     let server = server().context("no Redis of version 7 or later, nor Valkey, is installed")?;
     let data = checkout.data.join("redis");
     let password = files::kept(&checkout.data.join("redis-password"), files::random_password)?;
-    let pid_file = checkout.pids.join("redis.pid");
-    crate::keeper::end_leftover(&pid_file, crate::keeper::AskWith::Terminate, Duration::from_secs(10))?;
     let port = turn.free_port(16379)?;
     let user = User::to_drop_to()?;
     unprivileged::give(&data, user)?;
@@ -37,7 +35,7 @@ pub(crate) fn start(checkout: &Checkout, children: &Children, turn: &mut Turn) -
     let mut program = Program::new("redis", server).arguments([&settings]);
     program.user = user;
     program.log = Some(checkout.logs.join("redis.log"));
-    program.pid_file = Some(pid_file);
+    program.pid_file = Some(checkout.pids.join("redis.pid"));
     let server = children.start(program, None)?;
     wait(&server, port, &password)?;
     Ok(format!("redis://:{password}@127.0.0.1:{port}"))
