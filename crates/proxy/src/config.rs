@@ -92,9 +92,20 @@ pub struct ControlPlane {
     /// what a proxy enrols with, once
     #[arg(long, env = "TOLLGATE_JOIN_TOKEN", value_parser = secret)]
     pub join_token: Option<Secret>,
+    /// a file with what a proxy enrols with, read if it is there and the variable is not set
+    #[arg(long, env = "TOLLGATE_JOIN_TOKEN_FILE")]
+    pub join_token_file: Option<PathBuf>,
     /// where the proxy keeps its identity, its last good snapshot and its spool
     #[arg(long, env = "TOLLGATE_PROXY_DIR", default_value = "/var/lib/tollgate/proxy")]
     pub proxy_dir: PathBuf,
+}
+
+impl ControlPlane {
+    /// What a proxy enrols with. Once it has, the token is used up and its file may be gone.
+    pub fn join_token(&self) -> Option<Secret> {
+        let in_file = || std::fs::read_to_string(self.join_token_file.as_ref()?).ok().map(Secret::new);
+        self.join_token.clone().or_else(in_file)
+    }
 }
 
 /// Where usage goes.

@@ -41,7 +41,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
     let subscription = SubscriptionConfig {
         control_plane_url: config.control_plane.control_plane_url.to_string(),
-        join_token: config.control_plane.join_token.clone(),
+        join_token: config.control_plane.join_token(),
         directory: directory.clone(),
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };

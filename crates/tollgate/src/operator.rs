@@ -1,10 +1,13 @@
 //! The operator's errands: each reads what it needs from the environment, does one thing and ends.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use control_plane::config::KeyRings;
 use meter::MeterConfig;
@@ -38,6 +41,9 @@ pub(crate) enum JoinTokens {
         /// hours until it is worthless
         #[arg(long, default_value = "24")]
         hours: u64,
+        /// a file to write it to, for its owner alone, instead of printing it
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
 }
 
@@ -87,12 +93,22 @@ pub(crate) async fn spool(Spool::Replay { seconds }: Spool) -> anyhow::Result<()
 }
 
 pub(crate) async fn join_token(errand: JoinTokens) -> anyhow::Result<()> {
-    let JoinTokens::Create { name, hours } = errand;
+    let JoinTokens::Create { name, hours, file } = errand;
     let (store, _, contents) = opened().await?;
     let lifetime = Duration::from_secs(hours * 3600);
     let (token, _) = control_plane::join_token::create(&store, &contents, &name, lifetime).await?;
-    println!("{}", token.expose());
+    match file {
+        Some(file) => write_private(&file, token.expose())?,
+        None => println!("{}", token.expose()),
+    }
     Ok(())
+}
+
+fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(file).and_then(|mut opened| writeln!(opened, "{text}"));
+    written.with_context(|| format!("cannot write {}", file.display()))
 }
 
 async fn opened() -> anyhow::Result<(Store, Sealer, ContentsBox)> {
