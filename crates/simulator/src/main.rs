@@ -19,7 +19,6 @@ mod serve;
 mod words;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +62,6 @@ fn main() -> anyhow::Result<()> {
         Command::Mock { chunk_ms } => {
             listener::runtime()?.block_on(mock::run(addr, Duration::from_millis(chunk_ms.max(1))))
         }
-        Command::Floor { upstream } => listener::runtime()?.block_on(floor::run(addr, Arc::new(upstream))),
+        Command::Floor { upstream } => listener::runtime()?.block_on(floor::run(addr, upstream)),
     }
 }

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use answers::Answers;
 use request::Wanted;
@@ -68,10 +69,14 @@ async fn serve(mut stream: TcpStream, mock: Arc<Mock>) -> std::io::Result<()> {
             }
             Wanted::Stream => {
                 mock.count.fetch_add(1, Ordering::Relaxed);
-                let mut ticks = tokio::time::interval(mock.pause);
-                for chunk in &mock.answers.chunks {
-                    ticks.tick().await;
+                let mut due = Instant::now();
+                for (index, chunk) in mock.answers.chunks.iter().enumerate() {
+                    // A timer that is due at once would still take until the next millisecond.
+                    if index > 0 {
+                        tokio::time::sleep_until(due).await;
+                    }
                     stream.write_all(chunk).await?;
+                    due += mock.pause;
                 }
             }
         }
