@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use model::Secret;
 use model::token::TokenDigest;
 use process::Readiness;
-use store::{Store, StoreError, installation};
+use store::{Store, installation};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -81,9 +81,7 @@ async fn connect(url: &Secret, shutdown: &CancellationToken) -> anyhow::Result<O
     loop {
         match store::migrate(url.expose()).await {
             Ok(()) => return Ok(Some(Store::connect(url.expose()).await?)),
-            Err(StoreError::Query(sqlx::Error::Io(error))) => {
-                warn!(%error, "Postgres cannot be reached yet: {error}");
-            }
+            Err(error) if error.is_away() => warn!(%error, "Postgres cannot be reached yet: {error}"),
             Err(error) => return Err(error.into()),
         }
         tokio::select! {

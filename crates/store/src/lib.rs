@@ -66,12 +66,27 @@ impl StoreError {
             _ => None,
         }
     }
+
+    /// Whether Postgres is away, rather than unwilling.
+    pub fn is_away(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut};
+        match self {
+            // Class 57: an operator, or a server that is starting or stopping, ended the connection.
+            StoreError::Query(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P"))
+            }
+            StoreError::Query(Io(_) | PoolTimedOut | PoolClosed) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Store {
     /// Connects as the runtime role.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options = PgPoolOptions::new().max_connections(32);
+        // A caller who waits longer than this is better told that Postgres is away.
+        let patience = std::time::Duration::from_secs(5);
+        let options = PgPoolOptions::new().max_connections(32).acquire_timeout(patience);
         Self::open(options, address(url)?).await
     }
 

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use model::document::Mistake;
 use serde::Serialize;
 use store::StoreError;
-use tracing::error;
+use tracing::{error, warn};
 use utoipa::ToSchema;
 use vault::VaultError;
 
@@ -50,6 +50,9 @@ pub enum ApiError {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// Postgres is away.
+    #[error("The database is not available, try again shortly")]
+    Unavailable(#[source] StoreError),
     /// Our own problem; the caller is told no more than that.
     #[error("Internal error")]
     Internal(#[source] anyhow::Error),
@@ -79,6 +82,7 @@ impl ApiError {
             ApiError::Conflict(_) => (StatusCode::CONFLICT, 7009),
             ApiError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 10413),
             ApiError::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, 971),
+            ApiError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, 10503),
             ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 10500),
         }
     }
@@ -114,14 +118,19 @@ pub struct FailureDetail {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        if let ApiError::Internal(error) = &self {
-            error!(error = format!("{error:#}"), "A management call failed: {error:#}");
+        match &self {
+            ApiError::Internal(error) => {
+                error!(error = format!("{error:#}"), "A management call failed: {error:#}");
+            }
+            ApiError::Unavailable(error) => warn!(%error, "A management call found no database: {error}"),
+            _ => {}
         }
         let message = self.to_string();
         let retry_after = match self {
             ApiError::TooMany { retry_after_seconds } => {
                 Some([(header::RETRY_AFTER, retry_after_seconds.to_string())])
             }
+            ApiError::Unavailable(_) => Some([(header::RETRY_AFTER, "1".to_owned())]),
             _ => None,
         };
         let detail = |path, message| FailureDetail { code, message, path };
@@ -145,7 +154,7 @@ impl From<Vec<Mistake>> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Internal(error.into())
+        if error.is_away() { Self::Unavailable(error) } else { Self::Internal(error.into()) }
     }
 }
 
