@@ -39,7 +39,7 @@ try:
 except APIStatusError as error:
     assert error.status_code in (403, 404), error
 
-rolled = client.accounts.tokens.value.update(made.id, account_id=account, body={})
+rolled = client.accounts.tokens.value.update(made.id, account_id=account)
 assert rolled and rolled != made.value
 try:
     reader.user.tokens.verify()

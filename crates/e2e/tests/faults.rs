@@ -42,7 +42,7 @@ async fn a_proxy_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let wish = Wish { proxy_failpoint: Some(failpoint), ..Wish::default() };
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[]);
+    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[("x-simulator", "latency_ms=5")]);
     system.proxies[0].running.ended(Duration::from_secs(30)).await?;
     traffic.finish().await?;
     system.proxies[0].running.restart().await?;
@@ -54,7 +54,7 @@ async fn a_desk_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let wish = Wish { control_plane_failpoint: Some(failpoint), ..Wish::default() };
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[]);
+    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[("x-simulator", "latency_ms=5")]);
     system.control_plane.ended(Duration::from_secs(30)).await?;
     all_were_answered(&traffic.finish().await?)?;
     system.control_plane.restart().await?;
@@ -78,12 +78,12 @@ dies_at! {
     nothing_is_lost_when_a_proxy_dies_at_the_first_byte: a_proxy_dies_at "first_byte:25";
     nothing_is_lost_when_a_proxy_dies_at_the_last_byte: a_proxy_dies_at "last_byte:25";
     nothing_is_lost_when_a_proxy_dies_after_closing_the_record: a_proxy_dies_at "closed:25";
-    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:8";
-    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:8";
-    nothing_is_lost_when_a_desk_dies_after_reading: a_desk_dies_at "desk_read:3";
-    nothing_is_lost_when_a_desk_dies_after_inserting: a_desk_dies_at "desk_inserted:3";
-    nothing_is_lost_when_a_desk_dies_after_committing: a_desk_dies_at "desk_committed:3";
-    nothing_is_lost_when_a_desk_dies_after_saying_what_it_posted: a_desk_dies_at "desk_posted:3";
+    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:2";
+    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:2";
+    nothing_is_lost_when_a_desk_dies_after_reading: a_desk_dies_at "desk_read:2";
+    nothing_is_lost_when_a_desk_dies_after_inserting: a_desk_dies_at "desk_inserted:2";
+    nothing_is_lost_when_a_desk_dies_after_committing: a_desk_dies_at "desk_committed:2";
+    nothing_is_lost_when_a_desk_dies_after_saying_what_it_posted: a_desk_dies_at "desk_posted:2";
 }
 
 #[tokio::test]

@@ -245,10 +245,8 @@ async fn raw(stage: &Stage, bytes: &[u8]) -> anyhow::Result<String> {
 
 #[tokio::test]
 async fn huge_bodies_endless_headers_and_slow_callers_are_bounded() -> anyhow::Result<()> {
-    let environment = vec![
-        ("TOLLGATE_MAX_JSON_BYTES", "8388608".to_owned()),
-        ("TOLLGATE_HEADER_TIMEOUT_MS", "1500".to_owned()),
-    ];
+    let environment =
+        vec![("TOLLGATE_MAX_JSON_BYTES", "8388608".to_owned()), ("TOLLGATE_HEADER_SECONDS", "2".to_owned())];
     let stage = Stage::set_with(Wish { environment, ..Wish::default() }).await?;
     let address = stage.system.url().trim_start_matches("http://").to_owned();
 
@@ -294,7 +292,7 @@ async fn huge_bodies_endless_headers_and_slow_callers_are_bounded() -> anyhow::R
 
 #[tokio::test]
 async fn what_providers_do_wrong_is_told_as_it_is() -> anyhow::Result<()> {
-    let environment = vec![("TOLLGATE_CONNECT_TIMEOUT_MS", "1000".to_owned())];
+    let environment = vec![("TOLLGATE_CONNECT_SECONDS", "1".to_owned())];
     let stage = Stage::set_with(Wish { environment, ..Wish::default() }).await?;
     let with = |event: &'static str, trouble: &str| {
         stage.chat(event).header("x-simulator", trouble).json(&greeting())

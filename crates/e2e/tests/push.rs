@@ -14,14 +14,18 @@ use model::id::{GatewayInternalId, GatewayTokenId, ProxyId};
 use model::resource::{GatewayToken, ResourceId, ResourceKey};
 use model::{AccountId, Secret};
 use process::Readiness;
+use proto::configuration_client::ConfigurationClient;
+use proto::{Hello, ProxyMessage, control_message, proxy_message};
 use proxy::identity::{Identity, JoinToken, NoIdentity};
 use proxy::snapshot::{LiveToken, Snapshot, SnapshotHandle};
 use proxy::subscription::{self, SubscriptionConfig};
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::accounts::{self, SealedKeys};
-use store::{Store, proxies};
+use store::{Store, outbox, proxies};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 use uuid::Uuid;
@@ -33,6 +37,8 @@ const GATEWAY: GatewayInternalId = GatewayInternalId(Uuid::from_u128(0x6a7e));
 /// A database with an account and a gateway, and a push desk that can be stopped and started.
 struct Installation {
     store: Store,
+    /// May do what the processes may not.
+    owner: PgPool,
     contents: ContentsBox,
     address: SocketAddr,
     desk: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
@@ -40,6 +46,7 @@ struct Installation {
 
 impl Installation {
     async fn new(pool: PgPoolOptions, address: PgConnectOptions) -> Self {
+        let owner = PgPool::connect_lazy_with(address.clone());
         let store = Store::open(pool, address).await.unwrap();
         let ring = RootRing::generate("one").unwrap();
         let contents = ContentsBox::new(RootRing::parse("TOLLGATE_CONTENTS_KEYS", ring.expose()).unwrap());
@@ -56,7 +63,8 @@ impl Installation {
         .unwrap();
         tx.touch(key(ResourceId::Gateway(GATEWAY)));
         tx.commit().await.unwrap();
-        let mut installation = Self { store, contents, address: "127.0.0.1:0".parse().unwrap(), desk: None };
+        let mut installation =
+            Self { store, owner, contents, address: "127.0.0.1:0".parse().unwrap(), desk: None };
         installation.start().await;
         installation
     }
@@ -270,7 +278,7 @@ async fn nobody_subscribes_without_a_certificate(pool: PgPoolOptions, address: P
         .ca_certificate(tonic::transport::Certificate::from_pem(authority));
     let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
     let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
-    let mut client = proto::configuration_client::ConfigurationClient::new(channel);
+    let mut client = ConfigurationClient::new(channel);
     let refused = client.subscribe(tokio_stream::pending()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unauthenticated);
 }
@@ -331,6 +339,74 @@ async fn a_proxy_starts_from_disk_without_a_control_plane(pool: PgPoolOptions, a
     let created = installation.create_token().await;
     installation.start().await;
     until("the proxy has caught up", || follower.token(created).is_some()).await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_proxy_of_another_installation_joins_this_one_with_its_new_token(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let mut installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let directory = follower.stop().await;
+    // The database was thrown away, and with it the authority and all proxies.
+    installation.stop().await;
+    for sql in [
+        "delete from proxy_certificates",
+        "delete from join_tokens",
+        "delete from proxies",
+        "delete from certificate_authority",
+    ] {
+        sqlx::query(sql).execute(&installation.owner).await.unwrap();
+    }
+    installation.start().await;
+
+    let follower = Follower::start(&installation, None, directory);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!follower.is_current());
+    let token = installation.join_token().await;
+    let follower = Follower::start(&installation, Some(token), follower.stop().await);
+    until("the proxy is in sync with the new installation", || follower.is_current()).await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_subscriber_that_reads_slowly_misses_nothing(pool: PgPoolOptions, address: PgConnectOptions) {
+    let installation = Installation::new(pool, address).await;
+    let follower = Follower::joining(&installation).await;
+    until("the proxy is in sync", || follower.is_current()).await;
+    let directory = follower.stop().await;
+
+    let identity = Identity::load(directory.path()).unwrap().unwrap();
+    let endpoint = Endpoint::from_shared(format!("https://{}", installation.address)).unwrap();
+    let endpoint = endpoint.initial_stream_window_size(1024).tls_config(identity.tls()).unwrap();
+    let mut client = ConfigurationClient::new(endpoint.connect().await.unwrap());
+    let hello = ProxyMessage { message: Some(proxy_message::Message::Hello(Hello::default())) };
+    let outgoing = tokio_stream::iter([hello]).chain(tokio_stream::pending());
+    let mut incoming = client.subscribe(outgoing).await.unwrap().into_inner();
+    let mut at = None;
+    while at.is_none() {
+        let message = incoming.message().await.unwrap().unwrap().message.unwrap();
+        let control_message::Message::FullState(part) = message else { panic!("expected a full state") };
+        at = part.revision.filter(|_| part.last_part).map(|revision| revision.number);
+    }
+
+    // More than waits for anybody, while nothing is read.
+    for _ in 0..600 {
+        installation.create_token().await;
+    }
+    let head = outbox::newest(&installation.store).await.unwrap().number;
+    let (mut messages, mut tokens) = (0, 0);
+    while at != Some(head) {
+        let message = incoming.message().await.unwrap().unwrap().message.unwrap();
+        let control_message::Message::Delta(delta) = message else { panic!("expected a delta") };
+        assert_eq!(Some(delta.after), at, "each follows the one before it");
+        at = delta.revision.map(|revision| revision.number);
+        messages += 1;
+        tokens += delta.upserted.len();
+    }
+    assert!(tokens >= 600, "{tokens} tokens came");
+    assert!(messages < 600, "what was not read in time came as one: {messages} messages");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
