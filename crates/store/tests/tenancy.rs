@@ -211,6 +211,8 @@ async fn processes_that_start_at_once_migrate_once(_: PgPoolOptions, address: Pg
     use sqlx::ConnectOptions as _;
     let url = address.to_url_lossy().to_string();
     let (one, two, three) = tokio::join!(store::migrate(&url), store::migrate(&url), store::migrate(&url));
-    (one.unwrap(), two.unwrap(), three.unwrap());
+    for migrated in [one, two, three] {
+        migrated.unwrap();
+    }
     assert!(!installation::has_users(&Store::connect(&url).await.unwrap()).await.unwrap());
 }
