@@ -1,6 +1,7 @@
 //! Who this proxy is: a private key and a certificate that the installation's own authority signed,
 //! got once with a join token and kept in the proxy's directory.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use proto::enrolment_client::EnrolmentClient;
 use proto::{EnrolRequest, EnrolResponse, RenewRequest};
 use rcgen::{CertificateParams, KeyPair};
 use serde::{Deserialize, Serialize};
+use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::saved_snapshot::write_private;
@@ -60,6 +62,22 @@ pub enum NoIdentity {
     /// The control plane said no.
     #[error("the control plane refused: {}", .0.message())]
     Refused(#[from] tonic::Status),
+}
+
+impl NoIdentity {
+    /// Whether this identity is worth nothing at this control plane: it was revoked, or the control
+    /// plane's authority is another one by now. Anything else may pass.
+    pub fn is_final(&self) -> bool {
+        match self {
+            NoIdentity::Refused(status) => status.code() == Code::Unauthenticated,
+            NoIdentity::Unreachable(error) => causes(error).any(|cause| {
+                let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+                let tls = io.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+                matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+            }),
+            _ => false,
+        }
+    }
 }
 
 /// What `tollgate join-token create` prints: a token, and the certificate by which the proxy knows
@@ -191,15 +209,14 @@ fn milliseconds(at: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The whole chain of causes: tonic's own message is "transport error".
+/// With everything that led to it: tonic's own message is "transport error".
 fn with_causes(error: &tonic::transport::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+    causes(error).map(|cause| cause.to_string()).collect::<Vec<_>>().join(": ")
+}
+
+fn causes(error: &tonic::transport::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |&error| error.source())
 }
 
 #[cfg(test)]

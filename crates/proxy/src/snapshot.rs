@@ -96,6 +96,11 @@ impl Snapshot {
         self.shards.iter().flat_map(|shard| shard.iter()).flat_map(|(id, account)| account.resources(*id))
     }
 
+    fn keys(&self) -> impl Iterator<Item = ResourceKey> {
+        let accounts = self.shards.iter().flat_map(|shard| shard.iter());
+        accounts.flat_map(|(id, account)| account.keys().map(|kind| ResourceKey { account: *id, kind }))
+    }
+
     /// The snapshot after `delta`. Tokens that the delta removes or changes are revoked at once,
     /// those that it leaves alone live on, and with them the streams that they opened.
     pub fn apply(&self, delta: Delta) -> Snapshot {
@@ -137,7 +142,7 @@ impl Snapshot {
     ) -> Snapshot {
         let stays: HashSet<ResourceKey> =
             resources.iter().map(Resource::key).chain(refused.iter().copied()).collect();
-        let removed = self.resources().map(|resource| resource.key()).filter(|key| !stays.contains(key));
+        let removed = self.keys().filter(|key| !stays.contains(key));
         let delta = Delta { revision, removed: removed.collect(), upserted: resources, refused: Vec::new() };
         let refused = Arc::new(refused.into_iter().collect());
         Snapshot { refused, ..self.apply(delta) }

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::enrolment::{authenticated, unavailable};
 use super::feed::{Feed, LARGEST_DELTA, News};
@@ -251,12 +251,16 @@ impl Subscriber {
         }
     }
 
+    /// A database that is away for a while is no reason to cut anybody off.
     async fn report(&self) -> Result<(), End> {
         let Self { store, proxy, software_version, serving, refused, .. } = self;
-        if proxies::report(store, *proxy, software_version, *serving, refused).await? {
-            Ok(())
-        } else {
-            Err(revoked())
+        match proxies::report(store, *proxy, software_version, *serving, refused).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(revoked()),
+            Err(error) => {
+                debug!(proxy.id = %proxy, "What proxy `{proxy}` said is not written down: {error}");
+                Ok(())
+            }
         }
     }
 }

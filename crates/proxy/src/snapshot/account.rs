@@ -111,6 +111,15 @@ impl AccountState {
             && self.api_tokens.is_empty()
     }
 
+    pub(super) fn keys(&self) -> impl Iterator<Item = ResourceId> {
+        let account = self.data_keys.iter().map(|_| ResourceId::Account);
+        account
+            .chain(self.gateways.keys().copied().map(ResourceId::Gateway))
+            .chain(self.gateway_tokens.keys().copied().map(ResourceId::GatewayToken))
+            .chain(self.api_tokens.keys().copied().map(ResourceId::ApiToken))
+            .chain(self.provider_keys.keys().copied().map(ResourceId::ProviderKey))
+    }
+
     pub(super) fn resources(&self, account: AccountId) -> impl Iterator<Item = Resource> {
         let data_keys = self.data_keys.iter().map(|keys| {
             let DataKeys { credentials, contents } = keys.clone();

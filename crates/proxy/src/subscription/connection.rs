@@ -8,7 +8,7 @@ use proto::{ControlMessage, ProxyMessage};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
 use super::SubscriptionConfig;
@@ -59,12 +59,13 @@ impl Connection {
     pub(super) async fn follow(&mut self, receiver: &mut Receiver, on_applied: &mut impl FnMut()) -> Ended {
         match self.subscribed(receiver, on_applied).await {
             Ok(ended) => ended,
-            Err(NoIdentity::Refused(status)) if self.may_join_again(&status) => {
-                info!("This proxy's identity was refused; joining again with the join token");
-                self.identity = None;
-                Ended::Failed(NoIdentity::Refused(status))
+            Err(error) => {
+                if error.is_final() && self.may_join_again() {
+                    info!("This proxy's identity is worth nothing here; joining again with the join token");
+                    self.identity = None;
+                }
+                Ended::Failed(error)
             }
-            Err(error) => Ended::Failed(error),
         }
     }
 
@@ -128,13 +129,11 @@ impl Connection {
         }
     }
 
-    fn may_join_again(&self, status: &Status) -> bool {
-        let other_token = self
-            .join_token
+    fn may_join_again(&self) -> bool {
+        self.join_token
             .as_ref()
             .zip(self.identity.as_ref())
-            .is_some_and(|(join_token, identity)| identity.predates(join_token));
-        status.code() == Code::Unauthenticated && other_token
+            .is_some_and(|(join_token, identity)| identity.predates(join_token))
     }
 }
 

@@ -15,6 +15,9 @@ use tracing::{error, info};
 use crate::SOFTWARE_VERSION;
 use crate::snapshot::{Delta, Snapshot, SnapshotHandle};
 
+/// An acknowledgement must fit into a message, whatever is refused.
+const TOLD_AT_MOST: usize = 1000;
+
 /// Builds snapshots from messages. It outlives connections.
 pub(super) struct Receiver {
     snapshot: Arc<SnapshotHandle>,
@@ -176,11 +179,12 @@ impl Receiver {
 
     fn serve(&mut self, next: Snapshot, revision: Revision) -> Acknowledgement {
         self.reasons.retain(|key, _| next.refused().contains(key));
-        let refused: Vec<RefusedResource> = self.reasons.values().chain(&self.nameless).cloned().collect();
+        let count = self.reasons.len() + self.nameless.len();
+        let refused = self.reasons.values().chain(&self.nameless).take(TOLD_AT_MOST).cloned().collect();
         self.snapshot.store(Arc::new(next.with_current(true)));
         set(&REVISION, i64::try_from(revision.number).unwrap_or(i64::MAX));
         set(&CURRENT, 1);
-        set(&REFUSED, i64::try_from(refused.len()).unwrap_or(i64::MAX));
+        set(&REFUSED, i64::try_from(count).unwrap_or(i64::MAX));
         Acknowledgement { serving: Some(revision.to_wire()), refused }
     }
 }
