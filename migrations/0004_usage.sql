@@ -139,7 +139,8 @@ begin
     if to_regclass(partition) is not null then
         return;
     end if;
-    perform pg_advisory_xact_lock(hashtext('ensure_usage_day'));
+    -- Whoever comes second waits here and then sees the first one's table.
+    lock table usage_records in share update exclusive mode;
     if to_regclass(partition) is not null then
         return;
     end if;
@@ -155,14 +156,14 @@ revoke execute on function ensure_usage_day from public;
 grant execute on function ensure_usage_day to tollgate_runtime;
 
 -- Records as they are known today: a correction stands in for the row that it corrects. Every column
--- is taken from the table, so that none is forgotten; id and gateway come from the record itself, whose
--- index they are found by.
+-- is taken from the table, so that none is forgotten; what logs are found by comes from the record itself,
+-- which has the indexes.
 do $$
 declare
     columns text;
 begin
     select string_agg(
-        case when column_name in ('id', 'gateway_id') then format('r.%I', column_name)
+        case when column_name in ('id', 'account_id', 'gateway_id', 'collect_log') then format('r.%I', column_name)
         else format('case when c.id is null then r.%1$I else c.%1$I end as %1$I', column_name) end,
         ', ' order by ordinal_position)
     into columns from information_schema.columns
