@@ -80,7 +80,7 @@ async fn through_the_stages(
     note_inquiry(visit, &inquiry);
     let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;
     let credential = route::credential(place, &caller, &head.headers, provider)?;
-    let admission = admit::admission(visit, &inquiry, &credential);
+    let admission = admit::admission(visit, &credential);
     let endpoint = target.endpoint;
     let way = Way { place, caller: &caller, target, provider, credential };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
@@ -103,6 +103,7 @@ fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), R
 
 fn note_inquiry(visit: &mut Visit, inquiry: &Inquiry) {
     visit.waited = inquiry.waited;
+    visit.passed.clone_from(&inquiry.passed);
     let record = visit.record();
     inquiry.model_asked.clone_into(&mut record.model_asked);
     record.streamed = inquiry.stream;

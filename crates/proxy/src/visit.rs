@@ -2,6 +2,7 @@
 //! an answer, a refusal, a hang-up or a mistake of ours, the record is closed exactly once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Response;
@@ -51,6 +52,8 @@ pub struct Visit {
     fault: &'static str,
     /// How long the caller's body was waited for, which is not our time.
     pub waited: Duration,
+    /// Counts a body that is passed on while it comes.
+    pub passed: Option<Arc<AtomicU64>>,
     dispatched: Option<Instant>,
     first_byte: Option<Instant>,
     is_closed: bool,
@@ -70,6 +73,7 @@ impl Visit {
             trace,
             fault: "none",
             waited: Duration::ZERO,
+            passed: None,
             dispatched: None,
             first_byte: None,
             is_closed: false,
@@ -200,6 +204,9 @@ impl Visit {
     fn end(&mut self) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
+        }
+        if let Some(passed) = &self.passed {
+            self.record.request_bytes = passed.load(Ordering::Relaxed);
         }
         self.record.timings.total = microseconds(self.arrival.at.elapsed());
         match self.open.take() {
