@@ -31,9 +31,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn up(arguments: &Arguments) -> Result<()> {
     let openai_key = match arguments.live {
-        true => {
-            env::var("OPENAI_API_KEY").context("--live calls OpenAI: put your key into OPENAI_API_KEY")?
-        }
+        true => env::var("OPENAI_API_KEY")
+            .ok()
+            .filter(|key| !key.is_empty())
+            .context("--live calls OpenAI with your key: put it into OPENAI_API_KEY")?,
         false => "sk-simulated".to_owned(),
     };
     let checkout = Checkout::claim("up")?;
