@@ -1,5 +1,7 @@
 //! Answers on their way: frame by frame, and what happens when either side ends early.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which the lint does not take for tests")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};
