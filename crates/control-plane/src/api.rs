@@ -13,6 +13,7 @@ pub mod gateways;
 pub mod join_tokens;
 pub mod logs;
 pub mod members;
+mod observe;
 pub mod openapi;
 pub mod operator;
 pub mod page;
@@ -25,15 +26,13 @@ pub mod urls;
 pub mod users;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use store::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use vault::Sealer;
 
@@ -111,8 +110,8 @@ pub fn router(state: ApiState) -> Router {
         .merge(api)
         .fallback(|| async { ApiError::NotFound })
         .layer(DefaultBodyLimit::max(1024 * 1024))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(60)))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn(observe::observe))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

@@ -44,6 +44,9 @@ pub enum ApiError {
     /// The body is larger than any of ours needs to be.
     #[error("The request body is too large")]
     TooLarge,
+    /// It took too long.
+    #[error("The request took too long")]
+    TimedOut,
     /// Too many attempts.
     #[error("Too many attempts, try again later")]
     TooMany {
@@ -81,6 +84,7 @@ impl ApiError {
             ApiError::Forbidden(_) => (StatusCode::FORBIDDEN, 9109),
             ApiError::Conflict(_) => (StatusCode::CONFLICT, 7009),
             ApiError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 10413),
+            ApiError::TimedOut => (StatusCode::REQUEST_TIMEOUT, 10408),
             ApiError::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, 971),
             ApiError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, 10503),
             ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 10500),
@@ -173,4 +177,37 @@ impl From<sqlx::Error> for ApiError {
 /// What a panic in a handler is answered with; the panic itself is logged by the hook.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     ApiError::Internal(anyhow::anyhow!("a handler panicked")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_in_the_envelope() {
+        async fn breaks() -> StatusCode {
+            panic!("the secret is 42")
+        }
+        let router = Router::new().route("/", get(breaks)).layer(CatchPanicLayer::custom(panicked));
+        let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(answer.into_body(), 1000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["errors"], serde_json::json!([{"code": 10500, "message": "Internal error"}]));
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_no_bug_of_ours() {
+        let away = ApiError::from(sqlx::Error::PoolTimedOut);
+        assert_eq!(away.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        let bug = ApiError::from(sqlx::Error::RowNotFound);
+        assert_eq!(bug.into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }
