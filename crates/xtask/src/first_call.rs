@@ -1,5 +1,8 @@
 //! The call that the README begins with: made once, to know that everything answers, and printed.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use serde_json::Value;
 
@@ -13,20 +16,27 @@ fn base_url(gateway_url: &str, demo: &Demo) -> String {
     format!("{gateway_url}/v1/{}/{GATEWAY}/openai", demo.account_id)
 }
 
-/// Makes it. At a `real` provider it is one that costs nothing.
+/// Makes it, a few times over: a new token takes a moment to reach the proxy. At a `real` provider
+/// it is a call that costs nothing.
 pub(crate) fn make(http: &Http, gateway_url: &str, demo: &Demo, real: bool) -> Result<()> {
     let base = base_url(gateway_url, demo);
     let token = [("cf-aig-authorization", format!("Bearer {}", demo.api_token))];
-    let answer = if real {
-        http.call("GET", &format!("{base}/models"), &token, None)?
-    } else {
-        let body: Value = serde_json::from_str(HELLO)?;
-        http.call("POST", &format!("{base}/chat/completions"), &token, Some(&body))?
-    };
-    if answer.status != 200 {
-        bail!("the gateway answered the first call with {}: {}", answer.status, answer.body);
+    let hello: Value = serde_json::from_str(HELLO)?;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let answer = match real {
+            true => http.call("GET", &format!("{base}/models"), &token, None)?,
+            false => http.call("POST", &format!("{base}/chat/completions"), &token, Some(&hello))?,
+        };
+        if answer.status == 200 {
+            return Ok(());
+        }
+        if pause > Duration::from_secs(2) {
+            bail!("the gateway answered the first call with {}: {}", answer.status, answer.body);
+        }
+        thread::sleep(pause);
+        pause *= 2;
     }
-    Ok(())
 }
 
 /// The same for a terminal.

@@ -39,7 +39,7 @@ pub(crate) fn start(
     let password = files::kept(&checkout.data.join("postgres-password"), files::random_password)?;
     let user = User::to_drop_to()?;
     if !data.join("PG_VERSION").exists() {
-        create(&binaries, &data, &password, user)?;
+        create(&binaries, &data, &password, user, durability)?;
     }
     unprivileged::give(&data, user)?;
     end_strangers(&binaries, &data, user)?;
@@ -106,7 +106,13 @@ fn major_version(folder: &Path) -> Option<u32> {
     text.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok())
 }
 
-fn create(binaries: &Path, data: &Path, password: &str, user: Option<User>) -> Result<()> {
+fn create(
+    binaries: &Path,
+    data: &Path,
+    password: &str,
+    user: Option<User>,
+    durability: Durability,
+) -> Result<()> {
     // What an interrupted run left half made is made anew.
     let _ = fs::remove_dir_all(data);
     unprivileged::give(data, user)?;
@@ -118,6 +124,7 @@ fn create(binaries: &Path, data: &Path, password: &str, user: Option<User>) -> R
             .arg("-D")
             .arg(data)
             .args(["--username", NAME, "--encoding", "UTF8", "--locale", "C", "--auth", "scram-sha-256"])
+            .args((durability == Durability::Expendable).then_some("--no-sync"))
             .arg("--pwfile")
             .arg(&password_file),
         user,

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: real Postgres, Redis, processes and clients, and then every test.
 
 use std::ffi::OsString;
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -26,6 +27,8 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     let outcome = run(&checkout, &children, arguments);
     children.wait_if_stopping();
     children.stop();
+    // CI clones into ever new folders; nobody wants the data of the last.
+    let _ = fs::remove_dir_all(&checkout.data);
     outcome
 }
 
