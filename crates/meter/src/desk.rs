@@ -138,7 +138,9 @@ impl Desk {
         Ok(commands.query_async(&mut self.commands).await?)
     }
 
-    /// The entries after each place, waiting for the first one at most for `patience`.
+    /// The entries after each place, in one command for all shards: the desk speaks to one server. On
+    /// a cluster this would be a read per node; every other command keeps to one shard's hash slot.
+    /// Waits for the first entry at most for `patience`.
     pub async fn read(&mut self, places: &[Place], patience: Duration) -> Result<Vec<Entry>, DeskError> {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(ENTRIES);

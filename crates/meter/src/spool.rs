@@ -1,6 +1,7 @@
 //! The spool: every attempt is written here before its first byte leaves for a provider, and stays
 //! until Postgres has its record. It survives `kill -9`.
 
+mod encode;
 mod map;
 mod record;
 #[cfg(test)]

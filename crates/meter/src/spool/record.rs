@@ -3,6 +3,7 @@
 use model::usage::UsageRecord;
 use prost::Message as _;
 
+use super::encode::encode;
 use super::map::AREA;
 
 const HEAD: usize = 8;
@@ -11,21 +12,16 @@ pub(crate) const ROOM: usize = AREA - HEAD;
 
 /// Writes the record into `area`. One that does not fit is shortened, never lost.
 pub(crate) fn write(area: &mut [u8], record: &UsageRecord) {
-    let mut wire = record.to_wire();
-    let length = match wire.encoded_len() {
-        fits if fits <= ROOM => fits,
-        _ => {
-            shorten(&mut wire);
-            wire.encoded_len()
-        }
-    };
+    let mut bytes = encode(record);
+    if bytes.len() > ROOM {
+        let mut wire = record.to_wire();
+        shorten(&mut wire);
+        bytes = wire.encode_to_vec();
+    }
     let (head, body) = area.split_at_mut(HEAD);
-    let mut rest = &mut body[..length];
-    // Cannot fail: there is as much room as it said it needs.
-    let written = wire.encode(&mut rest);
-    debug_assert!(written.is_ok());
-    head[..4].copy_from_slice(&(length as u32).to_le_bytes());
-    head[4..].copy_from_slice(&crc32fast::hash(&body[..length]).to_le_bytes());
+    body[..bytes.len()].copy_from_slice(&bytes);
+    head[..4].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    head[4..].copy_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
 }
 
 /// The wire form, if it is whole.

@@ -183,6 +183,28 @@ async fn a_postgres_restored_to_an_older_state_reads_what_redis_still_has(
     desk.stop().await;
 }
 
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_redis_short_of_memory_leaves_records_in_the_spool(pool: PgPoolOptions, address: PgConnectOptions) {
+    let system = System::start(pool, address).await;
+    let (desk, meter) = (system.desk(), system.meter());
+    let mut ids = serve(&meter, 10);
+    while meter.status().kept > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(system.redis.command("CONFIG SET maxmemory 1"), "+OK\r\n");
+    // By then the meter has asked for the memory again.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    ids.append(&mut serve(&meter, 1));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    ids.append(&mut serve(&meter, 10));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(meter.status().kept, 11);
+    system.redis.command("CONFIG SET maxmemory 0");
+    assert!(meter.drain(PATIENCE).await);
+    assert_eq!(system.ids().await, ids);
+    desk.stop().await;
+}
+
 async fn ledger(system: &System) -> Ledger {
     let redis = desk::Desk::connect(&system.redis.url()).await.unwrap();
     let lock = DeskLock::try_take(&system.store).await.unwrap().unwrap();

@@ -1,0 +1,235 @@
+//! A usage record's wire form, written straight from the record: it is needed twice a request, and the
+//! generated types would copy every text first. A test compares the two byte for byte.
+
+use model::usage::{KeySource, Outcome, Provenance, Timings, Tokens, UsageRecord};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+/// The bytes that `record.to_wire()` encodes to.
+pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
+    let mut wire = Wire(Vec::with_capacity(1024));
+    let UsageRecord {
+        id,
+        request_id,
+        account,
+        gateway,
+        gateway_slug,
+        token,
+        step,
+        attempt,
+        provider,
+        model_asked,
+        model_served,
+        endpoint,
+        method,
+        path,
+        streamed,
+        key_source,
+        key_alias,
+        dialect,
+        tokens,
+        provenance,
+        price_version,
+        cost,
+        paid,
+        status,
+        outcome,
+        error_code,
+        cause,
+        timings,
+        request_bytes,
+        response_bytes,
+        request_content_type,
+        response_content_type,
+        user_agent,
+        event_id,
+        metadata,
+        collect_log,
+        trace_id,
+    } = record;
+    wire.bytes(1, id.as_bytes());
+    wire.bytes(2, request_id.as_bytes());
+    wire.bytes(3, account.0.as_bytes());
+    wire.bytes(4, gateway.0.as_bytes());
+    wire.text(5, gateway_slug);
+    wire.text(6, token);
+    wire.number(7, (*step).into());
+    wire.number(8, (*attempt).into());
+    wire.text(10, provider);
+    wire.text(11, model_asked);
+    wire.text(12, model_served);
+    wire.text(13, endpoint);
+    wire.text(14, method);
+    wire.text(15, path);
+    wire.number(16, (*streamed).into());
+    wire.text(17, key_source.map_or("", KeySource::as_str));
+    wire.text(18, key_alias);
+    wire.text(19, dialect);
+    wire.numbers(20, &token_counts(tokens));
+    wire.number(21, provenance_number(*provenance));
+    wire.text(22, price_version);
+    if let Some(cost) = cost {
+        wire.number_even_if_zero(23, cost.0 as u64);
+    }
+    wire.number(24, paid.0 as u64);
+    wire.number(30, (*status).into());
+    wire.number(31, outcome_number(*outcome));
+    wire.number(32, (*error_code).into());
+    wire.text(33, cause);
+    wire.numbers(40, &durations(timings));
+    wire.number(41, *request_bytes);
+    wire.number(42, *response_bytes);
+    wire.text(43, request_content_type);
+    wire.text(44, response_content_type);
+    wire.text(45, user_agent);
+    wire.text(46, event_id);
+    wire.text(47, metadata);
+    wire.number(48, (*collect_log).into());
+    wire.bytes(49, trace_id);
+    wire.0
+}
+
+/// In the order of their tags, from 1.
+fn token_counts(tokens: &Tokens) -> [u64; 9] {
+    let Tokens {
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+    } = *tokens;
+    [
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+    ]
+}
+
+/// In the order of their tags, from 1.
+fn durations(timings: &Timings) -> [u64; 5] {
+    let Timings { queue, upstream_first_byte, upstream_last_byte, total, own } = *timings;
+    [queue, upstream_first_byte, upstream_last_byte, total, own]
+}
+
+fn provenance_number(provenance: Provenance) -> u64 {
+    match provenance {
+        Provenance::None => proto::Provenance::None as u64,
+        Provenance::Reported => proto::Provenance::Reported as u64,
+        Provenance::Counted => proto::Provenance::Counted as u64,
+        Provenance::Estimated => proto::Provenance::Estimated as u64,
+    }
+}
+
+fn outcome_number(outcome: Outcome) -> u64 {
+    match outcome {
+        Outcome::Answered => proto::Outcome::Answered as u64,
+        Outcome::Refused => proto::Outcome::Refused as u64,
+        Outcome::Failed => proto::Outcome::Failed as u64,
+        Outcome::HungUp => proto::Outcome::HungUp as u64,
+        Outcome::Abandoned => proto::Outcome::Abandoned as u64,
+        Outcome::Ended => proto::Outcome::Ended as u64,
+    }
+}
+
+/// Protobuf, as prost writes it: what is empty or zero is left out.
+struct Wire(Vec<u8>);
+
+impl Wire {
+    fn bytes(&mut self, tag: u32, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            encode_key(tag, WireType::LengthDelimited, &mut self.0);
+            encode_varint(bytes.len() as u64, &mut self.0);
+            self.0.extend_from_slice(bytes);
+        }
+    }
+
+    fn text(&mut self, tag: u32, text: &str) {
+        self.bytes(tag, text.as_bytes());
+    }
+
+    fn number(&mut self, tag: u32, number: u64) {
+        if number != 0 {
+            self.number_even_if_zero(tag, number);
+        }
+    }
+
+    fn number_even_if_zero(&mut self, tag: u32, number: u64) {
+        encode_key(tag, WireType::Varint, &mut self.0);
+        encode_varint(number, &mut self.0);
+    }
+
+    /// A message of nothing but numbers, tagged from 1. At most nine of eleven bytes: its length is one.
+    fn numbers(&mut self, tag: u32, numbers: &[u64]) {
+        encode_key(tag, WireType::LengthDelimited, &mut self.0);
+        let length_at = self.0.len();
+        self.0.push(0);
+        for (tag, number) in (1..).zip(numbers) {
+            self.number(tag, *number);
+        }
+        self.0[length_at] = (self.0.len() - length_at - 1) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Nanos;
+    use prost::Message as _;
+
+    use super::*;
+    use crate::samples::record;
+
+    #[test]
+    fn the_wire_form_is_prosts_to_the_byte() {
+        let full = UsageRecord {
+            token: "gwt_1".to_owned(),
+            step: 1,
+            attempt: 2,
+            streamed: true,
+            key_source: Some(KeySource::StoredKey),
+            key_alias: "alias".to_owned(),
+            tokens: Tokens {
+                input: u64::MAX,
+                cached_input: u64::MAX,
+                cache_write: u64::MAX,
+                output: u64::MAX,
+                reasoning: u64::MAX,
+                audio_input: u64::MAX,
+                audio_output: u64::MAX,
+                image_input: u64::MAX,
+                image_output: u64::MAX,
+            },
+            cost: Some(Nanos(-1)),
+            paid: Nanos(i64::MIN),
+            error_code: 7,
+            cause: "provider_timeout".to_owned(),
+            trace_id: [7; 16],
+            ..record(1)
+        };
+        let empty = UsageRecord {
+            cost: Some(Nanos::ZERO),
+            status: 0,
+            collect_log: false,
+            metadata: String::new(),
+            tokens: Tokens::default(),
+            timings: Timings::default(),
+            provenance: Provenance::None,
+            ..record(0)
+        };
+        let without_price = UsageRecord { cost: None, ..record(2) };
+        let outcomes =
+            [Outcome::Refused, Outcome::Failed, Outcome::HungUp, Outcome::Abandoned, Outcome::Ended];
+        let outcomes = outcomes.map(|outcome| UsageRecord { outcome, ..record(3) });
+        for record in [full, empty, without_price].iter().chain(&outcomes) {
+            assert_eq!(encode(record), record.to_wire().encode_to_vec());
+        }
+    }
+}
