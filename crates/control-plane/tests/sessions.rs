@@ -144,6 +144,25 @@ async fn nobody_signs_up_where_that_is_closed(pool: PgPoolOptions, address: PgCo
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn anybody_signs_up_once_where_that_is_open(pool: PgPoolOptions, address: PgConnectOptions) {
+    let api = Api::start_with(pool, address, true).await;
+    let body =
+        |email: &str, password: &str| json!({"email": email, "password": password, "account_name": "Mine"});
+    for (email, password, field) in
+        [("me@example.com", "short", "password"), ("nobody", PASSWORD, "email"), ("a@b c", PASSWORD, "email")]
+    {
+        let (status, answer) = post(&api, "/auth/sign-up", body(email, password)).await;
+        assert_eq!((status, &answer["errors"][0]["path"][1]), (StatusCode::BAD_REQUEST, &json!(field)));
+    }
+    let (status, arrival) = post(&api, "/auth/sign-up", body("me@example.com", PASSWORD)).await;
+    assert_eq!(status, StatusCode::OK, "{arrival}");
+    let (status, _) = post(&api, "/auth/sign-up", body("ME@example.com", PASSWORD)).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let (status, _) = api.call(&bearer(&arrival["result"]), Method::GET, "/operator/proxies", None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "only who set the installation up runs it");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn an_invitation_lets_its_person_in_once_with_or_without_a_login(
     pool: PgPoolOptions,
     address: PgConnectOptions,

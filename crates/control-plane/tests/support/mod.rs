@@ -46,8 +46,25 @@ pub(crate) struct Actor {
 /// An answer: its status and its body.
 pub(crate) type Answer = (StatusCode, Value);
 
+/// Postgres waits seconds for connections that linger before it drops a test's database.
+impl Drop for Api {
+    fn drop(&mut self) {
+        let pool = self.store.pool.clone();
+        tokio::spawn(async move { pool.close().await });
+    }
+}
+
 impl Api {
     pub(crate) async fn start(pool: PgPoolOptions, address: PgConnectOptions) -> Self {
+        Self::start_with(pool, address, false).await
+    }
+
+    /// The same where anybody may sign up, if `sign_up_open`.
+    pub(crate) async fn start_with(
+        pool: PgPoolOptions,
+        address: PgConnectOptions,
+        sign_up_open: bool,
+    ) -> Self {
         let store = Store::open(pool, address).await.unwrap();
         let (credentials, contents) =
             (RootRing::generate("one").unwrap(), RootRing::generate("one").unwrap());
@@ -63,7 +80,7 @@ impl Api {
             settings: Arc::new(ApiSettings {
                 public_gateway_url: "http://gateway.example".to_owned(),
                 public_api_url: "http://api.example".to_owned(),
-                sign_up_open: false,
+                sign_up_open,
             }),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
