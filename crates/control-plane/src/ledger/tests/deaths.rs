@@ -205,6 +205,27 @@ async fn a_redis_short_of_memory_leaves_records_in_the_spool(pool: PgPoolOptions
     desk.stop().await;
 }
 
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_redis_without_any_memory_left_still_hears_what_is_posted(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let system = System::start(pool, address).await;
+    drop(ledger(&system).await);
+    let meter = system.meter();
+    let ids = serve(&meter, 10);
+    let sent = || system.redis.command("INFO commandstats").contains("cmdstat_xadd");
+    while !sent() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    system.redis.command("CONFIG SET maxmemory 1");
+    let desk = system.desk();
+    assert!(meter.drain(PATIENCE).await);
+    assert_eq!(system.ids().await, ids);
+    desk.stop().await;
+}
+
 async fn ledger(system: &System) -> Ledger {
     let redis = desk::Desk::connect(&system.redis.url()).await.unwrap();
     let lock = DeskLock::try_take(&system.store).await.unwrap().unwrap();
