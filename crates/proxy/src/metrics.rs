@@ -23,7 +23,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers everything. Counting goes on where an earlier instance in the same process left.
+    /// Registers everything with `registry`, once.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let seconds = vec![
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,

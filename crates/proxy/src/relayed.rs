@@ -25,38 +25,45 @@ pub use tap::Tap;
 
 /// A provider's answer on its way to the caller.
 pub struct Relayed {
-    body: Incoming,
-    connection: Option<Connection>,
-    reusable: bool,
-    watch: Watch,
+    source: Source,
     hide: Option<HideUsageChunk>,
-    rating: Rating,
     /// Taken when the end is reported.
-    running: Option<(Visit, Tap)>,
+    running: Option<Running>,
+}
+
+/// Where an answer comes from.
+pub struct Source {
+    /// What is still to come.
+    pub body: Incoming,
+    /// The connection on which it comes; dropping it closes the socket.
+    pub connection: Option<Connection>,
+    /// Whether the connection can serve another request after this one.
+    pub reusable: bool,
+    /// What watches over it.
+    pub watch: Watch,
+}
+
+/// What the end of an answer is written into, and from.
+pub struct Running {
+    /// The request.
+    pub visit: Visit,
+    /// What listens.
+    pub tap: Tap,
+    /// What it is rated by.
+    pub rating: Rating,
 }
 
 impl Relayed {
     /// An answer whose head has arrived.
-    #[expect(clippy::too_many_arguments, reason = "one place puts together what the stages found out")]
-    pub fn new(
-        body: Incoming,
-        connection: Connection,
-        reusable: bool,
-        mut watch: Watch,
-        tap: Tap,
-        hides_usage: bool,
-        rating: Rating,
-        visit: Visit,
-    ) -> Self {
-        watch.expect_within(visit.deps().bounds.answer_idle);
-        let (connection, hide) = (Some(connection), hides_usage.then(HideUsageChunk::default));
-        Self { body, connection, reusable, watch, hide, rating, running: Some((visit, tap)) }
+    pub fn new(mut source: Source, running: Running, hides_usage: bool) -> Self {
+        source.watch.expect_within(running.visit.deps().bounds.answer_idle);
+        Self { source, hide: hides_usage.then(HideUsageChunk::default), running: Some(running) }
     }
 
     /// Adds what every answer bears.
     pub fn mark(&mut self, headers: &mut HeaderMap) {
-        if let Some((visit, _)) = &mut self.running {
-            visit.mark(headers);
+        if let Some(running) = &mut self.running {
+            running.visit.mark(headers);
         }
     }
 
@@ -67,15 +74,17 @@ impl Relayed {
 
     /// The length, if it is known and nothing of it is hidden.
     pub fn size_hint(&self) -> SizeHint {
-        if self.hide.is_some() { SizeHint::default() } else { self.body.size_hint() }
+        if self.hide.is_some() { SizeHint::default() } else { self.source.body.size_hint() }
     }
 
     /// The whole answer, to be closed by whoever asked for it.
     pub async fn whole(mut self) -> Result<(Bytes, Ended), (Refusal, Visit)> {
         let (mut first, mut more) = (Bytes::new(), BytesMut::new());
-        let mut result = Ok(());
-        while !self.body.is_end_stream() {
-            match poll_fn(|context| self.poll_upstream(context)).await {
+        let mut broken = None;
+        while !self.source.body.is_end_stream() && broken.is_none() {
+            match poll_fn(|context| self.poll_source(context)).await {
+                None => break,
+                Some(Err(refusal)) => broken = Some(refusal),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if first.is_empty() => first = data,
                     Ok(data) => {
@@ -86,31 +95,25 @@ impl Relayed {
                     }
                     Err(_trailers) => {}
                 },
-                Some(Err(refusal)) => {
-                    result = Err(refusal);
-                    break;
-                }
-                None => break,
             }
         }
         let bytes = if more.is_empty() { first } else { more.freeze() };
-        let (visit, tap) = self.take_running();
-        match result {
-            Ok(()) => {
-                self.keep_connection(&visit);
-                Ok((bytes.clone(), Ended::whole(visit, self.rating.clone(), &tap, bytes)))
-            }
-            Err(refusal) => Err((refusal, visit)),
+        // It is there from the beginning, and only here is it taken before the body is polled.
+        let running = self.running.take().expect("an answer's end is reported once");
+        if let Some(refusal) = broken {
+            return Err((refusal, running.visit));
         }
+        self.keep_connection(&running);
+        Ok((bytes.clone(), Ended::whole(running, bytes)))
     }
 
     /// The next frame for the caller.
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         while self.running.is_some() {
-            match std::task::ready!(self.poll_upstream(context)) {
+            match std::task::ready!(self.poll_source(context)) {
                 Some(Ok(frame)) => {
                     let Some(frame) = self.passed(frame) else { continue };
-                    if self.hide.is_none() && self.body.is_end_stream() {
+                    if self.hide.is_none() && self.source.body.is_end_stream() {
                         self.complete();
                     }
                     return Poll::Ready(Some(Ok(frame)));
@@ -118,7 +121,7 @@ impl Relayed {
                 Some(Err(refusal)) => return Poll::Ready(Some(self.broken(&refusal))),
                 None => {
                     let held = self.hide.as_mut().map(HideUsageChunk::finish).unwrap_or_default();
-                    self.sent(&held);
+                    self.count(&held);
                     self.complete();
                     if !held.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::data(held))));
@@ -130,12 +133,12 @@ impl Relayed {
     }
 
     /// The next frame of the provider, or why there is none.
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
-        let provider = self.rating.provider.slug;
-        let Some((visit, tap)) = &mut self.running else { return Poll::Ready(None) };
-        match Pin::new(&mut self.body).poll_frame(context) {
+    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
+        let Some(Running { visit, tap, rating }) = &mut self.running else { return Poll::Ready(None) };
+        let (provider, idle) = (rating.provider.slug, visit.deps().bounds.answer_idle);
+        match Pin::new(&mut self.source.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.watch.expect_within(visit.deps().bounds.answer_idle);
+                self.source.watch.expect_within(idle);
                 if let Some(data) = frame.data_ref() {
                     tap.hear(data);
                 }
@@ -143,12 +146,9 @@ impl Relayed {
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Refusal::ProviderBrokeOff { provider }))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self.watch.poll_alarm(context).map(|alarm| {
+            Poll::Pending => self.source.watch.poll_alarm(context).map(|alarm| {
                 Some(Err(match alarm {
-                    Alarm::Still => {
-                        let seconds = visit.deps().bounds.answer_idle.as_secs();
-                        Refusal::ProviderStill { provider, seconds }
-                    }
+                    Alarm::Still => Refusal::ProviderStill { provider, seconds: idle.as_secs() },
                     alarm => ended(alarm),
                 }))
             }),
@@ -157,66 +157,55 @@ impl Relayed {
 
     /// What of a frame the caller is sent; `None` if all of it is hidden.
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
-        let frame = match (&mut self.hide, frame.into_data()) {
-            (Some(hide), Ok(data)) => Frame::data(hide.filter(data)),
-            (None, Ok(data)) => Frame::data(data),
-            (_, Err(trailers)) => trailers,
+        let data = match (&mut self.hide, frame.into_data()) {
+            (_, Err(trailers)) => return Some(trailers),
+            (Some(hide), Ok(data)) => hide.filter(data),
+            (None, Ok(data)) => data,
         };
-        if let Some(data) = frame.data_ref() {
-            if data.is_empty() {
-                return None;
-            }
-            let sent = data.len() as u64;
-            if let Some((visit, _)) = &mut self.running {
-                visit.record().response_bytes += sent;
-            }
-        }
-        Some(frame)
+        self.count(&data);
+        (!data.is_empty()).then(|| Frame::data(data))
     }
 
-    fn sent(&mut self, data: &Bytes) {
-        if let Some((visit, _)) = &mut self.running {
-            visit.record().response_bytes += data.len() as u64;
+    fn count(&mut self, sent: &Bytes) {
+        if let Some(running) = &mut self.running {
+            running.visit.record().response_bytes += sent.len() as u64;
         }
     }
 
     fn complete(&mut self) {
-        if let Some((visit, tap)) = self.running.take() {
-            self.keep_connection(&visit);
-            Ended::complete(visit, self.rating.clone(), tap).close();
+        if let Some(running) = self.running.take() {
+            self.keep_connection(&running);
+            Ended::complete(running).close();
         }
     }
 
     /// Ends an answer that cannot go on: a stream with an event that says so, anything else by breaking
     /// the caller's connection too, which is the only way left to say it.
     fn broken(&mut self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
-        self.connection = None;
-        let Some((visit, tap)) = self.running.take() else { return Err("the answer is over".into()) };
-        let event = tap.is_stream().then(|| {
-            Bytes::from(visit.listener().event(refusal, self.rating.provider.dialect, self.rating.endpoint))
-        });
-        Ended::broken(visit, self.rating.clone(), tap, refusal).close();
-        event.map(Frame::data).ok_or_else(|| refusal.to_string().into())
+        self.source.connection = None;
+        let Some(running) = self.running.take() else { return Err("the answer is over".into()) };
+        let Running { visit, tap, rating } = &running;
+        let last_words = tap
+            .is_stream()
+            .then(|| visit.listener().event(refusal, rating.provider.dialect, rating.endpoint));
+        Ended::broken(running, refusal).close();
+        last_words.map(|event| Frame::data(event.into())).ok_or_else(|| refusal.to_string().into())
     }
 
-    fn keep_connection(&mut self, visit: &Visit) {
-        if let Some(connection) = self.connection.take().filter(|_| self.reusable) {
-            visit.deps().origins.pool(self.rating.provider).keep(connection);
+    fn keep_connection(&mut self, running: &Running) {
+        let connection = self.source.connection.take();
+        if let Some(connection) = connection.filter(|_| self.source.reusable) {
+            running.visit.deps().origins.pool(running.rating.provider).keep(connection);
         }
-    }
-
-    fn take_running(&mut self) -> (Visit, Tap) {
-        // It is there from the beginning and taken by whoever reports the end.
-        self.running.take().expect("an answer's end is reported once")
     }
 }
 
 /// The caller left: the provider's connection closes with this, and what came is counted.
 impl Drop for Relayed {
     fn drop(&mut self) {
-        self.connection = None;
-        if let Some((visit, tap)) = self.running.take() {
-            Ended::left(visit, self.rating.clone(), tap).close();
+        self.source.connection = None;
+        if let Some(running) = self.running.take() {
+            Ended::left(running).close();
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use meter::{Meter, MeterConfig};
 use process::{Readiness, Traces};
+use providers::prices::Catalogue;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use vault::{ContentsBox, Opener};
@@ -68,6 +69,8 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let listener = bind(config.listen.gateway)?;
     announce(listener.local_addr()?);
     drop(listener_unready);
+    // Read beside the first requests instead of in one of them.
+    tokio::task::spawn_blocking(Catalogue::current);
     serve_callers(listener, deps, shutdown, config.shutdown.drain()).await;
     let _ = subscription.await;
     if !meter.drain(LAST_RECORDS).await {

@@ -55,7 +55,7 @@ impl Watch {
         if self.deadline < before
             && let Some(timer) = &mut self.timer
         {
-            timer.as_mut().reset(self.deadline);
+            timer.as_mut().reset(next_look(self.deadline));
         }
     }
 
@@ -63,14 +63,13 @@ impl Watch {
     pub fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Alarm> {
         loop {
             let deadline = self.deadline;
-            let next_look = || deadline.min(Instant::now() + LOOK_EVERY);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next_look())));
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next_look(deadline))));
             ready!(timer.as_mut().poll(context));
             if let Some(alarm) = self.look() {
                 return Poll::Ready(alarm);
             }
             if let Some(timer) = &mut self.timer {
-                timer.as_mut().reset(next_look());
+                timer.as_mut().reset(next_look(deadline));
             }
         }
     }
@@ -87,6 +86,10 @@ impl Watch {
             (Instant::now() >= self.deadline).then_some(Alarm::Still)
         }
     }
+}
+
+fn next_look(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + LOOK_EVERY)
 }
 
 #[cfg(test)]
@@ -115,6 +118,9 @@ mod tests {
         let revoked = CancellationToken::new();
         let mut watch = watch(&revoked);
         watch.expect_within(Duration::from_secs(60));
+        // The first byte came, and from now on less patience is asked for.
+        assert!(poll_fn(|context| Poll::Ready(watch.poll_alarm(context))).await.is_pending());
+        watch.expect_within(Duration::from_secs(30));
         let begin = std::time::Instant::now();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(30)).await;

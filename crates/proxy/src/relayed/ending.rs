@@ -6,7 +6,7 @@ use providers::Endpoint;
 use providers::openai::stream::{Ending, Heard};
 use providers::openai::usage;
 
-use super::Tap;
+use super::Running;
 use crate::rating::{Produced, Rating};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
@@ -23,48 +23,47 @@ pub struct Ended {
 
 impl Ended {
     /// A small answer that was read whole.
-    pub(super) fn whole(mut visit: Visit, rating: Rating, tap: &Tap, body: Bytes) -> Self {
+    pub(super) fn whole(running: Running, body: Bytes) -> Self {
+        let Running { mut visit, tap, rating } = running;
         visit.last_byte();
         visit.record().outcome = Outcome::Answered;
         visit.record().response_bytes = body.len() as u64;
-        let answer =
-            if tap.is_json() { usage::answer(rating.endpoint, &body) } else { usage::Answer::default() };
+        let answer = match tap.is_document() {
+            true => usage::answer(rating.endpoint, &body),
+            false => usage::Answer::default(),
+        };
         Self { visit, rating, answer, produced: Produced::Document(body) }
     }
 
     /// The provider ended its answer.
-    pub(super) fn complete(mut visit: Visit, rating: Rating, tap: Tap) -> Self {
-        visit.last_byte();
-        let is_stream = tap.is_stream();
-        let heard = tap.heard(rating.endpoint);
-        visit.record().outcome = Outcome::Answered;
-        match &heard.ending {
-            Ending::Open if is_stream && says_its_end(rating.endpoint) => {
-                visit.blame(&Refusal::ProviderBrokeOff { provider: rating.provider.slug });
+    pub(super) fn complete(mut running: Running) -> Self {
+        running.visit.record().outcome = Outcome::Answered;
+        let is_stream = running.tap.is_stream();
+        let (mut ended, ending) = Self::heard(running);
+        let record = ended.visit.record();
+        match ending {
+            Ending::Open if is_stream && says_its_end(ended.rating.endpoint) => {
+                ended.visit.blame(&Refusal::ProviderBrokeOff { provider: ended.rating.provider.slug });
             }
             Ending::Failed(_) => {
-                visit.record().outcome = Outcome::Failed;
-                visit.record().cause = "provider_error".to_owned();
+                record.outcome = Outcome::Failed;
+                record.cause = "provider_error".to_owned();
             }
-            _ => {}
+            Ending::Open | Ending::Complete => {}
         }
-        Self::heard(visit, rating, heard)
+        ended
     }
 
     /// It could not go on.
-    pub(super) fn broken(mut visit: Visit, rating: Rating, tap: Tap, refusal: &Refusal) -> Self {
-        visit.last_byte();
-        visit.blame(refusal);
-        let heard = tap.heard(rating.endpoint);
-        Self::heard(visit, rating, heard)
+    pub(super) fn broken(mut running: Running, refusal: &Refusal) -> Self {
+        running.visit.blame(refusal);
+        Self::heard(running).0
     }
 
     /// The caller did not wait for it.
-    pub(super) fn left(mut visit: Visit, rating: Rating, tap: Tap) -> Self {
-        visit.last_byte();
-        visit.left();
-        let heard = tap.heard(rating.endpoint);
-        Self::heard(visit, rating, heard)
+    pub(super) fn left(mut running: Running) -> Self {
+        running.visit.left();
+        Self::heard(running).0
     }
 
     /// Rates what was used and closes the record: at once where the provider reported it, else when
@@ -84,9 +83,11 @@ impl Ended {
         }
     }
 
-    fn heard(visit: Visit, rating: Rating, heard: Heard) -> Self {
-        let Heard { answer, text, text_bytes, .. } = heard;
-        Self { visit, rating, answer, produced: Produced::Text { text, bytes: text_bytes } }
+    fn heard(running: Running) -> (Self, Ending) {
+        let Running { mut visit, tap, rating } = running;
+        visit.last_byte();
+        let Heard { answer, ending, text, text_bytes, .. } = tap.heard(rating.endpoint);
+        (Self { visit, rating, answer, produced: Produced::Text { text, bytes: text_bytes } }, ending)
     }
 }
 

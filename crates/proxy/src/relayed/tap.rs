@@ -13,6 +13,8 @@ enum Kind {
     None,
     /// The events of a stream.
     Stream(Box<SseTap>),
+    /// A JSON document that is read when it is there as a whole.
+    Document,
     /// The pieces of a JSON document, which are shared with the caller's connection and not copied.
     Json(Vec<Bytes>, usize),
 }
@@ -31,9 +33,9 @@ impl Tap {
         Self(Kind::Stream(Box::new(SseTap::new(endpoint))))
     }
 
-    /// Hears a JSON document.
-    pub fn json() -> Self {
-        Self(Kind::Json(Vec::new(), 0))
+    /// Hears a JSON document, piece by piece if it is not read as a whole anyway.
+    pub fn json(is_read_whole: bool) -> Self {
+        Self(if is_read_whole { Kind::Document } else { Kind::Json(Vec::new(), 0) })
     }
 
     /// Whether the answer is a stream of events.
@@ -41,15 +43,15 @@ impl Tap {
         matches!(self.0, Kind::Stream(_))
     }
 
-    /// Whether the whole answer, if it came in one piece, would be read as JSON.
-    pub fn is_json(&self) -> bool {
-        matches!(self.0, Kind::Json(..))
+    /// Whether the answer is to be read as JSON once it is there as a whole.
+    pub fn is_document(&self) -> bool {
+        matches!(self.0, Kind::Document)
     }
 
     /// Takes what arrived.
     pub fn hear(&mut self, data: &Bytes) {
         match &mut self.0 {
-            Kind::None => {}
+            Kind::None | Kind::Document => {}
             Kind::Stream(tap) => tap.push(data),
             Kind::Json(pieces, length) => {
                 *length += data.len();
@@ -65,7 +67,7 @@ impl Tap {
     /// What was heard in all.
     pub fn heard(self, endpoint: Endpoint) -> Heard {
         match self.0 {
-            Kind::None => Heard::default(),
+            Kind::None | Kind::Document => Heard::default(),
             Kind::Stream(tap) => tap.finish(),
             Kind::Json(pieces, _) => {
                 let answer = match pieces.as_slice() {

@@ -12,7 +12,7 @@ use super::inspect::Inquiry;
 use crate::answer::Answer;
 use crate::headers;
 use crate::rating::Rating;
-use crate::relayed::{Relayed, Tap};
+use crate::relayed::{Relayed, Running, Source, Tap};
 use crate::visit::{Visit, content_type};
 
 /// Answers up to this length are sent in one write with their head.
@@ -62,14 +62,16 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     if hides_usage {
         head.headers.remove(header::CONTENT_LENGTH);
     }
+    let length = body.size_hint().exact();
+    let is_small = !is_stream && length.is_some_and(|length| length <= SMALL_BYTES);
     let tap = match is_read {
         true if is_stream => Tap::stream(rating.endpoint),
-        true if record.response_content_type.ends_with("json") => Tap::json(),
+        true if record.response_content_type.ends_with("json") => Tap::json(is_small),
         _ => Tap::none(),
     };
-    let length = body.size_hint().exact();
-    let mut relayed = Relayed::new(body, connection, reusable, watch, tap, hides_usage, rating, visit);
-    if length.is_some_and(|length| length <= SMALL_BYTES) && !is_stream {
+    let source = Source { body, connection: Some(connection), reusable, watch };
+    let mut relayed = Relayed::new(source, Running { visit, tap, rating }, hides_usage);
+    if is_small {
         return match relayed.whole().await {
             Ok((bytes, mut ended)) => {
                 ended.visit.mark(&mut head.headers);
