@@ -78,8 +78,8 @@ dies_at! {
     nothing_is_lost_when_a_proxy_dies_at_the_first_byte: a_proxy_dies_at "first_byte:25";
     nothing_is_lost_when_a_proxy_dies_at_the_last_byte: a_proxy_dies_at "last_byte:25";
     nothing_is_lost_when_a_proxy_dies_after_closing_the_record: a_proxy_dies_at "closed:25";
-    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:2";
-    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:2";
+    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:6";
+    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:6";
     nothing_is_lost_when_a_desk_dies_after_reading: a_desk_dies_at "desk_read:2";
     nothing_is_lost_when_a_desk_dies_after_inserting: a_desk_dies_at "desk_inserted:2";
     nothing_is_lost_when_a_desk_dies_after_committing: a_desk_dies_at "desk_committed:2";

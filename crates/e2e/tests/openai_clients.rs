@@ -1,7 +1,7 @@
 //! The customer's OpenAI page, through OpenAI's own clients.
 
 use e2e::script;
-use e2e::system::System;
+use e2e::system::{Record, System};
 use e2e::tenant::Tenant;
 use serde_json::json;
 
