@@ -109,6 +109,7 @@ async fn own_keys_are_served_while_the_control_plane_is_away() -> anyhow::Result
     traffic.ended(60).await?;
     all_were_answered(&traffic.finish().await?)?;
     // A proxy that starts now has only what it kept on disk.
+    system.proxies[0].running.stop().await?;
     system.proxies[0].running.restart().await?;
     let answer =
         tenant.chat(system.url()).bearer("sk-caller-0123456789abcdef").header("cf-aig-authorization", &token);

@@ -1,4 +1,4 @@
-//! Writes the snapshot to disk a moment after it changed, off the path of the changes.
+//! Writes the snapshot to disk when it changed, off the path of the changes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,16 +48,16 @@ async fn run(
 ) {
     const PAUSE: Duration = Duration::from_millis(500);
     let mut last: Option<Revision> = None;
-    let mut pause = PAUSE;
+    let mut not_before = tokio::time::Instant::now();
     while !finish.is_cancelled() {
         tokio::select! {
             () = changed.notified() => {}
             () = finish.cancelled() => {}
         }
-        // Changes come in bursts, and a large snapshot takes a while to write: no more than a tenth
-        // of the time goes into it.
+        // The first change is saved at once. Changes come in bursts, and a large snapshot takes a
+        // while to write: no more than a tenth of the time goes into it.
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(not_before) => {}
             () = finish.cancelled() => {}
         }
         let current = snapshot.load_full();
@@ -72,6 +72,6 @@ async fn run(
             Ok(Err(error)) => warn!(%error, "The snapshot was not saved to disk: {error}"),
             Err(error) => warn!(%error, "The snapshot was not saved to disk: {error}"),
         }
-        pause = PAUSE.max(began.elapsed() * 10);
+        not_before = tokio::time::Instant::now() + PAUSE.max(began.elapsed() * 10);
     }
 }
