@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// Fewer and shorter rounds: two minutes instead of ten, and rougher figures.
     #[arg(long)]
     quick: bool,
+    /// Measure the release binaries as they are.
+    #[arg(long)]
+    no_build: bool,
     /// Only the proxy that merely forwards, to see what the machine is like.
     #[arg(long)]
     floor_only: bool,
@@ -64,11 +67,13 @@ fn run(checkout: &Checkout, children: &Children, arguments: &Arguments) -> Resul
     if on_path("wrk").is_none() {
         step("Installing wrk", || packages::install(children, &[Need::LoadGenerator]))?;
     }
-    let packages = if arguments.floor_only { &["simulator"][..] } else { &["simulator", "tollgate"] };
-    step("Building for release (the first time takes minutes)", || {
-        let names = packages.iter().flat_map(|package| ["--package", package]);
-        children.run(cargo("cargo build", checkout).arguments(["build", "--release"]).arguments(names))
-    })?;
+    if !arguments.no_build {
+        let packages = if arguments.floor_only { &["simulator"][..] } else { &["simulator", "tollgate"] };
+        step("Building for release (the first time takes minutes)", || {
+            let names = packages.iter().flat_map(|package| ["--package", package]);
+            children.run(cargo("cargo build", checkout).arguments(["build", "--release"]).arguments(names))
+        })?;
+    }
     let services = match arguments.floor_only {
         true => None,
         false => Some(services::start(checkout, children, crate::postgres::Durability::Kept)?),
