@@ -63,13 +63,22 @@ impl Auth {
     /// `Bearer` may be left out or written in any case. `undefined`, which clients without a key
     /// send, and the empty key are nothing.
     pub fn key(self, value: &HeaderValue) -> Option<&str> {
-        let text = value.to_str().ok()?.trim();
-        let key = match text.split_at_checked(7) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key.trim(),
-            _ if text.eq_ignore_ascii_case("bearer") => "",
-            _ => text,
-        };
+        let Self::Bearer = self;
+        let key = without_bearer(value.to_str().ok()?);
         (!key.is_empty() && key != "undefined").then_some(key)
+    }
+}
+
+/// The text of a credential without its scheme: `Bearer x`, `bearer  x` and `x` are the same.
+pub fn without_bearer(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_at_checked(6) {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("bearer") && (rest.is_empty() || rest.starts_with(' ')) =>
+        {
+            rest.trim_start()
+        }
+        _ => text,
     }
 }
 
@@ -82,11 +91,6 @@ pub enum UnknownProvider {
     /// Cloudflare serves it, this release does not.
     #[error("Invalid provider: `{0}` is not served by this release")]
     NotServed(&'static str),
-}
-
-impl UnknownProvider {
-    /// The code and HTTP status of the refusal.
-    pub const CODE: (u32, u16) = (2008, 400);
 }
 
 /// All providers that are served.

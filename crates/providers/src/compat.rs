@@ -36,7 +36,7 @@ impl InvalidModel {
     pub const fn code(&self) -> u32 {
         match self {
             Self::BadFormat => 2019,
-            Self::UnknownProvider(_) => UnknownProvider::CODE.0,
+            Self::UnknownProvider(_) => 2008,
         }
     }
 }

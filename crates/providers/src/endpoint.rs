@@ -114,19 +114,6 @@ impl Endpoint {
         !matches!(self, Self::Files | Self::Models | Self::Batches | Self::Other)
     }
 
-    /// What kind of model it runs: the log's `model_type`. Cloudflare does not document the words, so
-    /// these are the modes of the price catalogue, shortened to the kind.
-    pub const fn model_type(self) -> &'static str {
-        match self {
-            Self::ChatCompletions | Self::Completions | Self::Responses => "chat",
-            Self::Embeddings => "embedding",
-            Self::Moderations => "moderation",
-            Self::ImageGenerations | Self::ImageEdits | Self::ImageVariations => "image",
-            Self::Speech | Self::Transcriptions | Self::Translations => "audio",
-            Self::Files | Self::Models | Self::Batches | Self::Other => "",
-        }
-    }
-
     const ALL: [Self; 15] = [
         Self::ChatCompletions,
         Self::Completions,

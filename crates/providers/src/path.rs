@@ -247,5 +247,4 @@ impl Default for BaseUrls {
 }
 
 #[cfg(test)]
-#[path = "path_tests.rs"]
 mod tests;

@@ -168,11 +168,4 @@ mod tests {
         let responses = json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}]});
         assert_eq!(answer_text(responses.to_string().as_bytes()), "Hi");
     }
-
-    #[test]
-    fn repetition_does_not_slow_counting_down() {
-        let started = std::time::Instant::now();
-        assert!(Encoding::O200k.count(&"a".repeat(200_000)) > 0);
-        assert!(started.elapsed() < std::time::Duration::from_secs(5));
-    }
 }

@@ -161,5 +161,4 @@ fn shows(data: &[u8], name: &[u8], open: u8, close: u8) -> bool {
 }
 
 #[cfg(test)]
-#[path = "hide_tests.rs"]
 mod tests;

@@ -15,16 +15,9 @@ pub struct Fields<'a> {
     pub stream: bool,
     /// Whether the caller asked for the usage chunk of a stream.
     pub include_usage: bool,
-    /// `store`, if it is said.
-    pub store: Option<bool>,
-    /// The bound on what is produced, under whichever name the endpoint has for it.
-    pub max_output: Option<u64>,
-    /// How many answers are asked for.
-    pub choices: Option<u64>,
-    /// Which price the caller asks for.
+    /// Which price the caller asks for. It rates a request and decides nothing, so what cannot be read
+    /// of it is as if it were not there.
     pub service_tier: Option<Cow<'a, str>>,
-    /// The end user whom the caller names.
-    pub user: Option<Cow<'a, str>>,
     body: &'a [u8],
     model_member: Option<Member>,
     stream_options: Option<Member>,
@@ -58,46 +51,22 @@ impl InvalidBody {
 
 impl<'a> Fields<'a> {
     /// Reads a body in one pass. A member that is `null` is as if it were not there, which is how
-    /// OpenAI reads it.
+    /// OpenAI reads it. Members that we do not act on are the provider's to judge.
     pub fn read(body: &'a [u8]) -> Result<Self, InvalidBody> {
-        let [
-            model,
-            stream,
-            stream_options,
-            store,
-            max_tokens,
-            max_completion_tokens,
-            max_output_tokens,
-            n,
-            service_tier,
-            user,
-        ] = scan::members(
-            body,
-            &[
-                "model",
-                "stream",
-                "stream_options",
-                "store",
-                "max_tokens",
-                "max_completion_tokens",
-                "max_output_tokens",
-                "n",
-                "service_tier",
-                "user",
-            ],
-        )?;
+        const NAMES: [&str; 4] = ["model", "stream", "stream_options", "service_tier"];
+        let [model, stream, stream_options, service_tier] = match scan::members(body, &NAMES) {
+            Err(Malformed::Twice("service_tier")) => {
+                let [model, stream, stream_options] = scan::members(body, &[NAMES[0], NAMES[1], NAMES[2]])?;
+                [model, stream, stream_options, None]
+            }
+            found => found?,
+        };
         let typed = Typed { body };
-        let older = typed.count("max_tokens", &max_tokens)?;
-        let newer = typed.count("max_completion_tokens", &max_completion_tokens)?;
         Ok(Self {
             model: typed.text("model", &model)?,
             stream: typed.flag("stream", &stream)?.unwrap_or_default(),
             include_usage: typed.include_usage(&stream_options)?.unwrap_or_default(),
-            store: typed.flag("store", &store)?,
-            max_output: newer.or(typed.count("max_output_tokens", &max_output_tokens)?).or(older),
-            choices: typed.count("n", &n)?,
-            service_tier: typed.text("service_tier", &service_tier)?,
-            user: typed.text("user", &user)?,
+            service_tier: typed.text("service_tier", &service_tier).ok().flatten(),
             body,
             model_member: model,
             stream_options,
@@ -168,18 +137,6 @@ impl<'a> Typed<'a> {
         }
     }
 
-    fn count(&self, field: &'static str, member: &Option<Member>) -> Result<Option<u64>, InvalidBody> {
-        let wrong = InvalidBody::WrongType { field, expected: "a whole number" };
-        match member.as_ref().map(|member| (member.kind, member.span.clone())) {
-            None | Some((Kind::Null, _)) => Ok(None),
-            Some((Kind::Number, span)) => {
-                let digits = str::from_utf8(&self.body[span]).ok();
-                digits.and_then(|digits| digits.parse().ok()).map(Some).ok_or(wrong)
-            }
-            Some(_) => Err(wrong),
-        }
-    }
-
     fn include_usage(&self, options: &Option<Member>) -> Result<Option<bool>, InvalidBody> {
         let Some(options) = options.as_ref().filter(|options| options.kind != Kind::Null) else {
             return Ok(None);
@@ -247,8 +204,6 @@ mod tests {
             (r#"{"stream_options":[]}"#, "stream_options"),
             (r#"{"stream_options":{"include_usage":1}}"#, "include_usage"),
             (r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#, "include_usage"),
-            (r#"{"max_tokens":1.5}"#, "max_tokens"),
-            (r#"{"n":-1}"#, "n"),
             (r#"{"stream":true,"str\u0065am":false}"#, "stream"),
         ];
         for (body, field) in bodies {
@@ -258,8 +213,20 @@ mod tests {
 
     #[test]
     fn an_escaped_model_is_read_as_the_provider_reads_it() {
-        let fields =
-            Fields::read(br#"{"model":"gpt\u002d4o","max_tokens":5,"max_completion_tokens":7}"#).unwrap();
-        assert_eq!((fields.model.as_deref(), fields.max_output), (Some("gpt-4o"), Some(7)));
+        let fields = Fields::read(br#"{"model":"gpt\u002d4o","service_tier":"flex"}"#).unwrap();
+        assert_eq!((fields.model.as_deref(), fields.service_tier.as_deref()), (Some("gpt-4o"), Some("flex")));
+    }
+
+    #[test]
+    fn what_we_do_not_act_on_is_not_ours_to_refuse() {
+        let bodies = [
+            r#"{"model":"m","max_tokens":1.5,"n":-1,"store":"yes","user":7,"user":8}"#,
+            r#"{"model":"m","service_tier":7}"#,
+            r#"{"model":"m","service_tier":"flex","service_tier":"priority"}"#,
+        ];
+        for body in bodies {
+            let fields = Fields::read(body.as_bytes()).unwrap();
+            assert_eq!((fields.model.as_deref(), fields.service_tier), (Some("m"), None), "{body}");
+        }
     }
 }

@@ -95,11 +95,6 @@ impl SseTap {
         self.keep(chunk);
     }
 
-    /// What has been heard so far.
-    pub fn heard(&self) -> &Heard {
-        &self.heard
-    }
-
     /// What was heard in all. An event without its blank line counts: streams break off there.
     pub fn finish(mut self) -> Heard {
         let event = std::mem::take(&mut self.partial);

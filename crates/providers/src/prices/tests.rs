@@ -80,14 +80,3 @@ fn a_class_without_its_own_price_costs_its_base_class() {
     let tokens = Tokens { cached_input: 1000, audio_input: 1000, reasoning: 1000, ..Tokens::default() };
     assert_eq!(price("gpt-4").rate(&tokens, Tier::Standard), Some(Nanos(120_000_000)));
 }
-
-/// Run with `cargo test --release -p providers -- --ignored --nocapture the_catalogue_loads`.
-#[test]
-#[ignore = "measures, and needs a release build"]
-fn the_catalogue_loads_in_five_milliseconds() {
-    let started = std::time::Instant::now();
-    price("gpt-4o");
-    let loading = started.elapsed();
-    println!("{loading:?}");
-    assert!(loading < std::time::Duration::from_millis(5));
-}

@@ -138,23 +138,3 @@ proptest! {
         let _ = members(&body, &NAMES);
     }
 }
-
-/// Run with `cargo test --release -p providers -- --ignored --nocapture bodies_are_scanned`.
-#[test]
-#[ignore = "measures, and needs a release build"]
-fn bodies_are_scanned_at_over_two_gigabytes_a_second() {
-    let text = "The quick brown fox jumps over the lazy dog, and says: \\\"Hello\\\".\\n".repeat(1500);
-    let chat =
-        format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"model":"gpt-4o","stream":true}}"#);
-    let numbers = "0.0123456789,".repeat(8000);
-    let embedding = format!(r#"{{"data":[{{"embedding":[{numbers}0]}}],"model":"m","usage":{{}}}}"#);
-    for (name, body) in [("text", chat), ("numbers", embedding)] {
-        let started = std::time::Instant::now();
-        for _ in 0..2000 {
-            std::hint::black_box(members(std::hint::black_box(body.as_bytes()), &NAMES).unwrap());
-        }
-        let rate = body.len() as f64 * 2000.0 / started.elapsed().as_secs_f64() / 1e9;
-        println!("{name}: {rate:.1} GB/s over {} bytes", body.len());
-        assert!(rate > 2.0);
-    }
-}
