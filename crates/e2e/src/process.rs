@@ -133,6 +133,11 @@ impl Running {
         self.signal(Signal::CONT);
     }
 
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits until the process has ended by itself.
     pub async fn ended(&mut self, within: Duration) -> anyhow::Result<std::process::ExitStatus> {
         let deadline = Instant::now() + within;

@@ -2,6 +2,7 @@
 //! provider keeps, and the same id as its event id, which the record keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,12 +30,18 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Starts sending `count` requests with the caller's own key to one proxy, as fast as they are
-    /// answered. `headers` are added to each.
-    pub fn start(tenant: &Tenant, proxy: &str, token: &str, count: usize, headers: &[(&str, &str)]) -> Self {
+    /// Starts sending requests of these numbers with the caller's own key to one proxy, as fast as
+    /// they are answered. `headers` are added to each.
+    pub fn start(
+        tenant: &Tenant,
+        proxy: &str,
+        token: &str,
+        numbers: Range<usize>,
+        headers: &[(&str, &str)],
+    ) -> Self {
         let (progress, done) = watch::channel(0);
         let progress = Arc::new(progress);
-        let next = Arc::new(AtomicUsize::new(0));
+        let next = Arc::new(AtomicUsize::new(numbers.start));
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let lane = || {
@@ -45,7 +52,7 @@ impl Traffic {
                 let mut answers = Vec::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
+                    if number >= numbers.end {
                         return answers;
                     }
                     let id = format!("{PREFIX}{number}");

@@ -1,7 +1,6 @@
 //! What DESIGN promises when things die: requests with own keys are served, and nothing is lost.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::system::{System, Wish};
@@ -42,9 +41,10 @@ async fn a_proxy_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let wish = Wish { proxy_failpoint: Some(failpoint), ..Wish::default() };
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[("x-simulator", "latency_ms=5")]);
-    system.proxies[0].running.ended(Duration::from_secs(30)).await?;
-    traffic.finish().await?;
+    let mut wave = 0;
+    while !system.proxies[0].running.has_ended()? {
+        send_wave(&system, &tenant, &token, &mut wave).await?;
+    }
     system.proxies[0].running.restart().await?;
     nothing_is_lost(&system).await?;
     Ok(())
@@ -54,12 +54,28 @@ async fn a_desk_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let wish = Wish { control_plane_failpoint: Some(failpoint), ..Wish::default() };
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let traffic = Traffic::start(&tenant, system.url(), &token, 60, &[("x-simulator", "latency_ms=5")]);
-    system.control_plane.ended(Duration::from_secs(30)).await?;
-    all_were_answered(&traffic.finish().await?)?;
+    let mut wave = 0;
+    while !system.control_plane.has_ended()? {
+        all_were_answered(&send_wave(&system, &tenant, &token, &mut wave).await?)?;
+    }
+    all_were_answered(&send_wave(&system, &tenant, &token, &mut wave).await?)?;
     system.control_plane.restart().await?;
     nothing_is_lost(&system).await?;
     Ok(())
+}
+
+/// Some requests, numbered on from the last wave. How many passages they make of a failpoint depends
+/// on how they are batched, so waves follow each other until it strikes.
+async fn send_wave(
+    system: &System,
+    tenant: &Tenant,
+    token: &str,
+    wave: &mut usize,
+) -> anyhow::Result<BTreeMap<String, Option<u16>>> {
+    ensure!(*wave < 50, "the failpoint does not strike");
+    let numbers = *wave * 40..(*wave + 1) * 40;
+    *wave += 1;
+    Traffic::start(tenant, system.url(), token, numbers, &[("x-simulator", "latency_ms=5")]).finish().await
 }
 
 macro_rules! dies_at {
@@ -78,8 +94,8 @@ dies_at! {
     nothing_is_lost_when_a_proxy_dies_at_the_first_byte: a_proxy_dies_at "first_byte:25";
     nothing_is_lost_when_a_proxy_dies_at_the_last_byte: a_proxy_dies_at "last_byte:25";
     nothing_is_lost_when_a_proxy_dies_after_closing_the_record: a_proxy_dies_at "closed:25";
-    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:6";
-    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:6";
+    nothing_is_lost_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:40";
+    nothing_is_lost_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:40";
     nothing_is_lost_when_a_desk_dies_after_reading: a_desk_dies_at "desk_read:2";
     nothing_is_lost_when_a_desk_dies_after_inserting: a_desk_dies_at "desk_inserted:2";
     nothing_is_lost_when_a_desk_dies_after_committing: a_desk_dies_at "desk_committed:2";
@@ -90,7 +106,8 @@ dies_at! {
 async fn a_proxy_killed_under_traffic_loses_nothing() -> anyhow::Result<()> {
     let mut system = System::start().await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let mut traffic = Traffic::start(&tenant, system.url(), &token, 200, &[("x-simulator", "latency_ms=5")]);
+    let mut traffic =
+        Traffic::start(&tenant, system.url(), &token, 0..200, &[("x-simulator", "latency_ms=5")]);
     traffic.ended(60).await?;
     system.proxies[0].running.kill()?;
     system.proxies[0].running.restart().await?;
@@ -103,7 +120,7 @@ async fn a_proxy_killed_under_traffic_loses_nothing() -> anyhow::Result<()> {
 async fn own_keys_are_served_while_the_control_plane_is_away() -> anyhow::Result<()> {
     let mut system = System::start().await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let mut traffic = Traffic::start(&tenant, system.url(), &token, 150, &[]);
+    let mut traffic = Traffic::start(&tenant, system.url(), &token, 0..150, &[]);
     traffic.ended(30).await?;
     system.control_plane.kill()?;
     traffic.ended(60).await?;
@@ -127,7 +144,7 @@ async fn own_keys_are_served_while_the_control_plane_is_away() -> anyhow::Result
 async fn own_keys_are_served_while_postgres_is_away() -> anyhow::Result<()> {
     let system = System::start_with(Wish { own_postgres: true, ..Wish::default() }).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let mut traffic = Traffic::start(&tenant, system.url(), &token, 150, &[]);
+    let mut traffic = Traffic::start(&tenant, system.url(), &token, 0..150, &[]);
     traffic.ended(30).await?;
     let postgres = system.postgres.as_ref().expect("a Postgres of its own");
     postgres.stop()?;
@@ -147,7 +164,8 @@ enum Loss {
 async fn redis_goes_away(loss: Loss) -> anyhow::Result<()> {
     let mut system = System::start().await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let mut traffic = Traffic::start(&tenant, system.url(), &token, 300, &[("x-simulator", "latency_ms=5")]);
+    let mut traffic =
+        Traffic::start(&tenant, system.url(), &token, 0..300, &[("x-simulator", "latency_ms=5")]);
     traffic.ended(40).await?;
     let mark = system.redis.mark()?;
     traffic.ended(80).await?;
@@ -183,7 +201,7 @@ async fn nothing_is_lost_when_redis_is_wiped() -> anyhow::Result<()> {
 async fn a_slow_redis_slows_nobody() -> anyhow::Result<()> {
     let system = System::start().await?;
     let (tenant, token) = tenant_with_token(&system).await?;
-    let mut traffic = Traffic::start(&tenant, system.url(), &token, 150, &[]);
+    let mut traffic = Traffic::start(&tenant, system.url(), &token, 0..150, &[]);
     traffic.ended(30).await?;
     system.redis.freeze();
     all_were_answered(&traffic.finish().await?)?;

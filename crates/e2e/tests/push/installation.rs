@@ -146,6 +146,7 @@ impl Follower {
             join_token,
             directory: directory.path().to_owned(),
             name: "test".to_owned(),
+            interests: None,
         };
         let unready = readiness.unready("snapshot");
         let contents = installation.contents.clone();
