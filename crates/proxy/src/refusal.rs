@@ -68,12 +68,18 @@ pub enum Refusal {
     /// The path cannot be mapped to one at the provider.
     #[error("{0}")]
     InvalidPath(#[from] InvalidPath),
+    /// The gateway's own address, without a provider.
+    #[error("Invalid provider: this release has no universal endpoint; name a provider in the path")]
+    Universal,
     /// Compat serves a few operations only.
     #[error("The compat endpoint serves POST chat/completions, POST embeddings and GET models")]
     NotCompat,
     /// A compat model that names no provider.
     #[error("{0}")]
     CompatModel(InvalidModel),
+    /// A compat body that cannot be read, or not in one way only.
+    #[error("Chat completion bad format: {0}")]
+    CompatBody(InvalidBody),
     /// The body cannot be read, or not in one way only.
     #[error("{0}")]
     InvalidBody(#[from] InvalidBody),
@@ -146,19 +152,21 @@ pub enum Refusal {
         provider: &'static str,
     },
     /// The provider could not be connected to.
-    #[error("The provider `{provider}` could not be reached")]
+    #[error("Failed to get response from provider: `{provider}` could not be reached")]
     ProviderUnreachable {
         /// The provider.
         provider: &'static str,
     },
-    /// The provider hung up before it answered.
-    #[error("The provider `{provider}` broke off before it answered")]
+    /// The provider hung up before its answer was complete.
+    #[error("Failed to get response from provider: `{provider}` broke off")]
     ProviderBrokeOff {
         /// The provider.
         provider: &'static str,
     },
     /// The provider's answer did not begin in time.
-    #[error("The provider `{provider}` did not begin to answer within {milliseconds} ms")]
+    #[error(
+        "Failed to get response from provider: `{provider}` did not begin to answer within {milliseconds} ms"
+    )]
     ProviderTimeout {
         /// The provider.
         provider: &'static str,
@@ -166,7 +174,7 @@ pub enum Refusal {
         milliseconds: u64,
     },
     /// The provider's answer stood still.
-    #[error("The provider `{provider}` sent nothing for {seconds} s")]
+    #[error("Failed to get response from provider: `{provider}` sent nothing for {seconds} s")]
     ProviderStill {
         /// The provider.
         provider: &'static str,
@@ -176,9 +184,15 @@ pub enum Refusal {
     /// The stored key is there and cannot be opened or sent.
     #[error("The stored key could not be used; the operator has been told")]
     KeyUnusable,
-    /// We ended it: the token was revoked, or the process stops.
-    #[error("{0}")]
-    Ended(&'static str),
+    /// We ended it: the token is no longer good.
+    #[error("Unauthorized: the token was revoked while the request ran")]
+    TokenRevoked,
+    /// We ended it: the gateway is gone.
+    #[error("Please configure AI Gateway: the gateway was deleted while the request ran")]
+    GatewayDeleted,
+    /// We ended it: the process has no more time.
+    #[error("This proxy is stopping; try again")]
+    Stopping,
     /// A mistake of ours.
     #[error("Tollgate made a mistake; quote the request id when you report it")]
     Bug,
@@ -216,7 +230,7 @@ impl Refusal {
     /// The member of the body that is at fault, if it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::InvalidBody(invalid) => invalid.field(),
+            Self::InvalidBody(invalid) | Self::CompatBody(invalid) => invalid.field(),
             Self::CompatModel(_) => Some("model"),
             _ => None,
         }
@@ -224,7 +238,12 @@ impl Refusal {
 
     /// When it makes sense to try again, where we know.
     pub fn retry_after(&self) -> Option<HeaderValue> {
-        matches!(self, Self::NotInSync | Self::Ended(_)).then(|| HeaderValue::from_static("1"))
+        matches!(self, Self::NotInSync | Self::Stopping).then(|| HeaderValue::from_static("1"))
+    }
+
+    /// Whether it ended a request that was under way and might have gone on.
+    pub(crate) fn ends_what_ran(&self) -> bool {
+        matches!(self, Self::TokenRevoked | Self::GatewayDeleted | Self::Stopping)
     }
 
     /// Whether the rest of the caller's body is still to come and not worth waiting for.
@@ -244,8 +263,10 @@ impl Refusal {
             Self::Unauthorized(_) => (Caller, Status::UNAUTHORIZED, 2009, "unauthorized"),
             Self::TokenMisplaced { .. } => (Caller, Status::UNAUTHORIZED, 2009, "token_misplaced"),
             Self::InvalidPath(_) => (Caller, Status::BAD_REQUEST, 9003, "invalid_path"),
+            Self::Universal => (Caller, Status::BAD_REQUEST, 2008, "universal_endpoint"),
             Self::NotCompat => (Caller, Status::BAD_REQUEST, 2008, "not_compat"),
             Self::CompatModel(invalid) => (Caller, Status::BAD_REQUEST, invalid.code(), "compat_model"),
+            Self::CompatBody(_) => (Caller, Status::BAD_REQUEST, 2019, "compat_body"),
             Self::InvalidBody(_) => (Caller, Status::BAD_REQUEST, 9004, "invalid_body"),
             Self::BodyTooLarge { .. } => (Caller, Status::PAYLOAD_TOO_LARGE, 9005, "body_too_large"),
             Self::Inflation => (Caller, Status::BAD_REQUEST, 9006, "invalid_encoding"),
@@ -262,7 +283,9 @@ impl Refusal {
             Self::ProviderTimeout { .. } => (Provider, Status::GATEWAY_TIMEOUT, 2005, "provider_timeout"),
             Self::ProviderStill { .. } => (Provider, Status::GATEWAY_TIMEOUT, 2005, "provider_timeout"),
             Self::KeyUnusable => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9013, "key_unusable"),
-            Self::Ended(_) => (Tollgate, Status::SERVICE_UNAVAILABLE, 9014, "ended"),
+            Self::TokenRevoked => (Caller, Status::UNAUTHORIZED, 2009, "token_revoked"),
+            Self::GatewayDeleted => (Account, Status::BAD_REQUEST, 2001, "gateway_deleted"),
+            Self::Stopping => (Tollgate, Status::SERVICE_UNAVAILABLE, 9014, "stopping"),
             Self::Bug => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9015, "bug"),
         };
         Told { fault, status, code, cause }

@@ -44,7 +44,9 @@ async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>
         Err(refusal) => return astray(deps, arrival, &head, &refusal),
     };
     let shape = place.gateway.gateway.error_shape;
-    let shape = Shape::of(shape, speaks_to_gateway(&head), Dialect::OpenAi);
+    // Whoever names no provider means the universal endpoint, which only the gateway's clients know.
+    let speaks_to_gateway = speaks_to_gateway(&head) || rest.is_empty();
+    let shape = Shape::of(shape, speaks_to_gateway, Dialect::OpenAi);
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
     match through_the_stages(deps, &place, rest.to_owned(), &mut visit, head, body).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,

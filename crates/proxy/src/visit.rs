@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http_body::Body as _;
 use meter::OpenRecord;
 use model::Nanos;
 use model::usage::{Outcome, Provenance, Timings, Tokens, UsageRecord};
@@ -161,31 +162,27 @@ impl Visit {
         let listener = self.listener();
         let mut response = told(listener, refusal);
         self.mark(response.headers_mut());
-        let body = listener.body(refusal);
         self.record.status = response.status().as_u16();
-        self.record.response_bytes = body.len() as u64;
+        self.record.response_bytes = response.body().size_hint().lower();
         self.record.response_content_type = "application/json".to_owned();
         self.blame(refusal);
         self.close();
-        *response.body_mut() = Answer::Whole(body.into());
         response
     }
 
     /// Notes that the request did not end well, and why.
     pub fn blame(&mut self, refusal: &Refusal) {
         self.record.outcome = match refusal {
-            Refusal::Ended(_) => Outcome::Ended,
+            ended if ended.ends_what_ran() => Outcome::Ended,
             _ if refusal.fault() == Fault::Provider || self.open.is_some() => Outcome::Failed,
             _ => Outcome::Refused,
         };
         self.record.error_code = refusal.code();
         self.record.cause = refusal.cause().to_owned();
         self.fault = refusal.fault().as_str();
-        if refusal.fault() == Fault::Tollgate {
-            tracing::error!(
-                request.id = %self.arrival.id, cause = self.record.cause,
-                "Request {} was refused by our own fault: {refusal}", self.arrival.id
-            );
+        // Whatever else is our own fault was logged where it came up.
+        if matches!(refusal, Refusal::Bug) {
+            tracing::error!(request.id = %self.arrival.id, "A mistake of ours broke request {}", self.arrival.id);
         }
     }
 
@@ -247,7 +244,7 @@ impl Drop for Visit {
     }
 }
 
-/// The head of a refusal, with nothing in it that needs a gateway.
+/// A refusal with nothing in it that needs a gateway.
 pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
     let response: Result<Response<Answer>, http::Error> =
         refusal::head(refusal).body(Answer::Whole(listener.body(refusal).into()));

@@ -100,11 +100,11 @@ pub async fn dispatched(
 
 /// What is told when we end a request.
 pub fn ended(alarm: Alarm) -> Refusal {
-    Refusal::Ended(match alarm {
-        Alarm::Revoked => "The token was revoked while the request ran",
-        Alarm::Deleted => "The gateway was deleted while the request ran",
-        Alarm::Ending | Alarm::Still => "This proxy is stopping; try again",
-    })
+    match alarm {
+        Alarm::Revoked => Refusal::TokenRevoked,
+        Alarm::Deleted => Refusal::GatewayDeleted,
+        Alarm::Ending | Alarm::Still => Refusal::Stopping,
+    }
 }
 
 /// Makes the caller's headers the provider's.

@@ -140,7 +140,10 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
             return Ok(Inquiry { body, received, ..Inquiry::unread(Some(provider)) });
         }
     };
-    let fields = Fields::read(&text)?;
+    let fields = Fields::read(&text).map_err(|invalid| match &target.address {
+        Address::Native { .. } => Refusal::InvalidBody(invalid),
+        Address::Compat | Address::CompatModels => Refusal::CompatBody(invalid),
+    })?;
     let asked = fields.model.as_deref().unwrap_or_default();
     let mut splices = Splices::default();
     let (provider, model) = match &target.address {

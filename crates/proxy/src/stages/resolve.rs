@@ -80,6 +80,9 @@ pub fn target(
     rest: &str,
     query: Option<&str>,
 ) -> Result<Target, Refusal> {
+    if rest.is_empty() {
+        return Err(Refusal::Universal);
+    }
     let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
     if slug == "compat" {
         return compat(method, path);
