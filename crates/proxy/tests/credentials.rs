@@ -123,6 +123,8 @@ async fn stored_keys_are_for_callers_with_a_token_unless_the_gateway_is_generous
     let (_provider, gateway) = gateway(6, GatewaySettings::default()).await;
     let told = gateway.call("POST", &gateway.path(CHAT), &[], QUESTION).await;
     assert_eq!((told.status, told.json()["error"]["code"].as_str()), (401, Some("stored_key_needs_token")));
+    let told = gateway.call("POST", &gateway.path(CHAT), &[("cf-aig-byok-alias", "guess")], QUESTION).await;
+    assert_eq!((told.status, told.text().contains("Configured aliases")), (401, false));
 
     let settings = GatewaySettings { stored_keys: StoredKeys::Open, ..GatewaySettings::default() };
     let (provider, gateway) = self::gateway(7, settings).await;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::provider_key::DEFAULT_ALIAS;
 use model::resource::{ApiToken, Body, Gateway, GatewayToken, ProviderKey, Resource, ResourceId};
 use model::{AccountId, GatewayId};
 use tokio_util::sync::CancellationToken;
@@ -54,12 +55,16 @@ struct LiveGateway {
 }
 
 impl GatewayState {
-    /// The stored key for a provider that has this alias, or the default one if a request names none.
+    /// The stored key for a provider that has this alias. If a request names none, the default one, or
+    /// else the one that is called so.
     pub fn provider_key(&self, provider: &str, alias: Option<&str>) -> Option<&Arc<ProviderKey>> {
         let keys = self.provider_keys.get(provider)?;
         match alias {
             Some(alias) => keys.iter().find(|key| key.alias == alias),
-            None => keys.iter().find(|key| key.is_default),
+            None => keys
+                .iter()
+                .find(|key| key.is_default)
+                .or_else(|| keys.iter().find(|key| key.alias == DEFAULT_ALIAS)),
         }
     }
 

@@ -78,6 +78,9 @@ fn a_gateway_is_found_by_its_slug_and_a_key_by_its_alias_or_as_the_default() {
     assert_eq!(gateway.provider_key("openai", None).unwrap().alias, "default");
     assert_eq!(gateway.provider_key("openai", Some("spare")).unwrap().alias, "spare");
     assert!(gateway.provider_key("openai", Some("other")).is_none());
+    let snapshot = snapshot.apply(upsert(2, vec![provider_key(1, "default", false)]));
+    let gateway = snapshot.gateway(ACCOUNT, "demo").unwrap();
+    assert_eq!(gateway.provider_key("openai", None).unwrap().alias, "default");
     assert!(gateway.provider_key("anthropic", None).is_none());
     assert!(snapshot.gateway(ACCOUNT, "other").is_none());
 }

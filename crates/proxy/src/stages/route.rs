@@ -55,10 +55,13 @@ pub fn credential(
     }
     let gateway = &place.gateway;
     let alias = headers.get(&CF_AIG_BYOK_ALIAS).map(|alias| String::from_utf8_lossy(alias.as_bytes()));
-    match gateway.provider_key(provider.slug, alias.as_deref()) {
-        Some(_) if caller.token().is_none() && gateway.gateway.stored_keys != StoredKeys::Open => {
-            Err(Refusal::StoredKeyNeedsToken { provider: provider.slug })
-        }
+    let may_use = caller.token().is_some() || gateway.gateway.stored_keys == StoredKeys::Open;
+    let key = gateway.provider_key(provider.slug, alias.as_deref());
+    // Who may not use stored keys does not learn which there are either.
+    if !may_use && (key.is_some() || alias.is_some()) {
+        return Err(Refusal::StoredKeyNeedsToken { provider: provider.slug });
+    }
+    match key {
         Some(key) => Ok(Credential::Stored(Arc::clone(key))),
         None if !place.is_current => Err(Refusal::NotInSync),
         None => Err(missing(place, headers, provider, alias.as_deref())),
