@@ -10,22 +10,17 @@ const MAX_BYTES: usize = 1024;
 const MAX_ENTRIES: usize = 5;
 
 /// Reads the header and gives the labels that are kept, as a JSON object: the first five, without
-/// those whose names begin with `cf.`, which are reserved.
+/// those whose names begin with `cf.`, which are reserved. What is no string, number or boolean is no
+/// label and left out: the AI SDK's provider sends `null` for what it does not know.
 pub fn metadata(header: &[u8]) -> Result<String, InvalidMetadata> {
     if header.len() > MAX_BYTES {
         return Err(InvalidMetadata::TooLong);
     }
     let Entries(entries) = serde_json::from_slice(header).map_err(|_| InvalidMetadata::NotAnObject)?;
-    let mut labels = entries.into_iter().filter(|(name, _)| !name.starts_with("cf.")).take(MAX_ENTRIES);
-    labels
-        .try_fold(serde_json::Map::new(), |mut labels, (name, value)| match value {
-            Value::Null | Value::Array(_) | Value::Object(_) => Err(InvalidMetadata::NotFlat(name)),
-            value => {
-                labels.insert(name, value);
-                Ok(labels)
-            }
-        })
-        .map(|labels| if labels.is_empty() { String::new() } else { Value::Object(labels).to_string() })
+    let is_label = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+    let labels = entries.into_iter().filter(|(name, value)| !name.starts_with("cf.") && is_label(value));
+    let labels: serde_json::Map<_, _> = labels.take(MAX_ENTRIES).collect();
+    Ok(if labels.is_empty() { String::new() } else { Value::Object(labels).to_string() })
 }
 
 /// Why metadata is refused.
@@ -37,9 +32,6 @@ pub enum InvalidMetadata {
     /// Not JSON, or not an object.
     #[error("`cf-aig-metadata` is not a JSON object")]
     NotAnObject,
-    /// A value that is no label.
-    #[error("`cf-aig-metadata`: the value of {0:?} is not a string, number or boolean")]
-    NotFlat(String),
 }
 
 /// The members in the order in which they were written, which decides which five are kept.
@@ -73,16 +65,18 @@ mod tests {
 
     #[test]
     fn five_labels_are_kept_and_reserved_names_are_not_among_them() {
-        let kept = metadata(br#"{"z":1,"cf.ip":"x","b":true,"c":"d","d":2.5,"e":"","f":"sixth"}"#).unwrap();
+        let kept = metadata(
+            br#"{"z":1,"cf.ip":"x","n":null,"b":true,"c":"d","o":{"b":1},"d":2.5,"e":"","f":"sixth"}"#,
+        )
+        .unwrap();
         assert_eq!(kept, r#"{"b":true,"c":"d","d":2.5,"e":"","z":1}"#);
         assert_eq!(metadata(b"{}").unwrap(), "");
     }
 
     #[test]
-    fn what_is_not_a_flat_object_is_refused() {
+    fn what_is_not_an_object_is_refused() {
         assert_eq!(metadata(b"[1]"), Err(InvalidMetadata::NotAnObject));
         assert_eq!(metadata(b"{\"a\":"), Err(InvalidMetadata::NotAnObject));
-        assert_eq!(metadata(br#"{"a":{"b":1}}"#), Err(InvalidMetadata::NotFlat("a".to_owned())));
         assert_eq!(metadata(&[b' '; 1025]), Err(InvalidMetadata::TooLong));
     }
 }
