@@ -22,15 +22,21 @@ pub mod provider_keys;
 pub mod proxies;
 pub mod session_keys;
 pub mod sessions;
+mod spans;
 pub mod urls;
 pub mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderValue, header};
+use process::{Leaving, Port};
+use prometheus::{IntGauge, register_int_gauge};
 use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +46,7 @@ use attempts::Attempts;
 use error::ApiError;
 use passwords::Passwords;
 use session_keys::SessionKeys;
+pub use spans::Spans;
 
 /// What handlers share. `State<Store>` and `State<Sealer>` can be asked for alone.
 #[derive(Clone)]
@@ -56,6 +63,8 @@ pub struct ApiState {
     pub attempts: Arc<Attempts>,
     /// What the operator said.
     pub settings: Arc<ApiSettings>,
+    /// Where spans go, if anywhere.
+    pub spans: Option<Spans>,
 }
 
 /// What the operator said about the API.
@@ -101,6 +110,7 @@ fn routes() -> OpenApiRouter<ApiState> {
 /// The whole API, with and without `/client/v4`.
 pub fn router(state: ApiState) -> Router {
     let (routes, document) = routes().split_for_parts();
+    let spans = state.spans.clone();
     let api = routes
         .merge(openapi::routes(openapi::finished(document)))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
@@ -111,7 +121,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(|| async { ApiError::NotFound })
         .layer(DefaultBodyLimit::max(1024 * 1024))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::from_fn(observe::observe))
+        .layer(axum::middleware::from_fn_with_state(spans, observe::observe))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
@@ -120,6 +130,22 @@ pub fn router(state: ApiState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+}
+
+/// How long a caller may take to send a request's head.
+const HEAD: Duration = Duration::from_secs(20);
+/// Far more connections than people and their tools need, and far fewer than hurt.
+const CONNECTIONS: usize = 1024;
+
+static OPEN: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
+    register_int_gauge!("tollgate_api_connections", "Connections to the management API").ok()
+});
+
+/// Serves the API until `shutdown`, and then what is under way for as long as `drain`.
+pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken, drain: Duration) {
+    let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone() };
+    let leaving = Leaving { shutdown, drain, ending: CancellationToken::new() };
+    port.serve_router(leaving, router(state)).await;
 }
 
 /// The OpenAPI document of all routes.

@@ -11,12 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use model::Secret;
 use model::token::TokenDigest;
-use process::Readiness;
+use process::{Readiness, Traces};
 use store::{Store, installation};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,27 +23,26 @@ use vault::{ContentsBox, Sealer};
 
 use api::passwords::Passwords;
 use api::session_keys::SessionKeys;
-use api::{ApiSettings, ApiState};
+use api::{ApiSettings, ApiState, Spans};
 pub use config::Config;
 
 /// Runs a control plane until `shutdown`, and then until what is under way has ended.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, traces: Option<&Traces>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (sealer, contents) = config.keys.read()?;
     let readiness = Readiness::new();
     let starting = readiness.unready("start");
     process::serve_health(config.listen.metrics, readiness.clone(), shutdown.clone()).await?;
 
     let Some(store) = connect(&config.stores.database_url, &shutdown).await? else { return Ok(()) };
-    let listener = TcpListener::bind(config.listen.api)
-        .await
-        .with_context(|| format!("could not listen on {} for the management API", config.listen.api))?;
+    let listener = process::bind(config.listen.api, "the management API")?;
     let address = listener.local_addr()?;
-    let state = api_state(&config, address, &store, &sealer, &contents).await?;
+    let state = api_state(&config, traces, address, &store, &sealer, &contents).await?;
     let push = push::open(&config.push, store.clone(), &contents, shutdown.clone()).await?;
     offer_setup(&store, config.entrance.setup_token, &state.settings.public_api_url).await?;
 
     let mut desks = JoinSet::new();
-    desks.spawn(serve_api(listener, state, shutdown.clone()));
+    let drain = config.shutdown.drain();
+    desks.spawn(api::serve(listener, state, shutdown.clone(), drain).map(Ok));
     desks.spawn(push.serving);
     desks.spawn(ledger::run(store.clone(), config.stores.redis_url, shutdown.clone()));
     info!(%address, "Serving the management API on http://{address}");
@@ -52,7 +50,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
     let finished = attend(&mut desks, &shutdown).await;
     shutdown.cancel();
-    let drained = tokio::time::timeout(config.shutdown.drain(), async {
+    let drained = tokio::time::timeout(drain, async {
         while let Some(desk) = desks.join_next().await {
             desk??;
         }
@@ -93,6 +91,7 @@ async fn connect(url: &Secret, shutdown: &CancellationToken) -> anyhow::Result<O
 
 async fn api_state(
     config: &Config,
+    traces: Option<&Traces>,
     address: SocketAddr,
     store: &Store,
     sealer: &Sealer,
@@ -111,6 +110,7 @@ async fn api_state(
             public_api_url: public_api_url.unwrap_or_else(|| format!("http://{address}")),
             sign_up_open: config.entrance.sign_up == config::SignUp::Open,
         }),
+        spans: traces.map(|traces| Spans::new(traces.tracer())),
     })
 }
 
@@ -133,16 +133,4 @@ async fn offer_setup(store: &Store, chosen: Option<Secret>, public_api_url: &str
         println!("Set this installation up, once, at {public_api_url}/docs#setup={}", token.expose());
     }
     Ok(())
-}
-
-async fn serve_api(
-    listener: TcpListener,
-    state: ApiState,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let service = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
-        .context("the management API could not be served")
 }

@@ -1,18 +1,17 @@
 //! `/livez`, `/readyz` and `/metrics`, on an address of their own.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus::{Encoder as _, TextEncoder};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::Readiness;
+use crate::{Leaving, Port, Readiness, bind};
 
 /// Serves health and metrics until `shutdown`, and returns the address that was bound.
 pub async fn serve_health(
@@ -20,9 +19,7 @@ pub async fn serve_health(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("could not listen on {address} for health and metrics"))?;
+    let listener = bind(address, "health and metrics")?;
     let bound = listener.local_addr()?;
     let stopping = shutdown.clone();
     let router = Router::new()
@@ -30,11 +27,14 @@ pub async fn serve_health(
         .route("/readyz", get(move || ready(readiness.clone(), stopping.is_cancelled())))
         .route("/metrics", get(metrics));
     info!(%bound, "Serving health and metrics on http://{bound}");
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            warn!(%error, "Health and metrics are no longer served: {error}");
-        }
-    });
+    let port = Port { listener, head: Duration::from_secs(10), most: 64, open: None };
+    // A process that drains is still asked how it is: this port is left only with the process.
+    let leaving = Leaving {
+        shutdown: CancellationToken::new(),
+        drain: Duration::ZERO,
+        ending: CancellationToken::new(),
+    };
+    tokio::spawn(port.serve_router(leaving, router));
     Ok(bound)
 }
 

@@ -7,7 +7,9 @@ mod standalone;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use process::{LogSettings, Mistakes, from_environment, shutdown_on_signal, start_logs, start_traces};
+use process::{
+    LogSettings, Mistakes, Traces, from_environment, shutdown_on_signal, start_logs, start_traces,
+};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -60,7 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::ControlPlane => {
             let config = configured()?;
-            on_runtime(async move { control_plane::run(config, shutdown_on_signal()?).await })
+            on_runtime(async move { manage(config, shutdown_on_signal()?).await })
         }
         Command::Proxy => {
             let config = configured()?;
@@ -87,13 +89,25 @@ fn configured<C: clap::Args + clap::FromArgMatches>() -> anyhow::Result<C> {
     Ok(config)
 }
 
+/// Runs a control plane, with traces if they are configured.
+async fn manage(config: control_plane::Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let traces = start_traces("tollgate-control-plane");
+    let ended = control_plane::run(config, traces.as_ref(), stop).await;
+    flush(traces).await?;
+    ended
+}
+
 /// Serves callers, with traces if they are configured.
 async fn serve(config: proxy::Config, stop: CancellationToken) -> anyhow::Result<()> {
     let traces = start_traces("tollgate-proxy");
     let served = proxy::run(config, traces.as_ref(), stop).await;
-    // The last spans are sent by this runtime, so the thread that waits for them must be another.
-    tokio::task::spawn_blocking(move || drop(traces)).await?;
+    flush(traces).await?;
     served
+}
+
+async fn flush(traces: Option<Traces>) -> anyhow::Result<()> {
+    // The last spans are sent by this runtime, so the thread that waits for them must be another.
+    Ok(tokio::task::spawn_blocking(move || drop(traces)).await?)
 }
 
 /// Runs on as many threads as the machine gives us cores.

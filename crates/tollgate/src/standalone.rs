@@ -24,7 +24,7 @@ pub(crate) async fn run(
     let database_url = control_plane.stores.database_url.clone();
     let keys = control_plane.keys.clone();
     let (_, contents) = keys.read()?;
-    let mut planes = tokio::spawn(control_plane::run(control_plane, stop_control_plane.clone()));
+    let mut planes = tokio::spawn(crate::manage(control_plane, stop_control_plane.clone()));
     let joined = async {
         until_open(grpc).await;
         let store = Store::connect(database_url.expose()).await?;

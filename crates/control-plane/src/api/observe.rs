@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +12,7 @@ use prometheus::{HistogramVec, register_histogram_vec};
 use tracing::{debug, info};
 
 use super::error::ApiError;
+use super::spans::Spans;
 
 /// No call takes this long; who is still sending by then will not finish.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -21,8 +22,9 @@ static SECONDS: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
     register_histogram_vec!("tollgate_api_request_seconds", help, &["method", "route", "status"]).ok()
 });
 
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(spans): State<Option<Spans>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let span = spans.as_ref().map(|spans| (spans, spans.begin(request.headers())));
     let method = request.method().clone();
     // The route and never the path: ids of tenants belong neither into labels nor into logs.
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
@@ -36,6 +38,9 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     if let Some(seconds) = &*SECONDS {
         let labels = [known(&method), &route, status.as_str()];
         seconds.with_label_values(&labels).observe(elapsed.as_secs_f64());
+    }
+    if let Some((spans, begun)) = span {
+        spans.end(&begun, known(&method), &route, status.as_u16());
     }
     let milliseconds = elapsed.as_millis() as u64;
     if method.is_safe() {

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::{Store, members, sessions, users};
 use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{ContentsBox, RootRing, Sealer};
 
@@ -82,11 +83,11 @@ impl Api {
                 public_api_url: "http://api.example".to_owned(),
                 sign_up_open,
             }),
+            spans: None,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        tokio::spawn(api::serve(listener, state, CancellationToken::new(), std::time::Duration::ZERO));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { store, credentials, contents, sessions, address, client }
     }
