@@ -4,6 +4,7 @@
 //! wrong, a desk starts over from what Postgres says, so there is one way to begin and it is well worn.
 
 mod eras;
+mod metrics;
 mod posting;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use meter::desk::{Desk, DeskError, Place};
+use metrics::Held;
 use model::Secret;
 use store::shards::{self, AdvanceError, DeskLock, Fence};
 use store::usage;
@@ -55,6 +57,7 @@ impl From<AdvanceError> for LedgerError {
 
 /// Runs the desks until told to stop. Neither Redis nor Postgres being away ends it.
 pub async fn run(store: Store, redis_url: Secret, shutdown: CancellationToken) -> anyhow::Result<()> {
+    metrics::begin();
     let mut pause = FIRST_PAUSE;
     while !shutdown.is_cancelled() {
         let began = Instant::now();
@@ -75,6 +78,7 @@ pub async fn run(store: Store, redis_url: Secret, shutdown: CancellationToken) -
 async fn tenure(store: &Store, redis_url: &Secret, shutdown: &CancellationToken) -> Result<(), LedgerError> {
     let mut redis = Desk::connect(redis_url).await?;
     let Some(lock) = lock(store, shutdown).await? else { return Ok(()) };
+    let _held = Held::new();
     let policy = redis.eviction_policy().await?;
     if policy != "noeviction" {
         error!(
@@ -135,6 +139,7 @@ impl Ledger {
         let mut checked = Instant::now();
         loop {
             let entries = self.redis.read(&self.places, READ).await?;
+            metrics::read(&entries);
             let all_open = self.post(entries).await?;
             if !all_open || checked.elapsed() >= CHECK {
                 let held = tokio::time::timeout(LOCK_CHECK, self.lock.check());

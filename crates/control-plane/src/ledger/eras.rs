@@ -10,7 +10,7 @@ use model::Shard;
 use store::shards::{self, MoneyShard};
 use tracing::info;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, metrics};
 
 /// If Postgres was restored to an older state, Redis has seen eras that Postgres has not. At most so
 /// many of them are read again.
@@ -40,6 +40,7 @@ impl Ledger {
         self.raise(&lost, |_, era| next(era)).await?;
         let opened: Vec<_> = self.places_of(&lost).map(|place| (place.shard, place.era)).collect();
         self.redis.open(&opened).await?;
+        metrics::eras_opened(opened.len());
         info!(
             shards = lost.len(),
             milliseconds = began.elapsed().as_millis() as u64,

@@ -1,16 +1,19 @@
 //! Posting: records and position in one transaction, and only then the word to the proxies.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use meter::desk::{Entry, Place, Standing, wire_form};
 use model::usage::UsageRecord;
 use process::failpoint;
 use sqlx::Acquire as _;
+use store::usage::Inserted;
 use store::{StoreError, shards, usage};
 use tracing::{debug, error};
 
 use super::eras::row;
-use super::{Ledger, LedgerError};
+use super::metrics::Written;
+use super::{Ledger, LedgerError, metrics};
 
 /// Records in one transaction, give or take an entry.
 const BATCH: usize = 500;
@@ -48,15 +51,17 @@ impl Ledger {
             self.ensure_day(day).await?;
         }
         let places = self.furthest(&batch);
-        match self.try_write(&batch, &places, Insertion::Together).await {
+        let began = Instant::now();
+        let written = match self.try_write(&batch, &places, Insertion::Together).await {
             // One record that Postgres cannot keep must not hold up all others.
             Err(LedgerError::Postgres(error)) if is_about_values(&error) => {
                 error!(error = %error, "Postgres refuses a batch of usage records; they are written one by one");
-                self.try_write(&batch, &places, Insertion::OneByOne).await?;
+                self.try_write(&batch, &places, Insertion::OneByOne).await?
             }
             written => written?,
-        }
+        };
         failpoint("desk_committed");
+        metrics::written(written, began.elapsed());
         self.move_to(&places);
         Ok(places)
     }
@@ -66,9 +71,10 @@ impl Ledger {
         batch: &[Entry],
         places: &[Place],
         insertion: Insertion,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Written, LedgerError> {
         let mut tx = self.store.pool.begin().await.map_err(StoreError::from)?;
         let (mut records, mut unkept) = (Vec::new(), Vec::new());
+        let mut written = Written::default();
         for entry in batch {
             unkept
                 .extend(entry.unreadable.iter().map(|body| (entry, body.clone(), "not readable".to_owned())));
@@ -76,15 +82,15 @@ impl Ledger {
                 match (usage::day(record.id), insertion) {
                     (None, _) => unkept.push((entry, wire_form(record), "the id is no UUIDv7".to_owned())),
                     (Some(_), Insertion::Together) => records.push(record.clone()),
-                    (Some(_), Insertion::OneByOne) => {
-                        if let Err(reason) = insert_alone(&mut tx, record).await? {
-                            unkept.push((entry, wire_form(record), reason));
-                        }
-                    }
+                    (Some(_), Insertion::OneByOne) => match insert_alone(&mut tx, record).await? {
+                        Ok(inserted) => written.add(1, inserted),
+                        Err(reason) => unkept.push((entry, wire_form(record), reason)),
+                    },
                 }
             }
         }
-        let inserted = usage::insert(&mut tx, &records).await?;
+        written.add(records.len(), usage::insert(&mut tx, &records).await?);
+        written.unreadable = unkept.len();
         for (entry, body, reason) in &unkept {
             error!(shard = %entry.shard, reason, "A usage record cannot be kept as such; see the table usage_unreadable");
             let era = places.iter().find(|place| place.shard == entry.shard).map_or(0, |place| place.era);
@@ -95,8 +101,8 @@ impl Ledger {
         let rows: Vec<_> = places.iter().map(row).collect();
         shards::advance(&mut tx, self.fence, &rows).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        debug!(records = records.len(), new = inserted.new, corrected = inserted.corrected, "Posted usage");
-        Ok(())
+        debug!(records = written.records, new = written.inserted.new, "Posted usage");
+        Ok(written)
     }
 
     /// The last entry of each shard in the batch.
@@ -117,12 +123,12 @@ enum Insertion {
 async fn insert_alone(
     tx: &mut sqlx::PgConnection,
     record: &UsageRecord,
-) -> Result<Result<(), String>, LedgerError> {
+) -> Result<Result<Inserted, String>, LedgerError> {
     let mut savepoint = tx.begin().await.map_err(StoreError::from)?;
     match usage::insert(&mut savepoint, std::slice::from_ref(record)).await {
-        Ok(_) => {
+        Ok(inserted) => {
             savepoint.commit().await.map_err(StoreError::from)?;
-            Ok(Ok(()))
+            Ok(Ok(inserted))
         }
         Err(error) if is_about_values(&error) => {
             savepoint.rollback().await.map_err(StoreError::from)?;
