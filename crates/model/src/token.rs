@@ -113,6 +113,15 @@ pub fn read(text: &str) -> Presented {
     }
 }
 
+/// Whether `bytes` begin with what has the form of a token, whatever follows.
+pub fn begins(bytes: &[u8]) -> bool {
+    TokenKind::ALL.into_iter().any(|kind| {
+        let length = kind.prefix().len() + 32 + 1 + 64;
+        let text = bytes.get(..length).and_then(|bytes| str::from_utf8(bytes).ok());
+        text.is_some_and(|text| matches!(read(text), Presented::Token(_)))
+    })
+}
+
 /// Puts a token together from its id and 32 random bytes; the caller keeps the digest and shows
 /// the text once.
 pub fn mint(kind: TokenKind, id: Uuid, random: [u8; 32]) -> (Secret, TokenDigest) {

@@ -91,7 +91,7 @@ fn stays_here(name: &HeaderName) -> bool {
     is_hop_by_hop(name)
         || is_ours(name)
         || is_credential(name)
-        || matches!(name.as_str(), "host" | "expect" | "cookie" | "forwarded" | "x-real-ip")
+        || matches!(name.as_str(), "host" | "expect" | "trailer" | "cookie" | "forwarded" | "x-real-ip")
         || name.as_str().starts_with("x-forwarded-")
 }
 
@@ -110,9 +110,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 fn strip_named_by_connection(headers: &mut HeaderMap) {
-    let Some(first) = headers.get(header::CONNECTION) else { return };
-    if first.as_bytes().eq_ignore_ascii_case(b"keep-alive") || first.as_bytes().eq_ignore_ascii_case(b"close")
-    {
+    let mut said = headers.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
+    let Some(first) = said.next() else { return };
+    let plain = first.eq_ignore_ascii_case(b"keep-alive") || first.eq_ignore_ascii_case(b"close");
+    if plain && said.next().is_none() {
         return;
     }
     let named: Gone = headers
@@ -164,6 +165,16 @@ mod tests {
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-type", "openai-organization", "te", "user-agent"]);
+    }
+
+    #[test]
+    fn connection_names_headers_in_each_of_its_lines() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        headers.append(header::CONNECTION, HeaderValue::from_static("x-private"));
+        headers.insert("x-private", HeaderValue::from_static("x"));
+        strip_request(&mut headers);
+        assert!(headers.is_empty(), "{headers:?}");
     }
 
     #[test]

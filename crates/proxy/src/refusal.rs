@@ -45,6 +45,10 @@ pub enum Refusal {
         "There is nothing at this address; gateways are at /v1/{{account_id}}/{{gateway_id}}/{{provider}}"
     )]
     NoSuchAddress,
+    /// A method that is not about resources, such as `TRACE`, which asks the provider to send the
+    /// credential back.
+    #[error("The method is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")]
+    NoSuchMethod,
     /// No gateway has this address.
     #[error("Please configure AI Gateway: no gateway has this address")]
     UnknownGateway,
@@ -62,7 +66,7 @@ pub enum Refusal {
         "Unauthorized: a Tollgate token was sent in {place}, from where it would reach the provider; send it in `cf-aig-authorization`"
     )]
     TokenMisplaced {
-        /// A header's name, or the query.
+        /// A header's name, the path or the query.
         place: String,
     },
     /// The path cannot be mapped to one at the provider.
@@ -286,6 +290,7 @@ impl Refusal {
             Self::TokenRevoked => (Caller, Status::UNAUTHORIZED, 2009, "token_revoked"),
             Self::GatewayDeleted => (Account, Status::BAD_REQUEST, 2001, "gateway_deleted"),
             Self::Stopping => (Tollgate, Status::SERVICE_UNAVAILABLE, 9014, "stopping"),
+            Self::NoSuchMethod => (Caller, Status::METHOD_NOT_ALLOWED, 9016, "no_such_method"),
             Self::Bug => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9015, "bug"),
         };
         Told { fault, status, code, cause }

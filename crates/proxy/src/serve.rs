@@ -61,6 +61,9 @@ enum Reply {
     Models(Method),
 }
 
+const SERVED: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
 async fn through_the_stages(
     deps: &Deps,
     place: &Place,
@@ -69,9 +72,13 @@ async fn through_the_stages(
     head: Parts,
     body: Incoming,
 ) -> Result<Reply, Refusal> {
+    if !SERVED.contains(&head.method) {
+        return Err(Refusal::NoSuchMethod);
+    }
     let target = resolve::target(&deps.origins, &head.method, &rest, head.uri.query())?;
     note_target(visit, &target, &head)?;
-    let caller = authenticate::caller(place, &head.headers, head.uri.query(), visit.arrival().at_ms)?;
+    let (query, now_ms) = (head.uri.query(), visit.arrival().at_ms);
+    let caller = authenticate::caller(place, &head.headers, &rest, query, now_ms)?;
     if let Some(token) = caller.token() {
         token.id.clone_into(&mut visit.record().token);
     }

@@ -177,12 +177,24 @@ impl Visit {
             _ if refusal.fault() == Fault::Provider || self.open.is_some() => Outcome::Failed,
             _ => Outcome::Refused,
         };
+        if let Refusal::TokenMisplaced { .. } = refusal {
+            self.forget_texts();
+        }
         self.record.error_code = refusal.code();
         self.record.cause = refusal.cause().to_owned();
         self.fault = refusal.fault().as_str();
         // Whatever else is our own fault was logged where it came up.
         if matches!(refusal, Refusal::Bug) {
             tracing::error!(request.id = %self.arrival.id, "A mistake of ours broke request {}", self.arrival.id);
+        }
+    }
+
+    /// A token stood where we keep what callers write, and logs have more readers than tokens.
+    fn forget_texts(&mut self) {
+        let UsageRecord { path, user_agent, event_id, metadata, request_content_type, .. } =
+            &mut *self.record;
+        for text in [path, user_agent, event_id, metadata, request_content_type] {
+            text.clear();
         }
     }
 

@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use model::gateway::{GatewaySettings, StoredKeys};
 use support::{COMPLETION, Gateway, Provider, QUESTION, STORED_KEY, Setup};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 const CHAT: &str = "openai/chat/completions";
 
@@ -95,16 +99,26 @@ async fn the_callers_key_comes_before_the_stored_one() {
 
 #[tokio::test]
 async fn a_token_of_ours_goes_nowhere_else() {
-    let (provider, gateway) = gateway(5, GatewaySettings::default()).await;
+    let (provider, mut gateway) = gateway(5, GatewaySettings::default()).await;
     let token = gateway.token.clone();
     for (header, value) in [
         ("x-my-header", token.clone()),
         ("cookie", format!("session={token}")),
         ("user-agent", format!("agent ({token})")),
+        ("cf-aig-event-id", token.clone()),
+        ("cf-aig-metadata", format!(r#"{{"user":"{token}"}}"#)),
         ("authorization", "Basic dGdfZ3dfc2VjcmV0Og==".to_owned()),
+        ("authorization", "Basic dGdfZ3dfc2VjcmV0Og".to_owned()),
+        ("authorization", format!("Bearer{token}")),
     ] {
         let told = gateway.call("POST", &gateway.path(CHAT), &[(header, &value)], QUESTION).await;
         assert_eq!(told.status, 401, "{header}");
+        assert!(!format!("{:?}", gateway.record().await).contains("tg_"), "{header}");
+    }
+    for rest in [format!("openai/models/{token}"), format!("openai/models/%74g{}", &token[2..])] {
+        let key = [("authorization", "Bearer sk-own")];
+        assert_eq!(gateway.call("GET", &gateway.path(&rest), &key, "").await.status, 401, "{rest}");
+        assert_eq!(gateway.record().await.path, "");
     }
     for query in [format!("key={token}"), format!("key=%74g{}", &token[2..])] {
         let path = format!("{}?{query}", gateway.path(CHAT));
@@ -199,4 +213,42 @@ async fn a_provider_sees_what_is_meant_for_it_and_nothing_else() {
         asked.headers["traceparent"].to_str().unwrap().starts_with("00-0af7651916cd43dd8448eb211c80319c-")
     );
     assert_eq!(asked.body, QUESTION);
+}
+
+#[tokio::test]
+async fn no_provider_is_asked_to_send_a_credential_back() {
+    let (provider, gateway) = gateway(10, GatewaySettings::default()).await;
+    for method in ["TRACE", "CONNECT", "PROPFIND"] {
+        let ask = format!(
+            "{method} {} HTTP/1.1\r\nhost: x\r\ncf-aig-authorization: {}\r\nconnection: close\r\n\r\n",
+            gateway.path("openai/models"),
+            gateway.token
+        );
+        let told = gateway.raw(ask.as_bytes(), Duration::from_secs(1)).await;
+        assert!(told.starts_with("HTTP/1.1 405"), "{method}: {told}");
+    }
+    assert_eq!(provider.times_asked(), 0);
+}
+
+#[tokio::test]
+async fn a_requests_trailers_stay_here() {
+    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Gateway::start(provider.local_addr().unwrap(), 11, Setup::default()).await;
+    let arrived = tokio::spawn(async move {
+        let (mut stream, _) = provider.accept().await.unwrap();
+        let mut arrived = Vec::new();
+        while !arrived.ends_with(b"\r\n0\r\n\r\n") && stream.read_buf(&mut arrived).await.unwrap() > 0 {}
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(arrived).unwrap()
+    });
+    let ask = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-own\r\ntrailer: cf-aig-authorization\r\n\
+         transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\ncf-aig-authorization: {}\r\n\r\n",
+        gateway.path("openai/files"),
+        gateway.token
+    );
+    let told = gateway.raw(ask.as_bytes(), Duration::from_secs(1)).await;
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    let arrived = arrived.await.unwrap();
+    assert!(arrived.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n") && !arrived.contains("trailer"), "{arrived}");
 }

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr_iter;
 use model::id::{ApiTokenId, GatewayTokenId};
@@ -42,6 +43,7 @@ impl Caller {
 pub fn caller(
     place: &Place,
     headers: &HeaderMap,
+    path: &str,
     query: Option<&str>,
     now_ms: u64,
 ) -> Result<Caller, Refusal> {
@@ -59,8 +61,10 @@ pub fn caller(
             accepted = Some(token);
         }
     }
-    if query.is_some_and(query_bears_own_prefix) {
-        return Err(Refusal::TokenMisplaced { place: "the query".to_owned() });
+    for (place, text) in [("the path", Some(path)), ("the query", query)] {
+        if text.is_some_and(address_bears_own_prefix) {
+            return Err(Refusal::TokenMisplaced { place: place.to_owned() });
+        }
     }
     if accepted.is_none() && place.gateway.gateway.authentication {
         return Err(Refusal::Unauthorized("this gateway wants a token in `cf-aig-authorization`"));
@@ -112,16 +116,24 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
 }
 
 /// Whether a token of ours begins anywhere in `bytes`: at the start, or after something that is no
-/// part of a word, so that `batch_tg_x` is left alone.
+/// part of a word, so that `batch_tg_x` is left alone. A whole token is found within a word too.
 fn bears_own_prefix(bytes: &[u8]) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let before = OWN_PREFIX.len() - 1;
     memchr_iter(b'_', bytes).any(|at| {
         at >= before
             && bytes[at - before..=at] == *OWN_PREFIX.as_bytes()
-            && (at == before || !word(bytes[at - before - 1]))
+            && (at == before || !word(bytes[at - before - 1]) || token::begins(&bytes[at - before..]))
     })
 }
+
+/// Whether padded or not: whoever reads it may not mind.
+const BASIC: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Basic credentials are encoded.
 fn hides_own_prefix(name: &HeaderName, value: &HeaderValue) -> bool {
@@ -130,11 +142,11 @@ fn hides_own_prefix(name: &HeaderName, value: &HeaderValue) -> bool {
     }
     let Some((scheme, encoded)) = value.as_bytes().split_at_checked(6) else { return false };
     scheme.eq_ignore_ascii_case(b"basic ")
-        && BASE64_STANDARD.decode(encoded.trim_ascii()).is_ok_and(|plain| bears_own_prefix(&plain))
+        && BASIC.decode(encoded.trim_ascii()).is_ok_and(|plain| bears_own_prefix(&plain))
 }
 
-fn query_bears_own_prefix(query: &str) -> bool {
-    let decoded = if query.contains('%') { percent_decoded(query) } else { Cow::Borrowed(query.as_bytes()) };
+fn address_bears_own_prefix(text: &str) -> bool {
+    let decoded = if text.contains('%') { percent_decoded(text) } else { Cow::Borrowed(text.as_bytes()) };
     bears_own_prefix(&decoded)
 }
 
@@ -156,4 +168,27 @@ fn percent_decoded(text: &str) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_ours_is_seen_wherever_it_begins_and_nowhere_else() {
+        for text in ["tg_gw_1", "Bearer tg_x", "a=tg_x", "(tg_x)", "cf-aig-authorization.tg_x", "x, tg_"] {
+            assert!(bears_own_prefix(text.as_bytes()), "{text}");
+        }
+        for text in ["", "tg", "sk-abc_tg_x", "batch-tg_x", "atg_x", "TG_x", "t_g_"] {
+            assert!(!bears_own_prefix(text.as_bytes()), "{text}");
+        }
+        assert!(address_bears_own_prefix("key=%74%67%5fgw"));
+        assert!(!address_bears_own_prefix("key=%7"));
+    }
+
+    #[test]
+    fn a_scheme_is_not_part_of_a_credential() {
+        let credentials = ["x", "Bearer x", "bearer  x ", "Bearer", ""].map(without_scheme);
+        assert_eq!(credentials, ["x", "x", "x", "Bearer", ""]);
+    }
 }

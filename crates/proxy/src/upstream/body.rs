@@ -64,6 +64,8 @@ impl Streamed {
             return Poll::Ready(Some(self.counted(Frame::data(bytes))));
         }
         match Pin::new(&mut self.rest).poll_frame(context) {
+            // Trailers stay here: nobody has looked for credentials in them.
+            Poll::Ready(Some(Ok(frame))) if !frame.is_data() => Poll::Ready(None),
             Poll::Ready(frame) => {
                 self.last_frame = Instant::now();
                 Poll::Ready(frame.map(|frame| self.counted(frame?)))
