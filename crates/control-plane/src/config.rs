@@ -1,13 +1,11 @@
 //! The control plane's configuration: environment variables, one struct per concern.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use model::Secret;
-use process::{Mistakes, Shutdown};
-use vault::{ContentsBox, RootRing, Sealer};
+use process::Shutdown;
+use vault::KeyRings;
 
 use crate::push::PushConfig;
 
@@ -63,10 +61,10 @@ pub struct Public {
 #[derive(Debug, Clone, Args)]
 pub struct Stores {
     /// Postgres, as the owner of the database: migrations run at start
-    #[arg(long, env = "DATABASE_URL", value_parser = secret)]
+    #[arg(long, env = "DATABASE_URL")]
     pub database_url: Secret,
     /// the Redis of limits, money and usage
-    #[arg(long, env = "REDIS_URL", value_parser = secret)]
+    #[arg(long, env = "REDIS_URL")]
     pub redis_url: Secret,
 }
 
@@ -74,7 +72,7 @@ pub struct Stores {
 #[derive(Debug, Clone, Args)]
 pub struct Entrance {
     /// what makes the first user; a random one is printed unless said
-    #[arg(long, env = "TOLLGATE_SETUP_TOKEN", value_parser = secret)]
+    #[arg(long, env = "TOLLGATE_SETUP_TOKEN")]
     pub setup_token: Option<Secret>,
     /// `open` lets anybody sign up
     #[arg(long, env = "TOLLGATE_SIGN_UP", default_value = "closed")]
@@ -88,45 +86,4 @@ pub enum SignUp {
     Closed,
     /// Anybody.
     Open,
-}
-
-/// The operator's root keys.
-#[derive(Debug, Clone, Args)]
-pub struct KeyRings {
-    /// the ring of provider keys
-    #[arg(long, env = CREDENTIALS, value_parser = secret)]
-    pub credentials_keys: Option<Secret>,
-    /// a file with the ring of provider keys
-    #[arg(long, env = "TOLLGATE_CREDENTIALS_KEYS_FILE")]
-    pub credentials_keys_file: Option<PathBuf>,
-    /// the ring of bodies, caches and snapshots
-    #[arg(long, env = CONTENTS, value_parser = secret)]
-    pub contents_keys: Option<Secret>,
-    /// a file with the ring of bodies, caches and snapshots
-    #[arg(long, env = "TOLLGATE_CONTENTS_KEYS_FILE")]
-    pub contents_keys_file: Option<PathBuf>,
-}
-
-const CREDENTIALS: &str = "TOLLGATE_CREDENTIALS_KEYS";
-const CONTENTS: &str = "TOLLGATE_CONTENTS_KEYS";
-
-impl KeyRings {
-    /// What the control plane does with the rings: it seals both, and opens only contents.
-    pub fn read(&self) -> Result<(Sealer, ContentsBox), Mistakes> {
-        let credentials = RootRing::read(
-            CREDENTIALS,
-            self.credentials_keys.as_ref(),
-            self.credentials_keys_file.as_deref(),
-        );
-        let contents =
-            RootRing::read(CONTENTS, self.contents_keys.as_ref(), self.contents_keys_file.as_deref());
-        let mistake = |error: vault::InvalidRing| Mistakes(vec![error.to_string()]);
-        let (credentials, contents) =
-            Mistakes::both(credentials.map_err(mistake), contents.map_err(mistake))?;
-        Ok((Sealer::new(credentials, contents.clone()), ContentsBox::new(contents)))
-    }
-}
-
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
 }

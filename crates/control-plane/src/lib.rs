@@ -28,7 +28,7 @@ pub use config::Config;
 
 /// Runs a control plane until `shutdown`, and then until what is under way has ended.
 pub async fn run(config: Config, traces: Option<&Traces>, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let (sealer, contents) = config.keys.read()?;
+    let (sealer, contents) = config.keys.for_sealing()?;
     let readiness = Readiness::new();
     let starting = readiness.unready("start");
     process::serve_health(config.listen.metrics, readiness.clone(), shutdown.clone()).await?;

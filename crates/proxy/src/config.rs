@@ -1,6 +1,5 @@
 //! The proxy's configuration: environment variables, one struct per concern.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use http::Uri;
 use model::Secret;
 use process::Shutdown;
 use providers::path::BaseUrls;
-use vault::{InvalidRing, RootRing};
+use vault::KeyRings;
 
 /// Everything that a proxy reads from its environment.
 #[derive(Debug, Clone, Args)]
@@ -90,7 +89,7 @@ pub struct ControlPlane {
     #[arg(long, env = "TOLLGATE_CONTROL_PLANE_URL", default_value = "https://127.0.0.1:8082")]
     pub control_plane_url: Uri,
     /// what a proxy enrols with, once
-    #[arg(long, env = "TOLLGATE_JOIN_TOKEN", value_parser = secret)]
+    #[arg(long, env = "TOLLGATE_JOIN_TOKEN")]
     pub join_token: Option<Secret>,
     /// a file with what a proxy enrols with, read if it is there and the variable is not set
     #[arg(long, env = "TOLLGATE_JOIN_TOKEN_FILE")]
@@ -112,47 +111,11 @@ impl ControlPlane {
 #[derive(Debug, Clone, Args)]
 pub struct Usage {
     /// the Redis of limits, money and usage
-    #[arg(long, env = "REDIS_URL", value_parser = secret)]
+    #[arg(long, env = "REDIS_URL")]
     pub redis_url: Secret,
     /// the largest that the spool may grow, in bytes
     #[arg(long, env = "TOLLGATE_SPOOL_BYTES", default_value = "1073741824")]
     pub spool_bytes: u64,
-}
-
-/// The operator's root keys.
-#[derive(Debug, Clone, Args)]
-pub struct KeyRings {
-    /// the ring of provider keys
-    #[arg(long, env = CREDENTIALS, value_parser = secret)]
-    pub credentials_keys: Option<Secret>,
-    /// a file with the ring of provider keys
-    #[arg(long, env = "TOLLGATE_CREDENTIALS_KEYS_FILE")]
-    pub credentials_keys_file: Option<PathBuf>,
-    /// the ring of bodies, caches and snapshots
-    #[arg(long, env = CONTENTS, value_parser = secret)]
-    pub contents_keys: Option<Secret>,
-    /// a file with the ring of bodies, caches and snapshots
-    #[arg(long, env = "TOLLGATE_CONTENTS_KEYS_FILE")]
-    pub contents_keys_file: Option<PathBuf>,
-}
-
-const CREDENTIALS: &str = "TOLLGATE_CREDENTIALS_KEYS";
-const CONTENTS: &str = "TOLLGATE_CONTENTS_KEYS";
-
-impl KeyRings {
-    /// The ring under which accounts' credentials keys are sealed.
-    pub fn credentials(&self) -> Result<RootRing, InvalidRing> {
-        RootRing::read(CREDENTIALS, self.credentials_keys.as_ref(), self.credentials_keys_file.as_deref())
-    }
-
-    /// The ring under which bodies, caches and snapshots are sealed.
-    pub fn contents(&self) -> Result<RootRing, InvalidRing> {
-        RootRing::read(CONTENTS, self.contents_keys.as_ref(), self.contents_keys_file.as_deref())
-    }
-}
-
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {

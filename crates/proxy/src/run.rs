@@ -9,7 +9,6 @@ use process::{Readiness, Traces};
 use providers::prices::Catalogue;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use vault::{ContentsBox, Opener};
 
 use crate::config::Config;
 use crate::deps::Deps;
@@ -27,8 +26,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let snapshot_unready = readiness.unready("snapshot");
     let listener_unready = readiness.unready("listener");
 
-    let credentials = config.keys.credentials()?;
-    let contents = config.keys.contents()?;
+    let (opener, contents) = config.keys.for_opening()?;
     let metrics = Metrics::new(prometheus::default_registry())?;
     let directory = &config.control_plane.proxy_dir;
     std::fs::create_dir_all(directory).with_context(|| format!("could not make {}", directory.display()))?;
@@ -48,7 +46,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     };
     let subscription = subscription::start(
         subscription,
-        ContentsBox::new(contents),
+        contents,
         Arc::clone(&snapshot),
         snapshot_unready,
         shutdown.clone(),
@@ -58,7 +56,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let deps = Arc::new(Deps {
         snapshot,
         meter: meter.clone(),
-        opener: Opener::new(credentials),
+        opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,
         bounds: config.bounds.clone(),
         metrics,

@@ -1,6 +1,5 @@
 //! The operator's errands: each reads what it needs from the environment, does one thing and ends.
 
-use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use control_plane::config::KeyRings;
 use meter::MeterConfig;
+use model::Secret;
 use process::{Mistakes, from_environment};
 use store::Store;
-use vault::{ContentsBox, Sealer};
+use vault::{ContentsBox, KeyRings, Sealer};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vault {
@@ -52,15 +51,15 @@ pub(crate) enum JoinTokens {
 struct Database {
     /// Postgres, as the owner of the database
     #[arg(long, env = "DATABASE_URL")]
-    database_url: String,
+    database_url: Secret,
 }
 
 /// Where a spool is, and where its records go.
 #[derive(Debug, Args)]
 struct Left {
     /// the Redis of limits, money and usage
-    #[arg(long, env = "REDIS_URL", value_parser = secret)]
-    redis_url: model::Secret,
+    #[arg(long, env = "REDIS_URL")]
+    redis_url: Secret,
     /// where the proxy kept its spool
     #[arg(long, env = "TOLLGATE_PROXY_DIR")]
     proxy_dir: PathBuf,
@@ -71,7 +70,7 @@ struct Left {
 
 pub(crate) async fn migrate() -> anyhow::Result<()> {
     let Database { database_url } = from_environment()?;
-    store::migrate(&database_url).await?;
+    store::migrate(database_url.expose()).await?;
     println!("The database has this release's form.");
     Ok(())
 }
@@ -114,10 +113,6 @@ fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
 async fn opened() -> anyhow::Result<(Store, Sealer, ContentsBox)> {
     let (Database { database_url }, keys) =
         Mistakes::both(from_environment::<Database>(), from_environment::<KeyRings>())?;
-    let (sealer, contents) = keys.read()?;
-    Ok((Store::connect(&database_url).await?, sealer, contents))
-}
-
-fn secret(text: &str) -> Result<model::Secret, Infallible> {
-    Ok(model::Secret::new(text))
+    let (sealer, contents) = keys.for_sealing()?;
+    Ok((Store::connect(database_url.expose()).await?, sealer, contents))
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run(
 
     let database_url = control_plane.stores.database_url.clone();
     let keys = control_plane.keys.clone();
-    let (_, contents) = keys.read()?;
+    let (_, contents) = keys.for_sealing()?;
     let mut planes = tokio::spawn(crate::manage(control_plane, stop_control_plane.clone()));
     let joined = async {
         until_open(grpc).await;

@@ -8,6 +8,7 @@
 //! - [`Sealer`], for the control plane, makes data keys, seals provider keys and re-wraps data keys.
 //!   It has no function that returns a credential.
 //! - [`Opener`], for proxies, opens data keys and with them provider keys.
+//! - [`KeyRings`] reads both rings from the environment and makes of them what each plane needs.
 //! - [`ContentsBox`], for both, seals and opens what the installation itself keeps.
 //!
 //! # What sealed bytes look like
@@ -28,6 +29,7 @@
 mod account_key;
 mod cipher;
 mod contents;
+mod key_rings;
 mod opener;
 mod ring;
 mod sealer;
@@ -35,6 +37,7 @@ mod sealer;
 pub use account_key::SealedKeys;
 pub use cipher::Context;
 pub use contents::ContentsBox;
+pub use key_rings::{InvalidRings, KeyRings};
 pub use opener::{CredentialsKey, Opener};
 pub use ring::{InvalidRing, RootRing};
 pub use sealer::Sealer;
