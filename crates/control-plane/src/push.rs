@@ -5,6 +5,7 @@ mod authority;
 mod enrolment;
 mod feed;
 mod metrics;
+mod narrowing;
 mod state;
 mod subscriber;
 
@@ -27,6 +28,9 @@ pub(crate) use authority::Authority;
 use enrolment::Enrolling;
 use feed::Feed;
 use subscriber::Subscribing;
+
+/// A narrowed proxy says hello with all accounts that it knows, each of about 20 bytes.
+const LARGEST_HELLO: usize = 64 * 1024 * 1024;
 
 /// Where proxies connect.
 #[derive(Debug, Clone, Args)]
@@ -66,12 +70,14 @@ pub async fn open(
         .with_context(|| format!("could not listen on {address} for proxies"))?
         .with_nodelay(Some(true));
     let address = incoming.local_addr()?;
+    let subscriptions =
+        ConfigurationServer::new(Subscribing { store: store.clone(), feed, shutdown: shutdown.clone() });
     let server = Server::builder()
         .tls_config(tls)?
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(EnrolmentServer::new(Enrolling { store: store.clone(), authority }))
-        .add_service(ConfigurationServer::new(Subscribing { store, feed, shutdown: shutdown.clone() }));
+        .add_service(EnrolmentServer::new(Enrolling { store, authority }))
+        .add_service(subscriptions.max_decoding_message_size(LARGEST_HELLO));
     info!(%address, "Proxies connect at https://{address}");
     let serving = async move {
         let served = server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::Uri;
 use model::Secret;
 use process::Shutdown;
@@ -97,6 +97,18 @@ pub struct ControlPlane {
     /// where the proxy keeps its identity, its last good snapshot and its spool
     #[arg(long, env = "TOLLGATE_PROXY_DIR", default_value = "/var/lib/tollgate/proxy")]
     pub proxy_dir: PathBuf,
+    /// which accounts it is told of
+    #[arg(long, env = "TOLLGATE_ACCOUNTS", default_value = "all")]
+    pub accounts: Accounts,
+}
+
+/// Which accounts a proxy is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Accounts {
+    /// every one, before anybody asks
+    All,
+    /// those that requests name, from the first request on, until they lie idle for a day
+    InUse,
 }
 
 impl ControlPlane {

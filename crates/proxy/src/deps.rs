@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Opener;
 
 use crate::config::Bounds;
+use crate::interests::Interests;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::snapshot::SnapshotHandle;
@@ -16,6 +17,8 @@ use crate::spans::Spans;
 pub struct Deps {
     /// What is known of accounts and gateways.
     pub snapshot: Arc<SnapshotHandle>,
+    /// Where accounts are asked for, if only those in use are known.
+    pub interests: Option<Arc<Interests>>,
     /// Where usage goes.
     pub meter: Meter,
     /// What opens stored keys.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod deps;
 pub mod headers;
 pub mod identity;
+pub mod interests;
 pub mod listener;
 pub mod metadata;
 pub mod metrics;

@@ -10,8 +10,9 @@ use providers::prices::Catalogue;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::Config;
+use crate::config::{Accounts, Config};
 use crate::deps::Deps;
+use crate::interests::Interests;
 use crate::listener::{bind, serve_callers};
 use crate::metrics::{MeterMetrics, Metrics};
 use crate::origins::Origins;
@@ -38,11 +39,16 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     prometheus::default_registry().register(Box::new(MeterMetrics::new(meter.clone())?))?;
 
     let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
+    let interests = match config.control_plane.accounts {
+        Accounts::All => None,
+        Accounts::InUse => Some(Arc::new(Interests::default())),
+    };
     let subscription = SubscriptionConfig {
         control_plane_url: config.control_plane.control_plane_url.to_string(),
         join_token: config.control_plane.join_token(),
         directory: directory.clone(),
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        interests: interests.clone(),
     };
     let subscription = subscription::start(
         subscription,
@@ -55,6 +61,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let connector = Connector::new(config.bounds.connect, metrics.upstream_connections.clone());
     let deps = Arc::new(Deps {
         snapshot,
+        interests,
         meter: meter.clone(),
         opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,

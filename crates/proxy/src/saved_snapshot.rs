@@ -9,6 +9,7 @@ use model::resource::Resource;
 use prost::Message as _;
 use vault::{ContentsBox, Context};
 
+use crate::config::Accounts;
 use crate::snapshot::Snapshot;
 
 const FILE: &str = "snapshot.sealed";
@@ -19,6 +20,7 @@ const CONTEXT: Context<'static> = Context { account: None, purpose: "proxy_snaps
 pub struct SavedSnapshot {
     path: PathBuf,
     contents: ContentsBox,
+    accounts: Accounts,
 }
 
 /// Why a snapshot was not saved or loaded.
@@ -48,12 +50,15 @@ struct Wire {
     /// Whether nothing was refused.
     #[prost(bool, tag = "4")]
     is_whole: bool,
+    /// Whether only accounts in use are in it.
+    #[prost(bool, tag = "5")]
+    is_narrowed: bool,
 }
 
 impl SavedSnapshot {
-    /// The snapshot that is, or will be, in this directory.
-    pub fn of(directory: &Path, contents: ContentsBox) -> Self {
-        Self { path: directory.join(FILE), contents }
+    /// The snapshot of these accounts that is, or will be, in this directory.
+    pub fn of(directory: &Path, contents: ContentsBox, accounts: Accounts) -> Self {
+        Self { path: directory.join(FILE), contents, accounts }
     }
 
     /// Seals and writes, so that after a crash there is the old one or the new one, whole.
@@ -63,6 +68,7 @@ impl SavedSnapshot {
             resources: snapshot.resources().map(|resource| resource.to_wire()).collect(),
             software_version: crate::SOFTWARE_VERSION.to_owned(),
             is_whole: snapshot.refused().is_empty(),
+            is_narrowed: self.accounts == Accounts::InUse,
         };
         let sealed = self.contents.seal(CONTEXT, &wire.encode_to_vec())?;
         Ok(write_private(&self.path, &sealed)?)
@@ -77,10 +83,12 @@ impl SavedSnapshot {
             Err(error) => return Err(error.into()),
         };
         let opened = self.contents.open(CONTEXT, &sealed)?;
-        let Wire { revision, resources, software_version, is_whole } = Wire::decode(opened.as_slice())?;
+        let Wire { revision, resources, software_version, is_whole, is_narrowed } =
+            Wire::decode(opened.as_slice())?;
         let read: Vec<Resource> =
             resources.into_iter().filter_map(|wire| Resource::from_wire(wire).ok()).collect();
-        let follows = is_whole && software_version == crate::SOFTWARE_VERSION;
+        let has_all_accounts = !is_narrowed || self.accounts == Accounts::InUse;
+        let follows = is_whole && has_all_accounts && software_version == crate::SOFTWARE_VERSION;
         let revision = revision.as_ref().filter(|_| follows).and_then(Revision::from_wire);
         Ok(Some(Snapshot::saved(revision, read)))
     }
@@ -128,7 +136,7 @@ mod tests {
     #[test]
     fn a_snapshot_is_loaded_as_it_was_saved_but_not_as_current() {
         let directory = tempfile::tempdir().unwrap();
-        let saved = SavedSnapshot::of(directory.path(), contents());
+        let saved = SavedSnapshot::of(directory.path(), contents(), Accounts::All);
         assert!(saved.load().unwrap().is_none());
         saved.save(&snapshot()).unwrap();
         let loaded = saved.load().unwrap().unwrap();
@@ -140,18 +148,33 @@ mod tests {
     #[test]
     fn nobody_else_can_read_the_file() {
         let directory = tempfile::tempdir().unwrap();
-        SavedSnapshot::of(directory.path(), contents()).save(&snapshot()).unwrap();
+        SavedSnapshot::of(directory.path(), contents(), Accounts::All).save(&snapshot()).unwrap();
         let path = directory.path().join(FILE);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(14).any(|window| window == b"planted-canary"));
-        assert!(SavedSnapshot::of(directory.path(), contents()).load().is_err());
+        assert!(SavedSnapshot::of(directory.path(), contents(), Accounts::All).load().is_err());
+    }
+
+    #[test]
+    fn a_proxy_that_wants_all_accounts_does_not_go_on_from_some() {
+        let directory = tempfile::tempdir().unwrap();
+        let contents = contents();
+        let narrow = SavedSnapshot::of(directory.path(), contents.clone(), Accounts::InUse);
+        let wide = SavedSnapshot::of(directory.path(), contents, Accounts::All);
+        narrow.save(&snapshot()).unwrap();
+        assert_eq!(narrow.load().unwrap().unwrap().revision(), Some(REVISION));
+        let loaded = wide.load().unwrap().unwrap();
+        assert_eq!(loaded.revision(), None);
+        assert!(loaded.account(ACCOUNT).is_some());
+        wide.save(&snapshot()).unwrap();
+        assert_eq!(narrow.load().unwrap().unwrap().revision(), Some(REVISION));
     }
 
     #[test]
     fn a_snapshot_in_which_something_was_refused_asks_for_everything_again() {
         let directory = tempfile::tempdir().unwrap();
-        let saved = SavedSnapshot::of(directory.path(), contents());
+        let saved = SavedSnapshot::of(directory.path(), contents(), Accounts::All);
         let refused = vec![ResourceKey { account: ACCOUNT, kind: ResourceId::Account }];
         saved
             .save(&snapshot().apply(Delta { revision: REVISION, upserted: vec![], removed: vec![], refused }))

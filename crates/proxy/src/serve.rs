@@ -38,7 +38,10 @@ pub async fn serve(deps: Arc<Deps>, request: Request<Incoming>) -> Response<Answ
 
 async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>) -> Response<Answer> {
     let (head, body) = request.into_parts();
-    let found = resolve::place(&deps.snapshot.load(), &head.uri);
+    let found = match &deps.interests {
+        None => resolve::place(&deps.snapshot.load(), &head.uri),
+        Some(interests) => resolve::place_in_use(interests, &deps.snapshot, &head.uri, arrival.at_ms).await,
+    };
     let (place, rest) = match found {
         Ok(found) => found,
         Err(refusal) => return astray(deps, arrival, &head, &refusal),
@@ -140,4 +143,16 @@ fn allowed() -> Response<Answer> {
     let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     response.headers_mut().insert(ALLOW, methods);
     response
+}
+
+#[cfg(test)]
+mod sizes {
+    #[test]
+    fn sizes() {
+        fn of<A, B, C, F: Future>(_: impl Fn(A, B) -> F) -> usize { std::mem::size_of::<F>() }
+        println!("serve {}", of::<_, _, (), _>(super::serve));
+        println!("relay::answer {}", of::<_, _, (), _>(crate::stages::relay::answer));
+        println!("visit {} inquiry {} dispatched {} relayed {} pending {} record {}", size_of::<crate::visit::Visit>(), size_of::<crate::stages::inspect::Inquiry>(), size_of::<crate::stages::dispatch::Dispatched>(), size_of::<crate::relayed::Relayed>(), size_of::<crate::stages::relay::Pending>(), size_of::<model::usage::UsageRecord>());
+        println!("response {} parts {} place {} target {}", size_of::<http::Response<crate::answer::Answer>>(), size_of::<http::request::Parts>(), size_of::<crate::stages::resolve::Place>(), size_of::<crate::stages::resolve::Target>());
+    }
 }

@@ -96,6 +96,27 @@ impl Snapshot {
         self.shards.iter().flat_map(|shard| shard.iter()).flat_map(|(id, account)| account.resources(*id))
     }
 
+    /// The accounts that this snapshot knows.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &AccountState)> {
+        let accounts = self.shards.iter().flat_map(|shard| shard.iter());
+        accounts.map(|(id, account)| (*id, account.as_ref()))
+    }
+
+    /// How many accounts this snapshot knows.
+    pub fn account_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.len()).sum()
+    }
+
+    /// The same without these accounts. No token is revoked by it.
+    pub(crate) fn without(&self, accounts: &[AccountId]) -> Snapshot {
+        let mut next = self.clone();
+        for id in accounts {
+            Arc::make_mut(&mut next.shards[usize::from(id.shard().0)]).remove(id);
+        }
+        Arc::make_mut(&mut next.refused).retain(|key| !accounts.contains(&key.account));
+        next
+    }
+
     fn keys(&self) -> impl Iterator<Item = ResourceKey> {
         let accounts = self.shards.iter().flat_map(|shard| shard.iter());
         accounts.flat_map(|(id, account)| account.keys().map(|kind| ResourceKey { account: *id, kind }))

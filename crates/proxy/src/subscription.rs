@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use vault::ContentsBox;
 
+use crate::config::Accounts;
 use crate::identity::{Identity, JoinToken, NoIdentity};
+use crate::interests::Interests;
 use crate::saved_snapshot::SavedSnapshot;
 use crate::snapshot::SnapshotHandle;
 use connection::{Connection, Ended};
@@ -34,6 +36,8 @@ pub struct SubscriptionConfig {
     pub directory: PathBuf,
     /// What people will know this proxy by, such as the host's name.
     pub name: String,
+    /// Where requests ask for accounts, if only those in use are subscribed to.
+    pub interests: Option<Arc<Interests>>,
 }
 
 /// A configuration with which no proxy can ever be up to date.
@@ -64,7 +68,9 @@ pub fn start(
         return Err(NoIdentity::NoJoinToken.into());
     }
 
-    let saved = SavedSnapshot::of(&config.directory, contents);
+    let interests = config.interests.clone();
+    let accounts = if interests.is_some() { Accounts::InUse } else { Accounts::All };
+    let saved = SavedSnapshot::of(&config.directory, contents, accounts);
     let mut unready = Some(unready);
     match saved.load() {
         Ok(Some(loaded)) => {
@@ -77,7 +83,7 @@ pub fn start(
     }
 
     let saving = Saving::start(saved, Arc::clone(&snapshot));
-    let receiver = Receiver::new(Arc::clone(&snapshot));
+    let receiver = Receiver::new(Arc::clone(&snapshot), interests);
     let connection = Connection { endpoint, join_token, identity, config };
     Ok(tokio::spawn(async move {
         let follow = follow(connection, receiver, &saving, unready);
@@ -109,6 +115,7 @@ async fn follow(
         receiver.disconnected();
         match ended {
             Ended::Gap(gap) => warn!(%gap, "Asking for the configuration again: {gap}"),
+            Ended::Idle => info!("Forgetting accounts that were not used for a day; connecting again"),
             Ended::Closed => info!("The control plane ended the subscription; connecting again"),
             Ended::Failed(error) => {
                 warn!(%error, "Not connected to the control plane, serving what is known: {error}");

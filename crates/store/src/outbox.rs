@@ -11,6 +11,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::resources::Found;
 use crate::{Store, StoreError, resources};
 
 /// What a reader that has come to some revision lacks.
@@ -37,7 +38,36 @@ pub enum Since {
 /// What changed after `revision`, if that is at most `limit` resources.
 pub async fn since(store: &Store, revision: Revision, limit: usize) -> Result<Since, StoreError> {
     let mut tx = read_only(store).await?;
-    let head = head(&mut tx).await?;
+    changes(&mut tx, revision, limit, None).await
+}
+
+/// What changed after `revision` in the accounts that a reader knows, and everything of those that
+/// it asks for, both as of one moment. Where there is too much to tell as changes, nothing is read
+/// of the latter.
+pub async fn since_of(
+    store: &Store,
+    revision: Revision,
+    limit: usize,
+    known: &[AccountId],
+    asked: &[AccountId],
+) -> Result<(Since, Found), StoreError> {
+    let mut tx = read_only(store).await?;
+    let since = changes(&mut tx, revision, limit, Some(known)).await?;
+    let found = match since {
+        Since::Nothing | Since::Changes { .. } => resources::of_accounts(&mut tx, asked).await?,
+        Since::Everything | Since::Unheard => Found::default(),
+    };
+    Ok((since, found))
+}
+
+/// What changed in these accounts, or in all.
+async fn changes(
+    tx: &mut PgConnection,
+    revision: Revision,
+    limit: usize,
+    accounts: Option<&[AccountId]>,
+) -> Result<Since, StoreError> {
+    let head = head(tx).await?;
     if head.timeline != revision.timeline {
         return Ok(Since::Everything);
     }
@@ -55,18 +85,20 @@ pub async fn since(store: &Store, revision: Revision, limit: usize) -> Result<Si
     }
     let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
         "select distinct account_id, kind, resource_id from config_outbox
-         where revision > $1 and revision <= $2 limit $3",
+         where revision > $1 and revision <= $2 and ($4::uuid[] is null or account_id = any($4))
+         limit $3",
     )
     .bind(row_number(revision))
     .bind(row_number(head))
     .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+    .bind(accounts.map(|accounts| accounts.iter().map(|account| account.0).collect::<Vec<Uuid>>()))
     .fetch_all(&mut *tx)
     .await?;
     if rows.len() > limit {
         return Ok(Since::Everything);
     }
     let keys = rows.into_iter().map(key).collect::<Result<Vec<_>, _>>()?;
-    let found = resources::load(&mut tx, &keys).await?;
+    let found = resources::load(tx, &keys).await?;
     let there: HashSet<ResourceKey> =
         found.resources.iter().map(Resource::key).chain(found.unreadable.iter().copied()).collect();
     let removed = keys.into_iter().filter(|key| !there.contains(key)).collect();

@@ -1,7 +1,7 @@
 //! The configuration as messages: a full state in parts, or what changed.
 
-use model::Revision;
 use model::resource::{Resource, ResourceKey};
+use model::{AccountId, Revision};
 use prost::Message as _;
 use proto::control_message::Message;
 use proto::{ControlMessage, Delta, FullState};
@@ -19,6 +19,7 @@ pub(super) fn delta(after: u64, revision: Revision, upserted: &[Resource], remov
         after,
         upserted: upserted.iter().map(Resource::to_wire).collect(),
         removed: removed.iter().map(|key| key.to_wire()).collect(),
+        answered: Vec::new(),
     }
 }
 
@@ -27,7 +28,7 @@ pub(super) fn message(delta: Delta) -> ControlMessage {
     ControlMessage { message: Some(Message::Delta(delta)) }
 }
 
-/// Everything, read and sent in parts.
+/// Everything, or everything of some accounts, read and sent in parts.
 pub(super) struct FullStateParts {
     everything: Everything,
     unsent: Vec<proto::Resource>,
@@ -35,8 +36,11 @@ pub(super) struct FullStateParts {
 }
 
 impl FullStateParts {
-    pub(super) async fn begin(store: &Store) -> Result<Self, StoreError> {
-        let everything = Everything::begin(store).await?;
+    pub(super) async fn begin(store: &Store, accounts: Option<Vec<AccountId>>) -> Result<Self, StoreError> {
+        let everything = match accounts {
+            Some(accounts) => Everything::begin_of(store, accounts).await?,
+            None => Everything::begin(store).await?,
+        };
         Ok(Self { everything, unsent: Vec::new(), finished: false })
     }
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use model::Revision;
 use model::id::ProxyId;
+use model::{AccountId, Revision};
 use proto::configuration_server::Configuration;
 use proto::proxy_message::Message;
 use proto::{Acknowledgement, ControlMessage, Hello, ProxyMessage};
@@ -21,10 +21,15 @@ use tracing::{debug, info, warn};
 use super::enrolment::{authenticated, unavailable};
 use super::feed::{Feed, LARGEST_DELTA, News};
 use super::metrics::{self, Connected};
+use super::narrowing::{Narrowing, account_ids};
 use super::state::{self, FullStateParts};
 
 /// Messages on their way to one proxy; what is more waits in the database.
 const UNDER_WAY: usize = 4;
+/// What a narrowed proxy may ask for before it is told of it, in messages.
+const WAITING_INTERESTS: usize = 64;
+/// A delta is one message, and must not grow too large for one.
+const ACCOUNTS_A_DELTA: usize = 16;
 /// A proxy that takes nothing for so long is cut off, and asks again when it can.
 const SLOWEST: Duration = Duration::from_secs(30);
 /// How often at most a proxy's acknowledgement is written down.
@@ -54,10 +59,10 @@ impl Configuration for Subscribing {
         let Some(ProxyMessage { message: Some(Message::Hello(hello)) }) = first else {
             return Err(Status::invalid_argument("the first message must be a hello"));
         };
-        let Hello { software_version, serving, obeys: _ } = hello;
+        let Hello { software_version, serving, obeys: _, narrowing } = hello;
         let serving = serving.as_ref().and_then(Revision::from_wire);
         let (sender, outgoing) = mpsc::channel(UNDER_WAY);
-        let acknowledged = acknowledgements(incoming);
+        let said = listen(incoming);
         let connected = Connected::new(proxy);
         let store = self.store.clone();
         let subscriber = Subscriber {
@@ -68,10 +73,11 @@ impl Configuration for Subscribing {
             serving,
             refused: Vec::new(),
             at: serving,
+            narrowing: narrowing.as_ref().map(Narrowing::from_wire),
             sender,
             connected,
         };
-        tokio::spawn(subscriber.run(acknowledged, self.shutdown.clone()));
+        tokio::spawn(subscriber.run(said, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 }
@@ -86,6 +92,8 @@ struct Subscriber {
     refused: Vec<Refused>,
     /// What it serves once it has read everything that was sent.
     at: Option<Revision>,
+    /// The only accounts that it is told of.
+    narrowing: Option<Narrowing>,
     sender: mpsc::Sender<Result<ControlMessage, Status>>,
     connected: Connected,
 }
@@ -105,15 +113,11 @@ impl From<StoreError> for End {
 }
 
 impl Subscriber {
-    async fn run(
-        mut self,
-        acknowledged: watch::Receiver<Option<Acknowledgement>>,
-        shutdown: CancellationToken,
-    ) {
+    async fn run(mut self, said: Said, shutdown: CancellationToken) {
         let (proxy, version) = (self.proxy, self.software_version.clone());
         info!(proxy.id = %proxy, "Proxy `{proxy}` of release {version} subscribes");
         let end = tokio::select! {
-            end = self.serve(acknowledged) => end,
+            end = self.serve(said) => end,
             () = shutdown.cancelled() => End::Gone,
         };
         match end {
@@ -127,7 +131,8 @@ impl Subscriber {
         }
     }
 
-    async fn serve(&mut self, mut acknowledged: watch::Receiver<Option<Acknowledgement>>) -> End {
+    async fn serve(&mut self, said: Said) -> End {
+        let Said { mut acknowledged, mut interests } = said;
         // Before the database is read, so that nothing falls between the two.
         let mut news = self.feed.subscribe();
         let mut report = tokio::time::interval(REPORT);
@@ -151,6 +156,7 @@ impl Subscriber {
                     }
                     Err(_) => Err(End::Gone),
                 },
+                Some(asked) = interests.recv() => self.interested(asked).await,
                 _ = report.tick() => {
                     let due = silent >= SILENT_REPORTS;
                     silent = if due { 0 } else { silent + 1 };
@@ -171,7 +177,10 @@ impl Subscriber {
                 }
                 Some(at) if at.number >= revision.number => Ok(()),
                 Some(at) => {
-                    let mut delta = proto::Delta::clone(&delta);
+                    let mut delta = match &self.narrowing {
+                        Some(narrowing) => narrowing.of(&delta),
+                        None => proto::Delta::clone(&delta),
+                    };
                     // What was changed before that is in it too, as it is now.
                     delta.after = at.number;
                     self.at = Some(revision);
@@ -189,7 +198,13 @@ impl Subscriber {
     /// Sends whatever the proxy lacks; a proxy that lacks nothing is told so when it has just come.
     async fn catch_up(&mut self, just_came: bool) -> Result<(), End> {
         let Some(at) = self.at else { return self.send_everything().await };
-        match outbox::since(&self.store, at, LARGEST_DELTA).await? {
+        let since = match &self.narrowing {
+            Some(narrowing) => {
+                outbox::since_of(&self.store, at, LARGEST_DELTA, &narrowing.accounts(), &[]).await?.0
+            }
+            None => outbox::since(&self.store, at, LARGEST_DELTA).await?,
+        };
+        match since {
             Since::Nothing if just_came => {
                 self.send(state::message(state::delta(at.number, at, &[], &[]))).await
             }
@@ -212,10 +227,46 @@ impl Subscriber {
         }
     }
 
+    /// Tells the proxy all that there is of accounts that it asks for, and of their changes from
+    /// then on. While the database is away it is not answered, and asks again.
+    async fn interested(&mut self, asked: Vec<AccountId>) -> Result<(), End> {
+        for asked in asked.chunks(ACCOUNTS_A_DELTA) {
+            self.tell_of(asked).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_of(&mut self, asked: &[AccountId]) -> Result<(), End> {
+        loop {
+            let Some((at, narrowing)) = self.at.zip(self.narrowing.as_mut()) else { return Ok(()) };
+            let known = narrowing.accounts();
+            let read = outbox::since_of(&self.store, at, LARGEST_DELTA, &known, asked).await;
+            let (head, mut upserted, removed, found) = match read {
+                Ok((Since::Nothing, found)) => (at, Vec::new(), Vec::new(), found),
+                Ok((Since::Changes { head, upserted, removed }, found)) => (head, upserted, removed, found),
+                Ok((Since::Everything | Since::Unheard, _)) => {
+                    self.catch_up(false).await?;
+                    continue;
+                }
+                Err(error) => {
+                    warn!(proxy.id = %self.proxy, "Accounts that a proxy asks for cannot be read: {error}");
+                    return Ok(());
+                }
+            };
+            narrowing.widen(&found);
+            upserted.extend(found.resources);
+            let mut delta = state::delta(at.number, head, &upserted, &removed);
+            delta.answered = asked.iter().map(|account| account.0.as_bytes().to_vec()).collect();
+            self.at = Some(head);
+            return self.send(state::message(delta)).await;
+        }
+    }
+
     async fn send_everything(&mut self) -> Result<(), End> {
         let permit = self.feed.full_states.clone().acquire_owned().await.map_err(|_| End::Gone)?;
         metrics::full_state();
-        let mut parts = FullStateParts::begin(&self.store).await?;
+        let accounts = self.narrowing.as_ref().map(Narrowing::accounts);
+        let mut parts = FullStateParts::begin(&self.store, accounts).await?;
         while let Some(part) = parts.next().await? {
             self.send(part).await?;
         }
@@ -265,20 +316,34 @@ impl Subscriber {
     }
 }
 
-/// Reads a proxy's acknowledgements beside what is sent to it, so that neither waits for the other.
-/// Only the newest counts. The channel closes with the connection.
-fn acknowledgements(mut incoming: Streaming<ProxyMessage>) -> watch::Receiver<Option<Acknowledgement>> {
-    let (sender, receiver) = watch::channel(None);
+/// What a proxy says after its hello. Both channels close with the connection.
+struct Said {
+    /// Only the newest counts.
+    acknowledged: watch::Receiver<Option<Acknowledgement>>,
+    interests: mpsc::Receiver<Vec<AccountId>>,
+}
+
+/// Reads what a proxy says beside what is sent to it, so that neither waits for the other.
+fn listen(mut incoming: Streaming<ProxyMessage>) -> Said {
+    let (acknowledge, acknowledged) = watch::channel(None);
+    let (ask, interests) = mpsc::channel(WAITING_INTERESTS);
     tokio::spawn(async move {
         while let Ok(Some(message)) = incoming.message().await {
-            if let Some(Message::Acknowledgement(acknowledgement)) = message.message
-                && sender.send(Some(acknowledgement)).is_err()
-            {
-                break;
+            match message.message {
+                Some(Message::Acknowledgement(acknowledgement)) => {
+                    if acknowledge.send(Some(acknowledgement)).is_err() {
+                        break;
+                    }
+                }
+                Some(Message::Interest(interest)) => {
+                    // Who asks for more than can be told asks again.
+                    let _too_many = ask.try_send(account_ids(&interest.account_ids).collect());
+                }
+                Some(Message::Hello(_)) | None => {}
             }
         }
     });
-    receiver
+    Said { acknowledged, interests }
 }
 
 fn readable(refused: proto::RefusedResource) -> Refused {

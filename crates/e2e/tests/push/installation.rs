@@ -11,6 +11,7 @@ use model::id::{GatewayInternalId, GatewayTokenId, ProxyId};
 use model::resource::{GatewayToken, ResourceId, ResourceKey};
 use model::{AccountId, Secret};
 use process::Readiness;
+use proxy::interests::Interests;
 use proxy::snapshot::{LiveToken, Snapshot, SnapshotHandle};
 use proxy::subscription::{self, SubscriptionConfig};
 use sqlx::PgPool;
@@ -126,6 +127,7 @@ pub(crate) fn key(kind: ResourceId) -> ResourceKey {
 /// A proxy as far as it follows the configuration.
 pub(crate) struct Follower {
     pub(crate) snapshot: Arc<SnapshotHandle>,
+    pub(crate) interests: Option<Arc<Interests>>,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
@@ -138,7 +140,23 @@ impl Follower {
         Self::start(installation, Some(join_token), tempfile::tempdir().unwrap())
     }
 
+    /// A proxy that is told of accounts in use only.
+    pub(crate) async fn joining_narrowed(installation: &Installation) -> Self {
+        let join_token = Some(installation.join_token().await);
+        let interests = Some(Arc::new(Interests::default()));
+        Self::start_with(installation, join_token, tempfile::tempdir().unwrap(), interests)
+    }
+
     pub(crate) fn start(installation: &Installation, join_token: Option<Secret>, directory: TempDir) -> Self {
+        Self::start_with(installation, join_token, directory, None)
+    }
+
+    pub(crate) fn start_with(
+        installation: &Installation,
+        join_token: Option<Secret>,
+        directory: TempDir,
+        interests: Option<Arc<Interests>>,
+    ) -> Self {
         let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
         let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
         let config = SubscriptionConfig {
@@ -146,13 +164,13 @@ impl Follower {
             join_token,
             directory: directory.path().to_owned(),
             name: "test".to_owned(),
-            interests: None,
+            interests: interests.clone(),
         };
         let unready = readiness.unready("snapshot");
         let contents = installation.contents.clone();
         let task =
             subscription::start(config, contents, Arc::clone(&snapshot), unready, shutdown.clone()).unwrap();
-        Self { snapshot, readiness, shutdown, task, directory }
+        Self { snapshot, interests, readiness, shutdown, task, directory }
     }
 
     pub(crate) async fn stop(self) -> TempDir {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod installation;
+mod narrowed;
 
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
 use model::provider_key::DEFAULT_ALIAS;
@@ -18,6 +19,8 @@ pub struct AccountState {
     gateway_tokens: HashMap<GatewayTokenId, Arc<LiveToken<GatewayToken>>>,
     api_tokens: HashMap<ApiTokenId, Arc<LiveToken<ApiToken>>>,
     by_slug: HashMap<GatewayId, Arc<GatewayState>>,
+    /// In hours since 1970; zero before anybody looked. Shared with the account's later states.
+    last_used: Arc<AtomicU64>,
 }
 
 /// An account's data keys, each sealed under the root ring of its name.
@@ -94,6 +97,24 @@ impl AccountState {
     /// The management token with this id, if it may run requests.
     pub fn api_token(&self, id: ApiTokenId) -> Option<&Arc<LiveToken<ApiToken>>> {
         self.api_tokens.get(&id)
+    }
+
+    /// Notes that a request came for this account, at an hour since 1970.
+    pub fn used(&self, hour: u64) {
+        // Mostly it is noted already, and a write would take the cache line from the other cores.
+        if self.last_used.load(Ordering::Relaxed) != hour {
+            self.last_used.store(hour, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody used this account for a day. For one that was just learned the day begins with
+    /// this question.
+    pub(crate) fn is_idle(&self, hour: u64) -> bool {
+        const DAY: u64 = 24;
+        match self.last_used.compare_exchange(0, hour, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => false,
+            Err(last) => hour.saturating_sub(last) > DAY,
+        }
     }
 
     /// The account after these changes; removals come first.

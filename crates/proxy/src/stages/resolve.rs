@@ -8,9 +8,10 @@ use model::AccountId;
 use providers::catalog::{self, Provider};
 use providers::{Endpoint, path};
 
+use crate::interests::{Answer, Interests};
 use crate::origins::Origins;
 use crate::refusal::Refusal;
-use crate::snapshot::{AccountState, GatewayState, Snapshot};
+use crate::snapshot::{AccountState, GatewayState, Snapshot, SnapshotHandle};
 
 /// A gateway, and the path below it.
 #[derive(Debug, Clone)]
@@ -72,6 +73,30 @@ pub fn place<'a>(snapshot: &Snapshot, uri: &'a Uri) -> Result<(Place, &'a str), 
     let (account, gateway) = (Arc::clone(account), Arc::clone(gateway));
     Ok((Place { account_id, account, gateway, is_current: snapshot.is_current() }, rest))
 }
+
+/// The same where only accounts in use are known: one that is not is asked for, and waited for.
+pub async fn place_in_use<'a>(
+    interests: &Interests,
+    snapshot: &SnapshotHandle,
+    uri: &'a Uri,
+    now_ms: u64,
+) -> Result<(Place, &'a str), Refusal> {
+    let mut found = place(&snapshot.load(), uri);
+    if matches!(found, Err(Refusal::UnknownGateway))
+        && let Some(account) = addressed(uri.path()).and_then(|(account, _, _)| account.parse().ok())
+    {
+        found = match interests.ask(snapshot, account).await {
+            Answer::Known | Answer::Nonexistent => place(&snapshot.load(), uri),
+            Answer::Unanswered => Err(Refusal::NotInSync),
+        };
+    }
+    if let Ok((place, _)) = &found {
+        place.account.used(now_ms / HOUR_MS);
+    }
+    found
+}
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// What the path below a gateway asks for.
 pub fn target(

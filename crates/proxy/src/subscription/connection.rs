@@ -19,8 +19,8 @@ use crate::identity::{Identity, JoinToken, NoIdentity};
 const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// The control plane sends something at once, if only a delta without changes.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
-/// How often the certificate's age is looked at.
-const RENEWAL: Duration = Duration::from_secs(3600);
+/// How often the certificate's age, and that of accounts, is looked at.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What is needed to connect.
 pub(super) struct Connection {
@@ -34,6 +34,8 @@ pub(super) struct Connection {
 pub(super) enum Ended {
     /// Something was missed; the next hello will say what is served.
     Gap(Gap),
+    /// Some accounts lie idle; the next hello will not name them.
+    Idle,
     /// The control plane closed it in good order.
     Closed,
     /// It could not be made, or broke.
@@ -75,7 +77,7 @@ impl Connection {
         on_applied: &mut impl FnMut(),
     ) -> Result<Ended, NoIdentity> {
         let channel = self.channel().await?;
-        let mut renewal = tokio::time::interval(RENEWAL);
+        let mut hourly = tokio::time::interval(HOUR);
         // One hello and one acknowledgement a message: a control plane that does not read them is
         // waited for, which is what slows it down in turn.
         let (sender, outgoing) = mpsc::channel(16);
@@ -93,7 +95,13 @@ impl Connection {
             message = loop {
                 tokio::select! {
                     message = incoming.message() => break message?,
-                    _ = renewal.tick() => self.renew(&channel).await,
+                    interest = receiver.interest() => say(&sender, Message::Interest(interest)).await,
+                    _ = hourly.tick() => {
+                        if receiver.knows_idle_accounts() {
+                            return Ok(Ended::Idle);
+                        }
+                        self.renew(&channel).await;
+                    }
                 }
             };
         }

@@ -1,18 +1,21 @@
 //! Turns what the control plane sends into the next snapshot, refusing single resources where it
 //! must, and noticing when something was missed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::UNIX_EPOCH;
 
-use model::Revision;
 use model::resource::{InvalidResource, OBEYED, Resource, ResourceKey};
+use model::{AccountId, Revision};
 use prometheus::{IntGauge, register_int_gauge};
 use proto::control_message::Message;
-use proto::{Acknowledgement, ControlMessage, FullState, Hello, RefusedResource};
+use proto::{Acknowledgement, ControlMessage, FullState, Hello, Interest, Narrowing, RefusedResource};
 use tracing::{error, info};
+use uuid::Uuid;
 
 use crate::SOFTWARE_VERSION;
+use crate::interests::{Existence, Interests};
 use crate::snapshot::{Delta, Snapshot, SnapshotHandle};
 
 /// An acknowledgement must fit into a message, whatever is refused.
@@ -21,6 +24,8 @@ const TOLD_AT_MOST: usize = 1000;
 /// Builds snapshots from messages. It outlives connections.
 pub(super) struct Receiver {
     snapshot: Arc<SnapshotHandle>,
+    /// There if only accounts in use are known.
+    interests: Option<Arc<Interests>>,
     under_way: Option<FullStateUnderWay>,
     reasons: HashMap<ResourceKey, RefusedResource>,
     /// Resources of kinds that this release cannot even name.
@@ -80,13 +85,14 @@ static REFUSED: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
 });
 
 impl Receiver {
-    pub(super) fn new(snapshot: Arc<SnapshotHandle>) -> Self {
-        Self { snapshot, under_way: None, reasons: HashMap::new(), nameless: Vec::new() }
+    pub(super) fn new(snapshot: Arc<SnapshotHandle>, interests: Option<Arc<Interests>>) -> Self {
+        Self { snapshot, interests, under_way: None, reasons: HashMap::new(), nameless: Vec::new() }
     }
 
-    /// What to say first on a new connection. Who refused something asks for everything again: the
+    /// What to say first on a new connection. Accounts that lie idle are forgotten with it. Who refused something asks for everything again: the
     /// control plane may by now be a release that says it differently.
     pub(super) fn hello(&self) -> Hello {
+        self.forget_idle_accounts();
         let snapshot = self.snapshot.load();
         let serving =
             snapshot.revision().filter(|_| snapshot.refused().is_empty() && self.nameless.is_empty());
@@ -94,6 +100,39 @@ impl Receiver {
             software_version: SOFTWARE_VERSION.to_owned(),
             serving: serving.map(Revision::to_wire),
             obeys: OBEYED.iter().map(|&name| name.to_owned()).collect(),
+            narrowing: self
+                .interests
+                .as_ref()
+                .map(|_| Narrowing { account_ids: to_wire(snapshot.accounts().map(|(id, _)| id)) }),
+        }
+    }
+
+    /// The accounts to ask for, as soon as requests name any that are not known.
+    pub(super) async fn interest(&self) -> Interest {
+        match &self.interests {
+            Some(interests) => Interest { account_ids: to_wire(interests.unsent().await.into_iter()) },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether there are accounts that nobody used for a day.
+    pub(super) fn knows_idle_accounts(&self) -> bool {
+        !self.idle_accounts().is_empty()
+    }
+
+    fn idle_accounts(&self) -> Vec<AccountId> {
+        if self.interests.is_none() {
+            return Vec::new();
+        }
+        let hour = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() / 3600;
+        let snapshot = self.snapshot.load();
+        snapshot.accounts().filter(|(_, account)| account.is_idle(hour)).map(|(id, _)| id).collect()
+    }
+
+    fn forget_idle_accounts(&self) {
+        let idle = self.idle_accounts();
+        if !idle.is_empty() {
+            self.snapshot.store(Arc::new(self.snapshot.load().without(&idle)));
         }
     }
 
@@ -111,6 +150,9 @@ impl Receiver {
         let snapshot = self.snapshot.load();
         if snapshot.is_current() {
             self.snapshot.store(Arc::new(snapshot.with_current(false)));
+        }
+        if let Some(interests) = &self.interests {
+            interests.disconnected();
         }
         set(&CURRENT, 0);
     }
@@ -144,7 +186,7 @@ impl Receiver {
     }
 
     fn receive_delta(&mut self, delta: proto::Delta) -> Result<Acknowledgement, Gap> {
-        let proto::Delta { revision, after, upserted, removed } = delta;
+        let proto::Delta { revision, after, upserted, removed, answered } = delta;
         if self.under_way.is_some() {
             return Err(Gap::TornState);
         }
@@ -153,12 +195,34 @@ impl Receiver {
         if snapshot.revision() != Some(Revision { number: after, ..revision }) {
             return Err(Gap::After { expected: snapshot.revision(), after });
         }
-        let (upserted, refused) = read(upserted);
+        let answered = self.answered(&answered, &upserted);
+        let (mut upserted, refused) = read(upserted);
+        if self.interests.is_some() {
+            // An account is known whole or not at all.
+            let is_known = |id| snapshot.account(id).is_some() || answered.contains_key(&id);
+            upserted.retain(|resource| is_known(resource.account));
+        }
         let refused = self.note(refused);
         // What this release cannot name it does not have either.
         let removed = removed.into_iter().filter_map(|key| ResourceKey::from_wire(key).ok()).collect();
         let next = snapshot.apply(Delta { revision, upserted, removed, refused });
-        Ok(self.serve(next, revision))
+        let acknowledgement = self.serve(next, revision);
+        if let Some(interests) = &self.interests {
+            interests.answered(answered.into_iter());
+        }
+        Ok(acknowledgement)
+    }
+
+    /// Which of the accounts asked for there are.
+    fn answered(&self, asked: &[Vec<u8>], upserted: &[proto::Resource]) -> HashMap<AccountId, Existence> {
+        let keys = upserted.iter().filter_map(|resource| resource.key.as_ref());
+        let there: HashSet<&[u8]> = keys.map(|key| key.account_id.as_slice()).collect();
+        let existence = |id: &[u8]| match there.contains(id) {
+            true => Existence::Exists,
+            false => Existence::Nonexistent,
+        };
+        let asked = asked.iter().map(Vec::as_slice);
+        asked.filter_map(|id| Some((AccountId(Uuid::from_slice(id).ok()?), existence(id)))).collect()
     }
 
     fn note(&mut self, refused: Vec<Refused>) -> Vec<ResourceKey> {
@@ -187,6 +251,10 @@ impl Receiver {
         set(&REFUSED, i64::try_from(count).unwrap_or(i64::MAX));
         Acknowledgement { serving: Some(revision.to_wire()), refused }
     }
+}
+
+fn to_wire(accounts: impl Iterator<Item = AccountId>) -> Vec<Vec<u8>> {
+    accounts.map(|account| account.0.as_bytes().to_vec()).collect()
 }
 
 fn read(resources: Vec<proto::Resource>) -> (Vec<Resource>, Vec<Refused>) {

@@ -47,7 +47,7 @@ async fn run(
     finish: CancellationToken,
 ) {
     const PAUSE: Duration = Duration::from_millis(500);
-    let mut last: Option<Revision> = None;
+    let mut last: Option<(Revision, usize)> = None;
     let mut not_before = tokio::time::Instant::now();
     while !finish.is_cancelled() {
         tokio::select! {
@@ -61,10 +61,12 @@ async fn run(
             () = finish.cancelled() => {}
         }
         let current = snapshot.load_full();
-        if current.revision() == last || current.revision().is_none() {
+        // A narrowed snapshot gains accounts without a new revision.
+        let saved_now = current.revision().map(|revision| (revision, current.account_count()));
+        if saved_now == last || saved_now.is_none() {
             continue;
         }
-        last = current.revision();
+        last = saved_now;
         let began = Instant::now();
         let to = saved.clone();
         match tokio::task::spawn_blocking(move || to.save(&current)).await {

@@ -113,6 +113,7 @@ impl Gateway {
         let base_urls = BaseUrls::parse(&format!("openai=http://{provider}/v1")).unwrap();
         let deps = Arc::new(Deps {
             snapshot: Arc::clone(&snapshot),
+            interests: None,
             meter: meter.unwrap(),
             opener: keys.opener.clone(),
             origins: Origins::new(base_urls, &connector).unwrap(),

@@ -28,12 +28,12 @@ fn part(number: u64, resources: &[Resource], last_part: bool) -> ControlMessage 
 
 fn delta(after: u64, number: u64, upserted: Vec<proto::Resource>) -> ControlMessage {
     let revision = Some(revision(number).to_wire());
-    let delta = proto::Delta { revision, after, upserted, removed: vec![] };
+    let delta = proto::Delta { revision, after, upserted, ..proto::Delta::default() };
     ControlMessage { message: Some(Message::Delta(delta)) }
 }
 
 fn receiver() -> Receiver {
-    Receiver::new(Arc::new(SnapshotHandle::from_pointee(Snapshot::empty())))
+    Receiver::new(Arc::new(SnapshotHandle::from_pointee(Snapshot::empty())), None)
 }
 
 fn knows(receiver: &Receiver, slug: &str) -> bool {
@@ -84,6 +84,47 @@ fn a_delta_of_another_timeline_is_a_gap() {
     let other = Revision { timeline: Uuid::from_u128(2), number: 6 };
     let delta = proto::Delta { revision: Some(other.to_wire()), after: 5, ..proto::Delta::default() };
     assert!(receiver.receive(ControlMessage { message: Some(Message::Delta(delta)) }).is_err());
+}
+
+fn answer(at: u64, account: AccountId, upserted: Vec<proto::Resource>) -> ControlMessage {
+    let revision = Some(revision(at).to_wire());
+    let answered = to_wire([account].into_iter());
+    let delta = proto::Delta { revision, after: at, upserted, answered, ..proto::Delta::default() };
+    ControlMessage { message: Some(Message::Delta(delta)) }
+}
+
+/// A receiver that serves revision 5, and knows no account.
+fn narrowed() -> Receiver {
+    let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
+    let mut receiver = Receiver::new(snapshot, Some(Arc::default()));
+    receiver.receive(part(5, &[], true)).unwrap().unwrap();
+    receiver
+}
+
+#[test]
+fn a_narrowed_proxy_knows_an_account_whole_or_not_at_all() {
+    let mut receiver = narrowed();
+    receiver.receive(delta(5, 6, vec![gateway(2, "two").to_wire()])).unwrap().unwrap();
+    assert!(!knows(&receiver, "two"));
+    receiver.receive(answer(6, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().unwrap();
+    assert!(knows(&receiver, "demo"));
+    receiver.receive(delta(6, 7, vec![gateway(2, "two").to_wire()])).unwrap().unwrap();
+    assert!(knows(&receiver, "demo") && knows(&receiver, "two"));
+    let narrowing = receiver.hello().narrowing.unwrap();
+    assert_eq!(narrowing.account_ids, to_wire([ACCOUNT].into_iter()));
+}
+
+#[test]
+fn an_account_that_nobody_used_for_a_day_is_forgotten_with_the_next_hello() {
+    let mut receiver = narrowed();
+    receiver.receive(answer(5, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().unwrap();
+    assert!(!receiver.knows_idle_accounts(), "its day begins");
+    let gateway = Arc::clone(receiver.snapshot.load().gateway(ACCOUNT, "demo").unwrap());
+    receiver.snapshot.load().account(ACCOUNT).unwrap().used(1);
+    assert!(receiver.knows_idle_accounts());
+    assert!(receiver.hello().narrowing.unwrap().account_ids.is_empty());
+    assert!(!knows(&receiver, "demo"));
+    assert!(!gateway.deleted.is_cancelled(), "what still runs goes on");
 }
 
 #[test]
