@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ const PER_EMAIL: u32 = 10;
 const PER_ADDRESS: u32 = 100;
 /// What a flood of invented names can take of our memory is bounded: the oldest are forgotten.
 const REMEMBERED: usize = 10_000;
+const LONGEST_EMAIL: usize = 254;
 
 /// Failed attempts to log in.
 #[derive(Default)]
@@ -31,16 +32,16 @@ impl Attempts {
     /// Counts an attempt before it is looked at, so that many at once are no way around.
     pub fn count(&self, email: &str, address: Option<IpAddr>, now: Instant) -> Result<(), ApiError> {
         if let Some(address) = address {
-            count(&self.by_address, address, PER_ADDRESS, now)?;
+            count(&self.by_address, network(address), PER_ADDRESS, now)?;
         }
-        count(&self.by_email, email.to_owned(), PER_EMAIL, now)
+        count(&self.by_email, bounded(email).to_owned(), PER_EMAIL, now)
     }
 
     /// Forgets the attempts of somebody who succeeded.
     pub fn forget(&self, email: &str, address: Option<IpAddr>) {
-        lock(&self.by_email).remove(email);
+        lock(&self.by_email).remove(bounded(email));
         if let Some(address) = address
-            && let Some(count) = lock(&self.by_address).get_mut(&address)
+            && let Some(count) = lock(&self.by_address).get_mut(&network(address))
         {
             count.attempts = count.attempts.saturating_sub(1);
         }
@@ -73,6 +74,19 @@ fn count<K: Eq + Hash + Clone>(
     Ok(())
 }
 
+/// What is remembered of an email. No user has a longer one, and anybody may send a megabyte.
+fn bounded(email: &str) -> &str {
+    &email[..email.floor_char_boundary(LONGEST_EMAIL)]
+}
+
+/// Whoever has an IPv6 address has the network around it too.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -101,6 +115,30 @@ mod tests {
             attempts.count(&index.to_string(), address, now).unwrap();
         }
         assert!(attempts.count("another", address, now).is_err());
+    }
+
+    #[test]
+    fn a_network_has_no_more_attempts_than_an_address() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let address = |host: u32| format!("2001:db8::{host:x}").parse().ok();
+        for host in 0..PER_ADDRESS {
+            attempts.count(&host.to_string(), address(host), now).unwrap();
+        }
+        assert!(attempts.count("another", address(PER_ADDRESS), now).is_err());
+        assert!(attempts.count("another", "2001:db8:0:1::1".parse().ok(), now).is_ok());
+    }
+
+    #[test]
+    fn a_name_of_any_length_takes_little_memory_and_is_forgotten() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let name = "é".repeat(500_000);
+        for _ in 0..PER_EMAIL {
+            attempts.count(&name, None, now).unwrap();
+        }
+        assert!(attempts.count(&name, None, now).is_err());
+        assert!(lock(&attempts.by_email).keys().all(|name| name.len() <= LONGEST_EMAIL));
+        attempts.forget(&name, None);
+        assert!(attempts.count(&name, None, now).is_ok());
     }
 
     #[test]
