@@ -19,6 +19,13 @@ async fn every_refusal_is_in_the_envelope(pool: PgPoolOptions, address: PgConnec
         (Method::POST, "/client/v4/auth/login", "{", StatusCode::BAD_REQUEST, 7001),
         (Method::POST, "/client/v4/auth/login", "[1]", StatusCode::BAD_REQUEST, 7001),
         (Method::POST, "/client/v4/auth/login", "\u{0}", StatusCode::BAD_REQUEST, 7001),
+        (
+            Method::POST,
+            "/client/v4/auth/login",
+            r#"{"email":"a\u0000@example.com","password":"x"}"#,
+            StatusCode::BAD_REQUEST,
+            7001,
+        ),
         (Method::POST, "/client/v4/auth/login", &large, StatusCode::PAYLOAD_TOO_LARGE, 10413),
     ] {
         let answer = api.raw(method, path, &[], body.to_owned()).await;

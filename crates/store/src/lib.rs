@@ -67,6 +67,17 @@ impl StoreError {
         }
     }
 
+    /// Whether a caller's value cannot be a Postgres value at all: texts and documents with NUL, numbers
+    /// beyond its range.
+    pub fn is_about_a_value(&self) -> bool {
+        match self {
+            StoreError::Query(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| ["22021", "22P05", "22003"].contains(&code.as_ref()))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether Postgres is away, rather than unwilling.
     pub fn is_away(&self) -> bool {
         use sqlx::Error::{Io, PoolClosed, PoolTimedOut};

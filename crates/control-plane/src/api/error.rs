@@ -158,7 +158,14 @@ impl From<Vec<Mistake>> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if error.is_away() { Self::Unavailable(error) } else { Self::Internal(error.into()) }
+        if error.is_away() {
+            Self::Unavailable(error)
+        } else if error.is_about_a_value() {
+            let message = "a text with NUL, or a number beyond all measure, cannot be kept or looked for";
+            Self::Invalid { path: Vec::new(), message: message.to_owned() }
+        } else {
+            Self::Internal(error.into())
+        }
     }
 }
 
