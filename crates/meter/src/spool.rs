@@ -9,6 +9,7 @@ mod tests;
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -162,8 +163,10 @@ fn revive(map: &Map, mut slot: Slot, state: State) -> Result<Kept, Slot> {
 
 fn locked(path: &Path) -> Result<File, SpoolError> {
     let failed = |source| SpoolError::File { path: path.to_owned(), source };
-    let file =
-        File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    // What tenants write stands in it, for nobody else on this machine to read.
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(failed)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::InUse(path.to_owned())),

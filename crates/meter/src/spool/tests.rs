@@ -164,3 +164,14 @@ fn a_spool_grows_up_to_its_bound_and_is_read_whole_with_a_lower_one() {
     let (_, kept) = start(directory.path());
     assert_eq!(kept.len(), one + 5);
 }
+
+#[test]
+fn nobody_else_can_read_the_spool() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = tempfile::tempdir().unwrap();
+    let _spool = start(directory.path());
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
