@@ -111,7 +111,9 @@ pub fn compat_name(prefix: &str) -> Result<&'static Provider, UnknownProvider> {
 
 /// Whether a stored key may name this provider: any slug of Cloudflare's table, served here or not.
 pub fn is_slug(slug: &str) -> bool {
-    SLUGS.contains(&slug) || slug.strip_prefix("custom-").is_some_and(|name| !name.is_empty())
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let custom = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(plain);
+    SLUGS.contains(&slug) || slug.strip_prefix("custom-").is_some_and(custom)
 }
 
 fn unknown(slug: &str) -> UnknownProvider {
@@ -158,6 +160,15 @@ mod tests {
         assert_eq!(find("anthropic"), Err(UnknownProvider::NotServed("anthropic")));
         assert_eq!(find("opena1"), Err(UnknownProvider::Invalid));
         assert_eq!(compat_name("openai").unwrap().slug, "openai");
+    }
+
+    #[test]
+    fn a_custom_slug_is_a_slug() {
+        assert!(is_slug("openai") && is_slug("custom-my_provider-2"));
+        let long = format!("custom-{}", "a".repeat(65));
+        assert!(
+            ["", "nobody", "custom-", "custom-a/b", "custom-a\0", &long].iter().all(|slug| !is_slug(slug))
+        );
     }
 
     #[test]
