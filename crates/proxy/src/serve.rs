@@ -144,15 +144,3 @@ fn allowed() -> Response<Answer> {
     response.headers_mut().insert(ALLOW, methods);
     response
 }
-
-#[cfg(test)]
-mod sizes {
-    #[test]
-    fn sizes() {
-        fn of<A, B, C, F: Future>(_: impl Fn(A, B) -> F) -> usize { std::mem::size_of::<F>() }
-        println!("serve {}", of::<_, _, (), _>(super::serve));
-        println!("relay::answer {}", of::<_, _, (), _>(crate::stages::relay::answer));
-        println!("visit {} inquiry {} dispatched {} relayed {} pending {} record {}", size_of::<crate::visit::Visit>(), size_of::<crate::stages::inspect::Inquiry>(), size_of::<crate::stages::dispatch::Dispatched>(), size_of::<crate::relayed::Relayed>(), size_of::<crate::stages::relay::Pending>(), size_of::<model::usage::UsageRecord>());
-        println!("response {} parts {} place {} target {}", size_of::<http::Response<crate::answer::Answer>>(), size_of::<http::request::Parts>(), size_of::<crate::stages::resolve::Place>(), size_of::<crate::stages::resolve::Target>());
-    }
-}
