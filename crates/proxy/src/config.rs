@@ -54,6 +54,9 @@ pub struct Bounds {
     /// the largest JSON body that is read, in bytes, before and after inflating
     #[arg(long, env = "TOLLGATE_MAX_JSON_BYTES", default_value = "67108864")]
     pub max_json_bytes: u64,
+    /// the most that large JSON bodies may take of memory together, in bytes
+    #[arg(long, env = "TOLLGATE_MAX_BUFFERED_BYTES", default_value = "536870912")]
+    pub max_buffered_bytes: u64,
     /// the largest body that is passed on, in bytes
     #[arg(long, env = "TOLLGATE_MAX_BODY_BYTES", default_value = "1073741824")]
     pub max_body_bytes: u64,

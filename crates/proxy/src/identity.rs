@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use model::Secret;
 use model::token::{self, Presented, TokenKind};
+use pem::Pem;
 use proto::enrolment_client::EnrolmentClient;
 use proto::{EnrolRequest, EnrolResponse, RenewRequest};
 use rcgen::{CertificateParams, KeyPair};
@@ -99,7 +100,8 @@ impl JoinToken {
             return Err(malformed());
         }
         let der = BASE64_URL_SAFE_NO_PAD.decode(authority).map_err(|_| malformed())?;
-        Ok(Self { id: named.id, token: Secret::new(token), authority_pem: certificate_pem(&der) })
+        let authority_pem = pem::encode(&Pem::new("CERTIFICATE", der));
+        Ok(Self { id: named.id, token: Secret::new(token), authority_pem })
     }
 }
 
@@ -197,13 +199,6 @@ fn fresh_key() -> Result<(String, String), rcgen::Error> {
     Ok((key.serialize_pem(), request))
 }
 
-fn certificate_pem(der: &[u8]) -> String {
-    let encoded = BASE64_STANDARD.encode(der);
-    let lines: Vec<&str> =
-        (0..encoded.len()).step_by(64).map(|at| &encoded[at..encoded.len().min(at + 64)]).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
-}
-
 fn milliseconds(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -229,7 +224,7 @@ mod tests {
         let text = format!("{}.{}\n", token.expose(), BASE64_URL_SAFE_NO_PAD.encode([7; 100]));
         let join_token = JoinToken::read(&Secret::new(text)).unwrap();
         assert_eq!(join_token.id, uuid::Uuid::from_u128(5));
-        assert!(join_token.authority_pem.starts_with("-----BEGIN CERTIFICATE-----\nBwcH"));
+        assert!(join_token.authority_pem.replace('\r', "").starts_with("-----BEGIN CERTIFICATE-----\nBwcH"));
         assert!(JoinToken::read(&token).is_err());
         let (other_kind, _) = token::mint(TokenKind::Api, uuid::Uuid::from_u128(5), [1; 32]);
         assert!(JoinToken::read(&Secret::new(format!("{}.BwcH", other_kind.expose()))).is_err());

@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod attributes;
+mod buffered;
 pub mod config;
 pub mod deps;
 pub mod headers;

@@ -93,6 +93,9 @@ pub enum Refusal {
         /// The bound.
         limit: u64,
     },
+    /// Others' bodies take all the memory that there is for bodies.
+    #[error("This proxy is reading too many large bodies; try again")]
+    TooManyBodies,
     /// The body says that it is compressed, and is not, or not in a way that we read.
     #[error("The body could not be inflated: `content-encoding` must be gzip or deflate, and true")]
     Inflation,

@@ -67,7 +67,10 @@ impl Origin {
         loop {
             let (mut connection, reused) = match self.idle_connection().await {
                 Some(connection) => (connection, true),
-                None => (self.connector.connect(&self.uri).await.map_err(NoAnswer::Unreachable)?, false),
+                // Boxed, because it is rare and would make the future of every request larger.
+                None => {
+                    (Box::pin(self.connector.connect(&self.uri)).await.map_err(NoAnswer::Unreachable)?, false)
+                }
             };
             match connection.send(request).await {
                 Ok(answer) => return Ok((answer, connection)),

@@ -39,13 +39,14 @@ pub enum Alarm {
 }
 
 impl Watch {
-    /// A watch without a deadline yet.
+    /// A watch over something that must come within `patience` from now.
     pub fn new(
+        patience: Duration,
         revoked: Option<CancellationToken>,
         deleted: CancellationToken,
         ending: CancellationToken,
     ) -> Self {
-        Self { timer: None, deadline: Instant::now() + LOOK_EVERY, revoked, deleted, ending }
+        Self { timer: None, deadline: Instant::now() + patience, revoked, deleted, ending }
     }
 
     /// Something must come within `patience` from now. Costs no more than reading the clock.
@@ -99,7 +100,8 @@ mod tests {
     use super::*;
 
     fn watch(revoked: &CancellationToken) -> Watch {
-        Watch::new(Some(revoked.clone()), CancellationToken::new(), CancellationToken::new())
+        let (deleted, ending) = (CancellationToken::new(), CancellationToken::new());
+        Watch::new(Duration::from_secs(60), Some(revoked.clone()), deleted, ending)
     }
 
     #[tokio::test]

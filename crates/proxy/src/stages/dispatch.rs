@@ -78,8 +78,7 @@ pub async fn dispatched(
 
     let reusable = matches!(body, UpstreamBody::Whole(_));
     let revoked = way.caller.token().map(|token| token.revoked.clone());
-    let mut watch = Watch::new(revoked, way.place.gateway.deleted.clone(), deps.ending.clone());
-    watch.expect_within(patience);
+    let mut watch = Watch::new(patience, revoked, way.place.gateway.deleted.clone(), deps.ending.clone());
     visit.dispatched();
     failpoint_soon("dispatched");
     let mut sending = pin!(pool.send(Request::from_parts(head, body)));

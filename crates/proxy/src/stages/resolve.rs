@@ -141,3 +141,69 @@ fn addressed(path: &str) -> Option<(&str, &str, &str)> {
     let (gateway, rest) = below.split_once('/').unwrap_or((below, ""));
     Some((account, gateway, rest.trim_start_matches('/')))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use model::Revision;
+    use model::gateway::GatewaySettings;
+    use model::id::GatewayInternalId;
+    use model::resource::{Body, Gateway, Resource};
+    use providers::path::BaseUrls;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::upstream::Connector;
+
+    const ACCOUNT: AccountId = AccountId(Uuid::from_u128(0xabc));
+
+    fn snapshot() -> Snapshot {
+        let id = GatewayInternalId(Uuid::from_u128(1));
+        let gateway = Gateway::of(id, "demo".parse().unwrap(), &GatewaySettings::default());
+        let resource = Resource { account: ACCOUNT, body: Body::Gateway(gateway) };
+        Snapshot::of(Revision { timeline: Uuid::nil(), number: 1 }, vec![resource])
+    }
+
+    fn rest(path: &str) -> Result<String, Refusal> {
+        let uri: Uri = path.parse().unwrap();
+        place(&snapshot(), &uri).map(|(_, rest)| rest.to_owned())
+    }
+
+    #[test]
+    fn a_gateway_is_found_by_account_and_slug() {
+        assert_eq!(rest(&format!("/v1/{ACCOUNT}/demo/openai/models")).unwrap(), "openai/models");
+        assert_eq!(rest(&format!("/v1/{ACCOUNT}/demo//openai/models?a=b")).unwrap(), "openai/models");
+        assert_eq!(rest(&format!("/v1/{ACCOUNT}/demo")).unwrap(), "");
+        assert!(matches!(rest(&format!("/v1/{ACCOUNT}/other/openai")), Err(Refusal::UnknownGateway)));
+        assert!(matches!(rest("/v1/abc/demo/openai"), Err(Refusal::UnknownGateway)));
+        assert!(matches!(rest("/v2/abc/demo/openai"), Err(Refusal::NoSuchAddress)));
+    }
+
+    #[test]
+    fn versions_are_inserted_and_collapsed_and_compat_takes_them_too() {
+        let connections = prometheus::IntGauge::new("c", "c").unwrap();
+        let connector = Connector::new(Duration::from_secs(1), connections);
+        let origins = Origins::new(BaseUrls::default(), &connector).unwrap();
+        let target = |method, rest| target(&origins, &method, rest, Some("a=b"));
+        for rest in ["openai/chat/completions", "openai/v1/chat/completions", "openai/v1/v1/chat/completions"]
+        {
+            let found = target(Method::POST, rest).unwrap();
+            assert_eq!(found.endpoint, Endpoint::ChatCompletions);
+            let Address::Native { upstream, .. } = found.address else { panic!("a native address") };
+            assert_eq!(upstream, "/v1/chat/completions?a=b");
+        }
+        for rest in
+            ["compat/chat/completions", "compat/v1/chat/completions", "compat/v1//v1/chat/completions"]
+        {
+            let found = target(Method::POST, rest).unwrap();
+            assert_eq!(
+                (found.endpoint, found.path.as_str()),
+                (Endpoint::ChatCompletions, "chat/completions")
+            );
+        }
+        assert!(matches!(target(Method::GET, "compat/chat/completions"), Err(Refusal::NotCompat)));
+        assert!(matches!(target(Method::POST, "openai/../x"), Err(Refusal::InvalidPath(_))));
+        assert!(matches!(target(Method::POST, "nobody/x"), Err(Refusal::UnknownProvider(_))));
+    }
+}

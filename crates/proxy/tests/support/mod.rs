@@ -77,6 +77,7 @@ impl Default for Setup {
     fn default() -> Self {
         let bounds = Bounds {
             max_json_bytes: 1 << 20,
+            max_buffered_bytes: 64 << 20,
             max_body_bytes: 4 << 20,
             header: Duration::from_secs(5),
             body_idle: Duration::from_secs(5),
