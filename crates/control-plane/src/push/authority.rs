@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use model::id::ProxyId;
+use pem::Pem;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -73,10 +72,7 @@ impl Authority {
 
     /// The same as text.
     pub(crate) fn certificate_pem(&self) -> String {
-        let encoded = BASE64_STANDARD.encode(&self.certificate_der);
-        let lines: Vec<&str> =
-            (0..encoded.len()).step_by(64).map(|at| &encoded[at..encoded.len().min(at + 64)]).collect();
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+        pem::encode(&Pem::new("CERTIFICATE", self.certificate_der.as_slice()))
     }
 
     /// A key and a certificate for this process, which are never written down.
