@@ -119,7 +119,7 @@ pub fn router(state: ApiState) -> Router {
         .nest("/client/v4", api.clone())
         .merge(api)
         .fallback(|| async { ApiError::NotFound })
-        .layer(DefaultBodyLimit::max(1024 * 1024))
+        .layer(DefaultBodyLimit::max(body::LARGEST))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(spans, observe::observe))
         .layer(SetResponseHeaderLayer::if_not_present(

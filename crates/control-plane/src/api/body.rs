@@ -1,6 +1,6 @@
 //! Bodies and queries as typed documents. What does not fit is answered with the path to it.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -10,6 +10,9 @@ use serde_path_to_error::Segment;
 
 use super::error::ApiError;
 
+/// No document of ours is nearly as large, in bytes.
+pub(super) const LARGEST: usize = 1024 * 1024;
+
 /// A JSON body, whatever the content type says: nothing else is ever sent here.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
@@ -18,6 +21,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        // A body that is announced as too large is not waited for.
+        if request.body().size_hint().lower() > LARGEST as u64 {
+            return Err(ApiError::TooLarge);
+        }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,

@@ -59,3 +59,63 @@ impl Extractor for Headers<'_> {
         self.0.keys().map(|name| name.as_str()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_call_is_one_span_of_its_callers_trace_and_names_no_ids() {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
+        let spans = Spans::new(provider.tracer("test"));
+        for told in [
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+            "nonsense",
+        ] {
+            let headers = HeaderMap::from_iter([(
+                axum::http::HeaderName::from_static("traceparent"),
+                axum::http::HeaderValue::from_static(told),
+            )]);
+            spans.end(&spans.begin(&headers), "GET", "/accounts/{account_id}", 503);
+        }
+        let spans = kept.0.lock().unwrap();
+        // The second caller's trace is not sampled; the third has none, so one begins here.
+        let [child, root] = spans.as_slice() else { panic!("{spans:?}") };
+        assert_eq!(child.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(child.parent_span_id.to_string(), "b7ad6b7169203331");
+        assert_eq!(root.parent_span_id.to_string(), "0000000000000000");
+        assert_eq!(
+            (child.name.as_ref(), &child.status),
+            ("GET /accounts/{account_id}", &Status::error("503"))
+        );
+        let attributes: Vec<_> = child
+            .attributes
+            .iter()
+            .map(|KeyValue { key, value, .. }| (key.as_str(), value.to_string()))
+            .collect();
+        let expected = [
+            ("http.request.method", "GET"),
+            ("http.route", "/accounts/{account_id}"),
+            ("http.response.status_code", "503"),
+        ];
+        assert_eq!(attributes, expected.map(|(key, value)| (key, value.to_owned())));
+    }
+}

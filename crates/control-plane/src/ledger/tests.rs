@@ -260,6 +260,54 @@ async fn what_postgres_cannot_keep_holds_up_nothing(pool: PgPoolOptions, address
     desk.stop().await;
 }
 
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_the_ledger_does_is_counted(pool: PgPoolOptions, address: PgConnectOptions) {
+    let system = System::start(pool, address).await;
+    // Tests may share a process, and its counters.
+    let names = ["new", "corrected", "duplicate", "unreadable"];
+    let before = names.map(|outcome| metric("tollgate_ledger_records_total", outcome));
+    let (desk, meter) = (system.desk(), system.meter());
+    let (asked, twice) = (record(), record());
+    let abandoned = UsageRecord { outcome: Outcome::Abandoned, ..asked.clone() };
+    let odd = UsageRecord { id: Uuid::from_u128(1), ..record() };
+    for record in [&abandoned, &twice, &odd] {
+        meter.record(record).unwrap();
+    }
+    while meter.status().kept > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for record in [&asked, &twice] {
+        meter.record(record).unwrap();
+    }
+    assert!(meter.drain(PATIENCE).await);
+    let after = names.map(|outcome| metric("tollgate_ledger_records_total", outcome));
+    for ((outcome, least), (before, after)) in
+        names.into_iter().zip([2.0, 1.0, 1.0, 1.0]).zip(before.into_iter().zip(after))
+    {
+        assert!(after - before >= least, "{outcome}: {before} to {after}");
+    }
+    assert!(metric("tollgate_ledger_eras_opened_total", "") >= 256.0);
+    assert!(metric("tollgate_ledger_batch_seconds", "") >= 2.0);
+    assert!(metric("tollgate_ledger_held", "") >= 1.0);
+    let lag = OffsetDateTime::now_utc().unix_timestamp() as f64
+        - metric("tollgate_ledger_posted_until_seconds", "");
+    assert!(lag.abs() < 10.0, "{lag}");
+    desk.stop().await;
+}
+
+/// What `/metrics` says; of a histogram, how often it was told something.
+fn metric(name: &str, label: &str) -> f64 {
+    let families = prometheus::gather();
+    let family = families.iter().find(|family| family.name() == name);
+    let all = family.map(|family| family.get_metric()).unwrap_or_default();
+    let labelled =
+        all.iter().find(|one| label.is_empty() || one.get_label().iter().any(|l| l.value() == label));
+    labelled.map_or(0.0, |one| {
+        let counted = one.get_histogram().get_sample_count() as f64;
+        one.get_counter().get_value() + one.get_gauge().get_value() + counted
+    })
+}
+
 fn v7(at: OffsetDateTime) -> Uuid {
     let random = Uuid::now_v7().as_u128() & ((1 << 80) - 1);
     let milliseconds = u128::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap();

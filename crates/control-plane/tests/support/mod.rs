@@ -33,7 +33,7 @@ pub(crate) struct Api {
     pub(crate) credentials: Secret,
     pub(crate) contents: Secret,
     sessions: Arc<SessionKeys>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
