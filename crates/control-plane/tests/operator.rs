@@ -8,6 +8,7 @@ use control_plane::join_token;
 use http::{Method, StatusCode};
 use model::Revision;
 use model::id::{JoinTokenId, ProxyId};
+use model::resource::OBEYED;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::proxies::{CertificateRow, Refused};
@@ -86,11 +87,14 @@ async fn the_operator_sees_how_far_a_proxy_has_come_and_shuts_it_out(
         reason: "needs `guardrails`".to_owned(),
     };
     assert!(proxies::report(&api.store, PROXY, "9.9.9", Some(serving), &[refused]).await.unwrap());
+    let but_one: Vec<String> = OBEYED[1..].iter().map(|&name| name.to_owned()).collect();
+    proxies::set_obeys(&api.store, PROXY, &but_one).await.unwrap();
     let (_, listed) = api.call(&operator, Method::GET, "/operator/proxies", None).await;
     let shown = &listed["result"][0];
     assert_eq!((&shown["name"], &shown["status"]), (&json!("host-a"), &json!("connected")));
     assert_eq!((&shown["software_version"], &shown["lag"]), (&json!("9.9.9"), &json!(1)));
     assert_eq!(shown["refused"][0]["reason"], "needs `guardrails`");
+    assert_eq!(shown["not_obeyed"], json!([OBEYED[0]]));
 
     let (status, revoked) = api.call(&operator, Method::DELETE, &path, None).await;
     assert_eq!((status, &revoked["result"]["status"]), (StatusCode::OK, &json!("revoked")));

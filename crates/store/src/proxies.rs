@@ -35,6 +35,8 @@ pub struct Report {
     pub serving: Option<Revision>,
     /// The resources that it cannot serve.
     pub refused: Vec<Refused>,
+    /// The settings that it obeys, if it ever said so.
+    pub obeys: Option<Vec<String>>,
 }
 
 /// A resource that a proxy cannot serve in its newest version.
@@ -70,6 +72,7 @@ struct Row {
     acknowledged_timeline: Option<Uuid>,
     acknowledged_revision: Option<i64>,
     refused: Json<Vec<Refused>>,
+    obeys: Option<Vec<String>>,
 }
 
 impl From<Row> for Proxy {
@@ -84,6 +87,7 @@ impl From<Row> for Proxy {
             acknowledged_timeline,
             acknowledged_revision,
             refused: Json(refused),
+            obeys,
         } = row;
         let number = acknowledged_revision.and_then(|number| u64::try_from(number).ok());
         let serving =
@@ -93,6 +97,7 @@ impl From<Row> for Proxy {
             software_version,
             serving,
             refused,
+            obeys,
         });
         Self { id: ProxyId(id), name, created_at, revoked_at, report }
     }
@@ -171,6 +176,16 @@ pub async fn by_certificate(store: &Store, digest: [u8; 32]) -> Result<Option<Pr
     .fetch_optional(&store.pool)
     .await?;
     Ok(id.map(ProxyId))
+}
+
+/// Keeps which settings a proxy obeys that has just connected.
+pub async fn set_obeys(store: &Store, proxy: ProxyId, obeys: &[String]) -> Result<(), StoreError> {
+    sqlx::query("update proxies set obeys = $2 where id = $1 and obeys is distinct from $2")
+        .bind(proxy.0)
+        .bind(obeys)
+        .execute(&store.pool)
+        .await?;
+    Ok(())
 }
 
 /// Keeps what a connected proxy says. `false` if it has been revoked.

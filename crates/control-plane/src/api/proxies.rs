@@ -3,6 +3,7 @@
 use axum::extract::State;
 use model::Revision;
 use model::id::ProxyId;
+use model::resource::OBEYED;
 use serde::Serialize;
 use store::proxies::{self, Refused, Report};
 use store::{Store, outbox};
@@ -78,6 +79,8 @@ pub struct Proxy {
     lag: Option<u64>,
     /// Resources of which it serves an older version, or none, because it cannot serve the newest.
     refused: Vec<RefusedResource>,
+    /// Settings that this release knows and the proxy does not obey: it refuses whatever uses one.
+    not_obeyed: Vec<&'static str>,
 }
 
 /// Whether a proxy is there.
@@ -110,11 +113,15 @@ impl Proxy {
             (None, Some(seen_at)) if now - seen_at < SILENCE => ProxyStatus::Connected,
             (None, _) => ProxyStatus::Away,
         };
-        let (software_version, serving, refused) = match report {
-            Some(Report { seen_at: _, software_version, serving, refused }) => {
-                (Some(software_version), serving, refused)
+        let (software_version, serving, refused, obeys) = match report {
+            Some(Report { seen_at: _, software_version, serving, refused, obeys }) => {
+                (Some(software_version), serving, refused, obeys)
             }
-            None => (None, None, Vec::new()),
+            None => (None, None, Vec::new(), None),
+        };
+        let not_obeyed = |obeys: Vec<String>| {
+            let is_not = |setting: &&str| !obeys.iter().any(|name| name == setting);
+            OBEYED.iter().copied().filter(is_not).collect()
         };
         let same_timeline = serving.filter(|serving| serving.timeline == head.timeline);
         Self {
@@ -128,6 +135,7 @@ impl Proxy {
             revision: serving.map(|serving| serving.number),
             lag: same_timeline.map(|serving| head.number.saturating_sub(serving.number)),
             refused: refused.into_iter().map(RefusedResource::from).collect(),
+            not_obeyed: obeys.map(not_obeyed).unwrap_or_default(),
         }
     }
 }

@@ -59,7 +59,8 @@ impl Configuration for Subscribing {
         let Some(ProxyMessage { message: Some(Message::Hello(hello)) }) = first else {
             return Err(Status::invalid_argument("the first message must be a hello"));
         };
-        let Hello { software_version, serving, obeys: _, narrowing } = hello;
+        let Hello { software_version, serving, obeys, narrowing } = hello;
+        proxies::set_obeys(&self.store, proxy, &obeys).await.map_err(unavailable)?;
         let serving = serving.as_ref().and_then(Revision::from_wire);
         let (sender, outgoing) = mpsc::channel(UNDER_WAY);
         let said = listen(incoming);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use installation::{ACCOUNT, Follower, GATEWAY, Installation, authority_pem, key, until};
 use model::Secret;
 use model::id::GatewayTokenId;
-use model::resource::ResourceId;
+use model::resource::{OBEYED, ResourceId};
 use proto::configuration_client::ConfigurationClient;
 use proto::{Hello, ProxyMessage, control_message, proxy_message};
 use proxy::identity::{Identity, JoinToken, NoIdentity};
@@ -305,7 +305,9 @@ async fn the_operator_sees_how_far_each_proxy_has_come(pool: PgPoolOptions, addr
     loop {
         let report = proxies::list(&installation.store, 1, 0).await.unwrap().0.remove(0).report;
         if report.as_ref().is_some_and(|report| report.serving == follower.snapshot.load().revision()) {
-            assert_eq!(report.unwrap().software_version, proxy::SOFTWARE_VERSION);
+            let report = report.unwrap();
+            assert_eq!(report.software_version, proxy::SOFTWARE_VERSION);
+            assert_eq!(report.obeys.unwrap(), OBEYED);
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "the acknowledgement is not written down");
