@@ -245,7 +245,8 @@ impl Refusal {
 
     /// When it makes sense to try again, where we know.
     pub fn retry_after(&self) -> Option<HeaderValue> {
-        matches!(self, Self::NotInSync | Self::Stopping).then(|| HeaderValue::from_static("1"))
+        matches!(self, Self::NotInSync | Self::TooManyBodies | Self::Stopping)
+            .then(|| HeaderValue::from_static("1"))
     }
 
     /// Whether it ended a request that was under way and might have gone on.
@@ -255,7 +256,8 @@ impl Refusal {
 
     /// Whether the rest of the caller's body is still to come and not worth waiting for.
     pub(crate) fn leaves_body_unread(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. } | Self::BodyTimeout { .. } | Self::BodyBroken)
+        use Refusal::{BodyBroken, BodyTimeout, BodyTooLarge, TooManyBodies};
+        matches!(self, BodyTooLarge { .. } | TooManyBodies | BodyTimeout { .. } | BodyBroken)
     }
 
     #[rustfmt::skip]
@@ -294,6 +296,7 @@ impl Refusal {
             Self::GatewayDeleted => (Account, Status::BAD_REQUEST, 2001, "gateway_deleted"),
             Self::Stopping => (Tollgate, Status::SERVICE_UNAVAILABLE, 9014, "stopping"),
             Self::NoSuchMethod => (Caller, Status::METHOD_NOT_ALLOWED, 9016, "no_such_method"),
+            Self::TooManyBodies => (Tollgate, Status::SERVICE_UNAVAILABLE, 9019, "too_many_bodies"),
             Self::Bug => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9015, "bug"),
         };
         Told { fault, status, code, cause }

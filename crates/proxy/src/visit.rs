@@ -325,9 +325,9 @@ fn visible(headers: &HeaderMap, name: &HeaderName, length: usize) -> Option<Stri
     (!text.is_empty()).then(|| bounded(text, length))
 }
 
-fn bounded(text: &str, length: usize) -> String {
-    // Header text is ASCII, so any byte is the end of a character.
-    text.get(..length).unwrap_or(text).to_owned()
+/// The beginning of a text that a caller wrote; records do not grow with it.
+pub fn bounded(text: &str, length: usize) -> String {
+    text[..text.floor_char_boundary(length)].to_owned()
 }
 
 fn uuid_value(id: Uuid) -> HeaderValue {

@@ -69,7 +69,9 @@ pub async fn dispatched(
     let pool = deps.origins.pool(way.provider);
     prepare(&mut head.headers, &way, credential, inquiry.replaced, &body);
     head.headers.insert(header::HOST, pool.host());
-    if let Some(traceparent) = visit.trace.and_then(|trace| trace.traceparent()) {
+    // A caller's trace goes on through our span only if that span is sent anywhere.
+    let trace = visit.trace.filter(|_| deps.spans.is_some());
+    if let Some(traceparent) = trace.and_then(|trace| trace.traceparent()) {
         head.headers.insert(&TRACEPARENT, traceparent);
     }
     head.uri = Uri::from(upstream_path(&deps, &way, head.uri.query())?);
