@@ -11,11 +11,11 @@ static HELD: AtomicU64 = AtomicU64::new(0);
 
 /// Memory that one body holds, given back when this is dropped.
 #[derive(Debug, Default)]
-pub struct Buffered(u64);
+pub(crate) struct Buffered(u64);
 
 impl Buffered {
     /// Holds `bytes` in all from now on, unless that is more than `most` for all bodies together.
-    pub fn grow(&mut self, bytes: usize, most: u64) -> Result<(), Refusal> {
+    pub(crate) fn grow(&mut self, bytes: usize, most: u64) -> Result<(), Refusal> {
         let more = (bytes as u64).saturating_sub(self.0);
         if more == 0 {
             return Ok(());
@@ -29,7 +29,7 @@ impl Buffered {
     }
 
     /// These bytes, whose memory is held until the last copy of them is gone.
-    pub fn keep(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+    pub(crate) fn keep(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Kept { bytes, _memory: self })
     }
 }

@@ -88,6 +88,10 @@ async fn through_the_stages(
     if matches!(target.address, Address::CompatModels) {
         return Ok(Reply::Models(head.method));
     }
+    if let Address::Native { provider, .. } = target.address {
+        // Who has no credential need not send a body.
+        route::credential(place, &caller, &head.headers, provider)?;
+    }
     let mut inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
     note_inquiry(visit, &inquiry);
     let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;

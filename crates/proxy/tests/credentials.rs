@@ -137,6 +137,13 @@ async fn stored_keys_are_for_callers_with_a_token_unless_the_gateway_is_generous
     let (_provider, gateway) = gateway(6, GatewaySettings::default()).await;
     let told = gateway.call("POST", &gateway.path(CHAT), &[], QUESTION).await;
     assert_eq!((told.status, told.json()["error"]["code"].as_str()), (401, Some("stored_key_needs_token")));
+    // Nor need they send a body to learn it.
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n{{",
+        gateway.path(CHAT)
+    );
+    let told = gateway.raw(head.as_bytes(), Duration::from_secs(1)).await;
+    assert!(told.starts_with("HTTP/1.1 401"), "{told}");
     let told = gateway.call("POST", &gateway.path(CHAT), &[("cf-aig-byok-alias", "guess")], QUESTION).await;
     assert_eq!((told.status, told.text().contains("Configured aliases")), (401, false));
 

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::gateway::{ErrorShape, GatewaySettings};
 use model::usage::Outcome;
 use support::{COMPLETION, Gateway, Provider, QUESTION, Setup, whole};
+use tokio::io::AsyncWriteExt as _;
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-own");
 
@@ -157,6 +158,42 @@ async fn bodies_that_can_be_read_in_two_ways_are_refused() {
         assert_eq!(told.json()["error"]["param"].as_str(), field, "{body}");
     }
     assert_eq!(provider.times_asked(), 0);
+}
+
+#[tokio::test]
+async fn all_bodies_together_are_bounded_and_one_that_ends_makes_room() {
+    let provider = Provider::saying(COMPLETION).await;
+    let mut setup = Setup::default();
+    setup.bounds.max_buffered_bytes = 1 << 20;
+    let gateway = Gateway::start(provider.address, 36, setup).await;
+    let padding = format!("{{\"padding\":\"{}\",", "x".repeat(600_000));
+    let long = QUESTION.replacen('{', &padding, 1);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-own\r\ncontent-length: {}\r\n\r\n",
+        gateway.path("openai/chat/completions"),
+        long.len()
+    );
+    let mut unfinished = gateway.connect().await;
+    unfinished.write_all(head.as_bytes()).await.unwrap();
+    unfinished.write_all(&long.as_bytes()[..long.len() - 1]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let told = gateway.chat(&long).await;
+    assert_eq!((told.status, told.header("retry-after")), (503, "1"), "{}", told.text());
+    assert_eq!(told.json()["error"]["code"], "too_many_bodies");
+    assert_eq!(gateway.chat(QUESTION).await.status, 200);
+    drop(unfinished);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gateway.chat(&long).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_name_without_end_goes_to_the_provider_and_not_into_the_record() {
+    let provider = Provider::saying(COMPLETION).await;
+    let mut gateway = Gateway::before(&provider, 37).await;
+    let body = format!(r#"{{"model":"{}","messages":[]}}"#, "é".repeat(100_000));
+    assert_eq!(gateway.chat(&body).await.status, 200);
+    assert_eq!(provider.asked().body, body);
+    assert_eq!(gateway.record().await.model_asked, "é".repeat(128));
 }
 
 #[tokio::test]

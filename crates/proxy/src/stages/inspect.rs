@@ -20,9 +20,11 @@ use providers::openai::request::Fields;
 use providers::splice::Splices;
 
 use super::resolve::{Address, Target};
+use crate::buffered::Buffered;
 use crate::config::Bounds;
 use crate::refusal::Refusal;
 use crate::upstream::{Streamed, UpstreamBody};
+use crate::visit::bounded;
 
 /// What is asked of a provider, as far as we act on it.
 pub struct Inquiry {
@@ -161,8 +163,10 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
         fields.ask_for_usage(&mut splices);
     }
     let length = !splices.is_empty();
-    let (model_asked, model, stream) = (asked.to_owned(), model.to_owned(), fields.stream);
-    let service_tier = fields.service_tier.as_deref().map(str::to_owned);
+    // What is kept of a name; the provider gets it whole.
+    let name = |text: &str| bounded(text, 256);
+    let (model_asked, model, stream) = (name(asked), name(model), fields.stream);
+    let service_tier = fields.service_tier.as_deref().map(name);
     let body = UpstreamBody::Whole(if length { splices.apply(&text) } else { arrived });
     let replaced = Replaced { length, encoding: length && was_inflated };
     let provider = Some(provider);
@@ -197,17 +201,20 @@ async fn whole(bounds: &Bounds, mut body: Incoming) -> Result<Bytes, Refusal> {
     // What is announced may never come, so no more than this is reserved on a promise.
     const TRUSTED: u64 = 1 << 20;
     let mut all = BytesMut::with_capacity(announced.min(TRUSTED).max(2 * first.len() as u64) as usize);
+    let mut memory = Buffered::default();
+    memory.grow(all.capacity(), bounds.max_buffered_bytes)?;
     all.extend_from_slice(&first);
     while let Some(more) = next(bounds, &mut body).await? {
         if (all.len() + more.len()) as u64 > limit {
             return Err(too_large);
         }
         all.extend_from_slice(&more);
+        memory.grow(all.capacity(), bounds.max_buffered_bytes)?;
         if body.is_end_stream() {
             break;
         }
     }
-    Ok(all.freeze())
+    Ok(memory.keep(all.freeze()))
 }
 
 /// The next piece of data; trailers are of no use to us.
@@ -239,20 +246,25 @@ async fn inflated(bounds: &Bounds, headers: &HeaderMap, body: &Bytes) -> Result<
         "deflate" => false,
         _ => return Ok(Plain::Unreadable),
     };
-    let (body, limit) = (body.clone(), bounds.max_json_bytes);
-    let inflating = tokio::task::spawn_blocking(move || {
-        let mut plain = Vec::new();
-        let read = match is_gzip {
-            true => MultiGzDecoder::new(body.reader()).take(limit + 1).read_to_end(&mut plain),
-            false => ZlibDecoder::new(body.reader()).take(limit + 1).read_to_end(&mut plain),
-        };
-        match read {
-            Err(_) => Err(Refusal::Inflation),
-            Ok(_) if plain.len() as u64 > limit => Err(Refusal::BodyTooLarge { limit }),
-            Ok(_) => Ok(Plain::Inflated(plain.into())),
-        }
+    let (body, bounds) = (body.clone(), bounds.clone());
+    let inflating = tokio::task::spawn_blocking(move || match is_gzip {
+        true => read_plain(&bounds, MultiGzDecoder::new(body.reader())),
+        false => read_plain(&bounds, ZlibDecoder::new(body.reader())),
     });
-    inflating.await.unwrap_or(Err(Refusal::Bug))
+    inflating.await.unwrap_or(Err(Refusal::Bug)).map(Plain::Inflated)
+}
+
+/// Reads bit by bit, because a few bytes inflate to a thousand times as many.
+fn read_plain(bounds: &Bounds, mut inflated: impl std::io::Read) -> Result<Bytes, Refusal> {
+    const BIT: u64 = 256 * 1024;
+    let (mut plain, mut memory) = (Vec::new(), Buffered::default());
+    while inflated.by_ref().take(BIT).read_to_end(&mut plain).map_err(|_| Refusal::Inflation)? > 0 {
+        if plain.len() as u64 > bounds.max_json_bytes {
+            return Err(Refusal::BodyTooLarge { limit: bounds.max_json_bytes });
+        }
+        memory.grow(plain.capacity(), bounds.max_buffered_bytes)?;
+    }
+    Ok(memory.keep(plain))
 }
 
 const PEEK_BYTES: usize = 64 * 1024;
