@@ -5,10 +5,10 @@
 //! whenever they write it; one that could not, starts from the control plane instead.
 
 use model::AccountId;
-use store::{Store, accounts, data_keys};
+use store::{Store, data_keys};
 use tracing::info;
 use uuid::Uuid;
-use vault::{ContentsBox, SealedKeys, Sealer};
+use vault::{ContentsBox, Sealer};
 
 use crate::api::session_keys::SessionKeys;
 use crate::push::Authority;
@@ -50,12 +50,9 @@ async fn rotate_batch(
     let mut tx = store.config_tx().await?;
     let batch = data_keys::after(&mut tx, last, BATCH).await?;
     for (account, keys) in &batch {
-        let accounts::SealedKeys { credentials, contents } = keys;
-        let keys = SealedKeys { credentials: credentials.clone(), contents: contents.clone() };
-        match sealer.rewrapped(*account, &keys)? {
-            Some(SealedKeys { credentials, contents }) => {
-                let keys = accounts::SealedKeys { credentials, contents };
-                data_keys::replace(&mut tx, *account, &keys).await?;
+        match sealer.rewrapped(*account, keys)? {
+            Some(rewrapped) => {
+                data_keys::replace(&mut tx, *account, &rewrapped).await?;
                 rotation.accounts += 1;
             }
             None => rotation.already += 1,

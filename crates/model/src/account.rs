@@ -1,6 +1,22 @@
-//! Accounts, members and what each role may do.
+//! Accounts, their sealed data keys, and what each role may do.
 
 use serde::{Deserialize, Serialize};
+
+/// An account's two data keys as they are kept. Without them nothing that they sealed can be read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedKeys {
+    /// Under the `credentials` root ring.
+    pub credentials: Vec<u8>,
+    /// Under the `contents` root ring.
+    pub contents: Vec<u8>,
+}
+
+/// Sealed bytes are harmless, but nobody reads them in a log.
+impl std::fmt::Debug for SealedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealedKeys(****)")
+    }
+}
 
 /// A member's role. Each may do what the ones below it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]

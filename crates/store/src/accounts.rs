@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{ConfigTx, Store, StoreError};
+pub use model::account::SealedKeys;
 
 /// Who pays.
 #[derive(Debug, Clone)]
@@ -18,14 +19,6 @@ pub struct Account {
     pub name: String,
     /// When it was created.
     pub created_at: OffsetDateTime,
-}
-
-/// An account's data keys, sealed under the root key rings.
-pub struct SealedKeys {
-    /// Under `credentials`.
-    pub credentials: Vec<u8>,
-    /// Under `contents`.
-    pub contents: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]

@@ -10,10 +10,6 @@ use uuid::Uuid;
 
 use crate::StoreError;
 
-/// A point in the history of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Revision(pub i64);
-
 /// A change of configuration under way. Dropped without [`commit`](Self::commit), nothing happened.
 pub struct ConfigTx {
     transaction: Transaction<'static, Postgres>,
@@ -30,8 +26,9 @@ impl ConfigTx {
         self.touched.insert(key);
     }
 
-    /// Commits the change with its outbox entries. `None` when nothing was touched.
-    pub async fn commit(mut self) -> Result<Option<Revision>, StoreError> {
+    /// Commits the change with its outbox entries, and says which number the revision has. `None` when
+    /// nothing was touched.
+    pub async fn commit(mut self) -> Result<Option<i64>, StoreError> {
         if self.touched.is_empty() {
             self.transaction.commit().await?;
             return Ok(None);
@@ -66,7 +63,7 @@ impl ConfigTx {
             .execute(&mut *self.transaction)
             .await?;
         self.transaction.commit().await?;
-        Ok(Some(Revision(revision)))
+        Ok(Some(revision))
     }
 }
 

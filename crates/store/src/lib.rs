@@ -22,7 +22,7 @@ pub mod shards;
 pub mod usage;
 pub mod users;
 
-pub use config_tx::{ConfigTx, Revision};
+pub use config_tx::ConfigTx;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};

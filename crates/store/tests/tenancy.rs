@@ -79,7 +79,7 @@ async fn a_change_is_announced_with_it_or_not_at_all(pool: PgPoolOptions, addres
     assert_eq!(created.terms.permissions, terms().permissions);
     // Touched twice, told once.
     tx.touch(ResourceKey { account: ACCOUNT, kind: ResourceId::ApiToken(id) });
-    assert_eq!(tx.commit().await.unwrap().map(|revision| revision.0), Some(2));
+    assert_eq!(tx.commit().await.unwrap(), Some(2));
     assert_eq!(outbox(&store).await, [(1, "account".to_owned()), (2, "api_token".to_owned())]);
 
     let nothing = store.config_tx().await.unwrap();
@@ -99,7 +99,7 @@ async fn revisions_are_numbered_in_the_order_of_their_commits(
             account: ACCOUNT,
             kind: ResourceId::ApiToken(ApiTokenId(Uuid::from_u128(index))),
         });
-        tx.commit().await.unwrap().unwrap().0
+        tx.commit().await.unwrap().unwrap()
     };
     let (a, b, c) = tokio::join!(change(1), change(2), change(3));
     let mut revisions = [a, b, c];

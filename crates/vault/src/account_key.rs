@@ -9,22 +9,6 @@ use crate::ring::RootRing;
 
 const ID_BYTES: usize = 8;
 
-/// An account's two data keys as they are kept. Without them all that they sealed is gone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedKeys {
-    /// Under the `credentials` root ring.
-    pub credentials: Vec<u8>,
-    /// Under the `contents` root ring.
-    pub contents: Vec<u8>,
-}
-
-/// Sealed bytes are harmless, but nobody reads them in a log.
-impl std::fmt::Debug for SealedKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealedKeys(****)")
-    }
-}
-
 /// What a data key is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {

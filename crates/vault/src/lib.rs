@@ -34,10 +34,10 @@ mod opener;
 mod ring;
 mod sealer;
 
-pub use account_key::SealedKeys;
 pub use cipher::Context;
 pub use contents::ContentsBox;
 pub use key_rings::{InvalidRings, KeyRings};
+pub use model::account::SealedKeys;
 pub use opener::{CredentialsKey, Opener};
 pub use ring::{InvalidRing, RootRing};
 pub use sealer::Sealer;

@@ -1,10 +1,11 @@
 //! The control plane's side: it seals, and nothing in it returns what was sealed.
 
+use model::account::SealedKeys;
 use model::id::ProviderKeyId;
 use model::{AccountId, Secret};
 
 use crate::VaultError;
-use crate::account_key::{Purpose, SealedKeys, new_data_key, open_data_key, rewrap_data_key};
+use crate::account_key::{Purpose, new_data_key, open_data_key, rewrap_data_key};
 use crate::opener::with_provider_key_context;
 use crate::ring::RootRing;
 

@@ -5,7 +5,7 @@ use model::AccountId;
 use model::account::Role;
 use model::id::{GatewayInternalId, MemberId};
 use serde::{Deserialize, Serialize};
-use store::accounts::{self, SealedKeys};
+use store::accounts;
 use store::users::User;
 use store::{ConfigTx, Store, gateways, members};
 use time::OffsetDateTime;
@@ -167,8 +167,7 @@ pub(super) async fn create_owned(
     owner: &User,
 ) -> Result<Account, ApiError> {
     let id = AccountId(Uuid::now_v7());
-    let vault::SealedKeys { credentials, contents } = sealer.new_account_keys(id)?;
-    let keys = SealedKeys { credentials, contents };
+    let keys = sealer.new_account_keys(id)?;
     let account = accounts::create(tx, id, checked_name(name)?, &keys).await?;
     gateways::create_default(tx, id, GatewayInternalId(Uuid::now_v7())).await?;
     members::create(tx, MemberId(Uuid::now_v7()), id, owner.id, &owner.email, Role::Owner).await?;

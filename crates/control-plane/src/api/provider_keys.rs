@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
-use vault::{SealedKeys, Sealer};
+use vault::Sealer;
 
 use super::ApiState;
 use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized, Guarded, PathIds};
@@ -159,8 +159,6 @@ async fn sealed(
     secret: &Secret,
 ) -> Result<SealedSecret, ApiError> {
     let keys = accounts::sealed_keys(connection, account).await?.ok_or(ApiError::NotFound)?;
-    let accounts::SealedKeys { credentials, contents } = keys;
-    let keys = SealedKeys { credentials, contents };
     let sealed = sealer.seal_provider_key(&keys, account, id, provider, secret)?;
     Ok(SealedSecret { sealed, preview: secret.preview() })
 }
