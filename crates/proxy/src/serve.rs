@@ -21,7 +21,7 @@ use crate::stages::inspect::Inquiry;
 use crate::stages::relay::Pending;
 use crate::stages::resolve::{Address, Place, Target};
 use crate::stages::{admit, authenticate, dispatch, inspect, relay, resolve, route};
-use crate::visit::{self, Arrival, Visit};
+use crate::visit::{self, Arrival, Visit, bounded};
 
 /// Answers one request, whatever happens.
 pub async fn serve(deps: Arc<Deps>, request: Request<Incoming>) -> Response<Answer> {
@@ -106,7 +106,7 @@ async fn through_the_stages(
 fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), Refusal> {
     let record = visit.record();
     target.endpoint.as_str().clone_into(&mut record.endpoint);
-    target.path.clone_into(&mut record.path);
+    record.path = bounded(&target.path, 1024);
     target.address.dialect().clone_into(&mut record.dialect);
     if let Address::Native { provider, .. } = &target.address {
         provider.slug.clone_into(&mut record.provider);
@@ -121,7 +121,7 @@ fn note_inquiry(visit: &mut Visit, inquiry: &Inquiry) {
     visit.waited = inquiry.waited;
     visit.passed.clone_from(&inquiry.passed);
     let record = visit.record();
-    inquiry.model_asked.clone_into(&mut record.model_asked);
+    record.model_asked = bounded(&inquiry.model_asked, 256);
     record.streamed = inquiry.stream;
     record.request_bytes = inquiry.received;
     if let Some(provider) = inquiry.provider {
