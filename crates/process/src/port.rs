@@ -27,6 +27,9 @@ use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
 const BACKLOG: i32 = 4096;
+/// How long a caller may take none of what is sent to it.
+#[cfg(target_os = "linux")]
+const DEAF: Duration = Duration::from_secs(120);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 const MAX_STREAMS: u32 = 1024;
@@ -36,6 +39,10 @@ pub fn bind(address: SocketAddr, purpose: &str) -> anyhow::Result<TcpListener> {
     let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        // Accepted connections inherit it. hyper sets writing no time, so that who stops reading
+        // would keep a connection, and the provider's behind it, for ever.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(DEAF))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -213,4 +220,17 @@ fn serve_connection<A, F, B>(
             debug!("A caller's connection ended early: {error}");
         }
     });
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_is_cut_off_by_the_kernel() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), "a test").unwrap();
+        let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert_eq!(socket2::SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(DEAF));
+    }
 }
