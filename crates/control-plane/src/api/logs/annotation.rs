@@ -1,7 +1,9 @@
 //! What a gateway's owner may write on a log.
 
-use model::document::Mistake;
-use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
+
+use model::document::{self, Mistake, nullable};
+use serde_json::Value;
 use store::logs::Annotation;
 use utoipa::ToSchema;
 
@@ -25,65 +27,40 @@ const METADATA: usize = 1024;
 
 /// Reads the body, telling all mistakes together.
 pub(super) fn read(body: &Value) -> Result<Annotation, Vec<Mistake>> {
-    let Some(body) = body.as_object() else {
-        return Err(vec![mistake(&[], "expected an object")]);
-    };
-    let mut mistakes = Vec::new();
-    for name in body.keys().filter(|name| !["feedback", "score", "metadata"].contains(&name.as_str())) {
-        mistakes.push(mistake(&[name], "unknown field"));
-    }
-    let annotation = Annotation {
-        feedback: number(body, "feedback", -1.0, 1.0, &mut mistakes),
-        score: number(body, "score", 0.0, 100.0, &mut mistakes),
-        metadata: metadata(body, &mut mistakes),
-    };
-    if mistakes.is_empty() { Ok(annotation) } else { Err(mistakes) }
+    document::read(body, |document| {
+        let feedback = document.optional("feedback", None, said(number(-1.0..=1.0)));
+        let score = document.optional("score", None, said(number(0.0..=100.0)));
+        document.each_of("metadata", label);
+        let metadata = document.optional("metadata", None, said(labels));
+        Some(Annotation { feedback: feedback?, score: score?, metadata: metadata? })
+    })
 }
 
-fn number(
-    body: &Map<String, Value>,
-    name: &str,
-    least: f64,
-    most: f64,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Option<f64>> {
-    match body.get(name)? {
-        Value::Null => Some(None),
-        value => match value.as_f64().filter(|number| (least..=most).contains(number)) {
-            Some(number) => Some(Some(number)),
-            None => {
-                mistakes
-                    .push(mistake(&[name], &format!("expected a number from {least} to {most}, or null")));
-                None
-            }
-        },
+/// A member that is there: null, or the value.
+fn said<T>(
+    value: impl FnOnce(&Value) -> Result<T, String>,
+) -> impl FnOnce(&Value) -> Result<Option<Option<T>>, String> {
+    move |given| nullable(value)(given).map(Some)
+}
+
+fn number(bounds: RangeInclusive<f64>) -> impl Fn(&Value) -> Result<f64, String> {
+    move |value| {
+        let number = value.as_f64().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| format!("must be a number from {} to {}", bounds.start(), bounds.end()))
     }
 }
 
-fn metadata(body: &Map<String, Value>, mistakes: &mut Vec<Mistake>) -> Option<Option<Value>> {
-    let value = body.get("metadata")?;
-    if value.is_null() {
-        return Some(None);
-    }
-    let Some(labels) = value.as_object() else {
-        mistakes.push(mistake(&["metadata"], "expected an object, or null"));
-        return None;
-    };
-    for (name, label) in labels {
-        if label.is_null() || label.is_array() || label.is_object() {
-            mistakes.push(mistake(&["metadata", name], "expected a string, a number or a boolean"));
-        }
-    }
+fn label(value: &Value) -> Result<(), String> {
+    let flat = value.is_string() || value.is_number() || value.is_boolean();
+    if flat { Ok(()) } else { Err("must be a string, a number or a boolean".to_owned()) }
+}
+
+fn labels(value: &Value) -> Result<Value, String> {
     let text = value.to_string();
     if text.len() > METADATA || text.contains("\\u0000") {
-        mistakes.push(mistake(&["metadata"], "expected at most 1024 bytes, none of them NUL"));
+        return Err(format!("must have at most {METADATA} bytes, none of them NUL"));
     }
-    Some(Some(value.clone()))
-}
-
-fn mistake(path: &[&str], message: &str) -> Mistake {
-    let path = ["body"].iter().chain(path).map(|part| (*part).to_owned()).collect();
-    Mistake { path, message: message.to_owned() }
+    Ok(value.clone())
 }
 
 #[cfg(test)]
