@@ -113,6 +113,31 @@ async fn a_setting_takes_effect_without_a_restart() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_proxy_of_accounts_in_use_answers_the_first_request_of_an_account() -> anyhow::Result<()> {
+    let environment = vec![("TOLLGATE_ACCOUNTS", "in-use".to_owned())];
+    let mut system = System::start_with(Wish { environment, ..Wish::default() }).await?;
+    let tenant = system.tenant("tenant").await?;
+    let (_, token) = tenant.gateway_token("demo").await?;
+    let request = |url: &str| tenant.chat(url).bearer(OWN_KEY).header("cf-aig-authorization", &token);
+    let answer = request(system.url()).json(&greeting()).send().await?;
+    ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
+    let nobody = format!("{}/v1/{:032x}/demo/openai/chat/completions", system.url(), 0xdead);
+    let answer = call("POST", nobody).bearer(OWN_KEY).json(&greeting()).send().await?;
+    ensure!(answer.status == 400, "{} {}", answer.status, answer.text());
+
+    system.control_plane.kill()?;
+    system.proxies[0].running.stop().await?;
+    system.proxies[0].running.restart().await?;
+    let answer = request(system.url()).json(&greeting()).send().await?;
+    ensure!(answer.status == 200, "what it knew is on its disk: {} {}", answer.status, answer.text());
+    let unknown = format!("{}/v1/{:032x}/demo/openai/chat/completions", system.url(), 0xbeef);
+    let answer = call("POST", unknown).bearer(OWN_KEY).json(&greeting()).send().await?;
+    ensure!(answer.status == 503, "{} {}", answer.status, answer.text());
+    ensure!(answer.headers.contains_key("retry-after"), "when to try again");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_customers_page_works_to_the_letter_with_curl() -> anyhow::Result<()> {
     let system = System::start().await?;
     let tenant = system.tenant("tenant").await?;
