@@ -5,7 +5,8 @@ mod support;
 use std::time::Duration;
 
 use model::gateway::{GatewaySettings, StoredKeys};
-use support::{COMPLETION, Gateway, Provider, QUESTION, STORED_KEY, Setup};
+use support::provider::Provider;
+use support::{COMPLETION, Gateway, QUESTION, STORED_KEY, Setup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
