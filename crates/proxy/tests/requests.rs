@@ -13,7 +13,8 @@ use model::gateway::{ErrorShape, GatewaySettings};
 use model::usage::Outcome;
 use support::provider::{Provider, whole};
 use support::{COMPLETION, Gateway, QUESTION, Setup};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-own");
 
@@ -185,6 +186,28 @@ async fn all_bodies_together_are_bounded_and_one_that_ends_makes_room() {
     drop(unfinished);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(gateway.chat(&long).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_request_never_ended_holds_nobody_up() {
+    // Answers before it has read all of a request, and never reads the rest.
+    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = provider.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((mut stream, _)) = provider.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+            connections.push(stream);
+        }
+    });
+    let mut setup = Setup::default();
+    setup.bounds.max_json_bytes = 32 << 20;
+    let gateway = Gateway::start(address, 38, setup).await;
+    let padding = format!("{{\"padding\":\"{}\",", "x".repeat(16 << 20));
+    assert_eq!(gateway.chat(&QUESTION.replacen('{', &padding, 1)).await.status, 200);
+    let next = tokio::time::timeout(Duration::from_secs(2), gateway.chat(QUESTION)).await;
+    assert_eq!(next.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! One connection to a provider.
 
+use std::time::Duration;
+
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -37,7 +39,11 @@ impl Connection {
     /// Whether the connection is still open. The provider may have announced its end with the last
     /// answer, which shows only when the connection has come to rest.
     pub(super) async fn is_usable(&mut self) -> bool {
-        self.sender.is_ready() || self.sender.ready().await.is_ok()
+        // It never comes to rest if the provider answered before it had read the request: the next
+        // caller does not wait for that.
+        const REST: Duration = Duration::from_millis(10);
+        self.sender.is_ready()
+            || tokio::time::timeout(REST, self.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
     }
 }
 
