@@ -5,7 +5,7 @@
 mod support;
 
 use http::{Method, StatusCode};
-use model::usage::{KeySource, Outcome, Provenance, Timings, Tokens, UsageRecord};
+use model::usage::{KeySource, Provenance, Timings, Tokens, UsageRecord};
 use model::{AccountId, Nanos, id::GatewayInternalId};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -83,50 +83,16 @@ fn new_gateway(id: &str) -> Value {
 fn record(account: AccountId, gateway: GatewayInternalId, number: u64) -> UsageRecord {
     let milliseconds = 1_735_776_000_000 + u128::from(number) * 60_000;
     let id = Uuid::from_u128(milliseconds << 80 | 0x7000_8000_0000_0000_0000 | u128::from(number));
+    let sample = model::samples::usage_record(id, account);
     UsageRecord {
-        id,
-        request_id: id,
-        account,
         gateway,
-        gateway_slug: "demo".to_owned(),
-        token: String::new(),
-        step: 0,
-        attempt: 0,
-        provider: "openai".to_owned(),
-        model_asked: "gpt-4o-mini".to_owned(),
-        model_served: "gpt-4o-mini-2024-07-18".to_owned(),
-        endpoint: "chat_completions".to_owned(),
-        method: "POST".to_owned(),
-        path: "/chat/completions".to_owned(),
-        streamed: false,
         key_source: Some(KeySource::Request),
-        key_alias: String::new(),
-        dialect: "native".to_owned(),
         tokens: Tokens { input: 10 * number, cached_input: 1, output: 2, reasoning: 3, ..Tokens::default() },
-        provenance: Provenance::Reported,
-        price_version: "2026-10-01".to_owned(),
         cost: Some(Nanos(100_000_001 * number as i64)),
-        paid: Nanos::ZERO,
-        status: 200,
-        outcome: Outcome::Answered,
-        error_code: 0,
-        cause: String::new(),
-        timings: Timings {
-            queue: 30,
-            upstream_first_byte: 900,
-            upstream_last_byte: 950,
-            total: 1_000_499,
-            own: 50,
-        },
-        request_bytes: 300,
-        response_bytes: 500,
-        request_content_type: "application/json".to_owned(),
-        response_content_type: "application/json".to_owned(),
-        user_agent: "OpenAI/Python 2.0".to_owned(),
+        timings: Timings { total: 1_000_499, ..sample.timings },
         event_id: format!("event-{number}"),
         metadata: r#"{"team":"red","seats":3}"#.to_owned(),
-        collect_log: true,
-        trace_id: [0; 16],
+        ..sample
     }
 }
 

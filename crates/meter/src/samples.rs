@@ -1,56 +1,11 @@
 //! Records for tests.
 
-use model::money::Nanos;
-use model::usage::{Outcome, Provenance, Timings, Tokens, UsageRecord};
-use model::{AccountId, id::GatewayInternalId};
+use model::AccountId;
+use model::usage::UsageRecord;
 use uuid::Uuid;
 
 /// A plausible record; its id and its account, and with it the shard, follow from `number`.
 pub(crate) fn record(number: u128) -> UsageRecord {
     let id = Uuid::from_u128((0x0193_0000_0000_7000_8000 << 48) + number);
-    UsageRecord {
-        id,
-        request_id: id,
-        account: AccountId(Uuid::from_u128(number)),
-        gateway: GatewayInternalId(Uuid::from_u128(7)),
-        gateway_slug: "demo".to_owned(),
-        token: String::new(),
-        step: 0,
-        attempt: 0,
-        provider: "openai".to_owned(),
-        model_asked: "gpt-4o-mini".to_owned(),
-        model_served: "gpt-4o-mini-2024-07-18".to_owned(),
-        endpoint: "chat_completions".to_owned(),
-        method: "POST".to_owned(),
-        path: "/chat/completions".to_owned(),
-        streamed: false,
-        key_source: None,
-        key_alias: String::new(),
-        dialect: "native".to_owned(),
-        tokens: Tokens { input: 12, output: 34, ..Tokens::default() },
-        provenance: Provenance::Reported,
-        price_version: "2026-10-01".to_owned(),
-        cost: Some(Nanos(22_200)),
-        paid: Nanos::ZERO,
-        status: 200,
-        outcome: Outcome::Answered,
-        error_code: 0,
-        cause: String::new(),
-        timings: Timings {
-            queue: 30,
-            upstream_first_byte: 900,
-            upstream_last_byte: 950,
-            total: 1000,
-            own: 50,
-        },
-        request_bytes: 300,
-        response_bytes: 500,
-        request_content_type: "application/json".to_owned(),
-        response_content_type: "application/json".to_owned(),
-        user_agent: "OpenAI/Python 2.0".to_owned(),
-        event_id: id.to_string(),
-        metadata: r#"{"team":"red"}"#.to_owned(),
-        collect_log: true,
-        trace_id: [0; 16],
-    }
+    model::samples::usage_record(id, AccountId(Uuid::from_u128(number)))
 }

@@ -12,6 +12,8 @@ pub mod permission;
 pub mod provider_key;
 pub mod resource;
 pub mod revision;
+#[doc(hidden)]
+pub mod samples;
 pub mod secret;
 pub mod token;
 pub mod usage;

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use meter::{Meter, MeterConfig};
-use model::usage::{Outcome, Provenance, Timings, Tokens, UsageRecord};
-use model::{AccountId, Nanos, id::GatewayInternalId};
+use model::usage::{Outcome, Tokens, UsageRecord};
+use model::AccountId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::Store;
 use tempfile::TempDir;
@@ -76,46 +76,7 @@ impl Desk {
 }
 
 fn record() -> UsageRecord {
-    let id = Uuid::now_v7();
-    UsageRecord {
-        id,
-        request_id: id,
-        account: AccountId(Uuid::now_v7()),
-        gateway: GatewayInternalId(Uuid::from_u128(7)),
-        gateway_slug: "demo".to_owned(),
-        token: String::new(),
-        step: 0,
-        attempt: 0,
-        provider: "openai".to_owned(),
-        model_asked: "gpt-4o-mini".to_owned(),
-        model_served: "gpt-4o-mini-2024-07-18".to_owned(),
-        endpoint: "chat_completions".to_owned(),
-        method: "POST".to_owned(),
-        path: "/chat/completions".to_owned(),
-        streamed: false,
-        key_source: None,
-        key_alias: String::new(),
-        dialect: "native".to_owned(),
-        tokens: Tokens { input: 12, output: 34, ..Tokens::default() },
-        provenance: Provenance::Reported,
-        price_version: "2026-10-01".to_owned(),
-        cost: Some(Nanos(22_200)),
-        paid: Nanos::ZERO,
-        status: 200,
-        outcome: Outcome::Answered,
-        error_code: 0,
-        cause: String::new(),
-        timings: Timings::default(),
-        request_bytes: 300,
-        response_bytes: 500,
-        request_content_type: "application/json".to_owned(),
-        response_content_type: "application/json".to_owned(),
-        user_agent: "test".to_owned(),
-        event_id: id.to_string(),
-        metadata: r#"{"team":"red"}"#.to_owned(),
-        collect_log: true,
-        trace_id: [0; 16],
-    }
+    model::samples::usage_record(Uuid::now_v7(), AccountId(Uuid::now_v7()))
 }
 
 /// Opens and closes `count` requests of as many accounts.
