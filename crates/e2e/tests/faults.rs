@@ -1,4 +1,4 @@
-//! What DESIGN promises when things die: requests with own keys are served, and nothing is lost.
+//! What is promised when things die: requests with own keys are served, and nothing is lost.
 
 use std::collections::BTreeMap;
 

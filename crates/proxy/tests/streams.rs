@@ -1,6 +1,6 @@
 //! Answers on their way: frame by frame, and what happens when either side ends early.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, which the lint does not take for tests")]
+#![expect(clippy::unwrap_used, reason = "what tests share, which the lint does not take for tests")]
 
 mod support;
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use meter::{Meter, MeterConfig};
-use model::usage::{Outcome, Tokens, UsageRecord};
 use model::AccountId;
+use model::usage::{Outcome, Tokens, UsageRecord};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::Store;
 use tempfile::TempDir;
