@@ -16,7 +16,7 @@ use super::metrics::Written;
 use super::{Ledger, LedgerError, metrics};
 
 /// Records in one transaction, give or take an entry.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 impl Ledger {
     /// Posts entries and tells Redis. Says whether every era is still open; if not, what was not
