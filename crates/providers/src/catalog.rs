@@ -187,4 +187,10 @@ mod tests {
         assert_eq!(key("sk-1").as_deref(), Some("sk-1"));
         assert_eq!((key("Bearer"), key("Bearer undefined"), key("")), (None, None, None));
     }
+
+    #[test]
+    fn a_scheme_is_not_part_of_a_credential() {
+        let credentials = ["x", "Bearer x", "bearer  x ", "Bearer", ""].map(without_bearer);
+        assert_eq!(credentials, ["x", "x", "x", "", ""]);
+    }
 }
