@@ -27,6 +27,10 @@ pub enum Permission {
     AiGatewayWrite,
     /// Send requests through the account's gateways.
     AiGatewayRun,
+    /// See the balance, the statement and the terms of payment.
+    BillingRead,
+    /// Buy credits, redeem vouchers, set auto top-up and notices.
+    BillingWrite,
 }
 
 /// A set of permissions.
@@ -44,6 +48,8 @@ impl Permission {
             Permission::AiGatewayRead => "ai_gateway_read",
             Permission::AiGatewayWrite => "ai_gateway_write",
             Permission::AiGatewayRun => "ai_gateway_run",
+            Permission::BillingRead => "billing_read",
+            Permission::BillingWrite => "billing_write",
         }
     }
 
@@ -59,6 +65,8 @@ impl Permission {
             AiGatewayRead,
             AiGatewayWrite,
             AiGatewayRun,
+            BillingRead,
+            BillingWrite,
         ]
         .into_iter()
         .find(|permission| permission.as_str() == word)
@@ -70,9 +78,9 @@ impl Role {
     pub fn permissions(self) -> Permissions {
         use Permission::*;
         let own: &[Permission] = match self {
-            Role::Viewer => &[AccountRead, TokensRead, AiGatewayRead],
+            Role::Viewer => &[AccountRead, TokensRead, AiGatewayRead, BillingRead],
             Role::Editor => &[AiGatewayWrite, AiGatewayRun],
-            Role::Admin => &[AccountWrite, TokensWrite],
+            Role::Admin => &[AccountWrite, TokensWrite, BillingWrite],
             Role::Owner => &[AccountOwn],
         };
         let below = match self {
@@ -152,6 +160,20 @@ pub const PERMISSION_GROUPS: &[PermissionGroup] = &[
         description: "Grants write access to API tokens.",
         category: "account_and_billing",
         permissions: &[Permission::TokensRead, Permission::TokensWrite],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000008",
+        name: "Billing Read",
+        description: "Grants read access to the balance, the statement and the terms of payment.",
+        category: "account_and_billing",
+        permissions: &[Permission::BillingRead],
+    },
+    PermissionGroup {
+        id: "a1b6a2e6f0d84c0e9d5b7c3f10000009",
+        name: "Billing Write",
+        description: "Grants write access to vouchers, credits and the terms of payment.",
+        category: "account_and_billing",
+        permissions: &[Permission::BillingRead, Permission::BillingWrite],
     },
 ];
 

@@ -76,6 +76,8 @@ permits! {
     TokensWrite,
     AiGatewayRead,
     AiGatewayWrite,
+    BillingRead,
+    BillingWrite,
 }
 
 /// The ids in a path.
