@@ -7,6 +7,7 @@ pub mod account;
 pub mod document;
 pub mod gateway;
 pub mod id;
+pub mod limits;
 pub mod money;
 pub mod permission;
 pub mod provider_key;

@@ -48,6 +48,8 @@ pub struct UsageRecord {
     pub dialect: String,
     /// What was used.
     pub tokens: Tokens,
+    /// What was used beside tokens.
+    pub units: Vec<Unit>,
     /// Who says so.
     pub provenance: Provenance,
     /// The price catalogue's version; empty when it has no price for the model.
@@ -56,6 +58,18 @@ pub struct UsageRecord {
     pub cost: Option<Nanos>,
     /// What was taken from credits.
     pub paid: Nanos,
+    /// What is due from credits: the cost with its markup. Zero on own keys.
+    pub charge: Nanos,
+    /// Millionths that are added to the cost; negative for a discount.
+    pub markup_ppm: i64,
+    /// Which price list served: empty for the regular one.
+    pub tier: String,
+    /// The name in the price catalogue that was rated by; empty if nothing was.
+    pub price_model: String,
+    /// Whether the cost is by the caller's or the account's own prices.
+    pub custom_cost: bool,
+    /// What was set aside before the provider was called.
+    pub hold: Option<Hold>,
     /// The HTTP status that the caller was sent; 0 when the caller left first.
     pub status: u16,
     /// How it ended.
@@ -107,18 +121,68 @@ pub struct Tokens {
     pub image_input: u64,
     /// Images produced.
     pub image_output: u64,
+    /// Text written into the provider's cache for its longer lifetime.
+    pub cache_write_long: u64,
+    /// Audio read from the provider's cache.
+    pub cached_audio_input: u64,
+    /// Images read from the provider's cache.
+    pub cached_image_input: u64,
 }
 
 impl Tokens {
     /// All that was read.
     pub fn total_input(&self) -> u64 {
-        self.input + self.cached_input + self.cache_write + self.audio_input + self.image_input
+        self.input
+            + self.cached_input
+            + self.cache_write
+            + self.cache_write_long
+            + self.audio_input
+            + self.cached_audio_input
+            + self.image_input
+            + self.cached_image_input
     }
 
     /// All that was produced.
     pub fn total_output(&self) -> u64 {
         self.output + self.reasoning + self.audio_output + self.image_output
     }
+}
+
+/// A quantity that is not tokens, such as two images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// As the price catalogue names it.
+    pub name: String,
+    /// How many, rounded up to whole ones.
+    pub quantity: u64,
+}
+
+/// What was set aside for a request before its provider was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The proxy's start that took it.
+    pub incarnation: Uuid,
+    /// The record's id, or the lease's of which this is a part.
+    pub id: Uuid,
+    /// Of credits; it grows with extensions.
+    pub amount: Nanos,
+    /// The least that is charged if the request is abandoned: its input.
+    pub floor: Nanos,
+    /// Of limits.
+    pub reserved: Vec<Reserved>,
+}
+
+/// A part of a limit that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    /// The counter's id.
+    pub counter: String,
+    /// What it counts.
+    pub measure: Measure,
+    /// The number of the window in which it was reserved.
+    pub window: i64,
+    /// How much.
+    pub amount: i64,
 }
 
 /// How long a request took, in microseconds.
@@ -200,6 +264,18 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// What a limit counts.
+    Measure {
+        /// Calls.
+        Requests = "requests",
+        /// What they cost, in nano-dollars.
+        Spend = "spend",
+        /// What they read and produced.
+        Tokens = "tokens",
+    }
+}
+
 /// A record that cannot be read from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the usage record has no valid `{0}`")]
@@ -218,6 +294,9 @@ impl UsageRecord {
             audio_output,
             image_input,
             image_output,
+            cache_write_long,
+            cached_audio_input,
+            cached_image_input,
         } = self.tokens;
         let Timings { queue, upstream_first_byte, upstream_last_byte, total, own } = self.timings;
         proto::UsageRecord {
@@ -249,6 +328,9 @@ impl UsageRecord {
                 audio_output,
                 image_input,
                 image_output,
+                cache_write_long,
+                cached_audio_input,
+                cached_image_input,
             }),
             provenance: match self.provenance {
                 Provenance::None => proto::Provenance::None,
@@ -260,6 +342,13 @@ impl UsageRecord {
             price_version: self.price_version.clone(),
             cost_nanos: self.cost.map(|cost| cost.0),
             paid_nanos: self.paid.0,
+            units: self.units.iter().map(Unit::to_wire).collect(),
+            tier: self.tier.clone(),
+            price_model: self.price_model.clone(),
+            custom_cost: self.custom_cost,
+            charge_nanos: self.charge.0,
+            hold: self.hold.as_ref().map(Hold::to_wire),
+            markup_ppm: self.markup_ppm,
             status: self.status.into(),
             outcome: match self.outcome {
                 Outcome::Answered => proto::Outcome::Answered,
@@ -313,6 +402,9 @@ impl UsageRecord {
             audio_output,
             image_input,
             image_output,
+            cache_write_long,
+            cached_audio_input,
+            cached_image_input,
         } = wire.tokens.unwrap_or_default();
         let proto::Timings { queue, upstream_first_byte, upstream_last_byte, total, own } =
             wire.timings.unwrap_or_default();
@@ -345,11 +437,21 @@ impl UsageRecord {
                 audio_output,
                 image_input,
                 image_output,
+                cache_write_long,
+                cached_audio_input,
+                cached_image_input,
             },
             provenance,
             price_version: wire.price_version,
             cost: wire.cost_nanos.map(Nanos),
             paid: Nanos(wire.paid_nanos),
+            charge: Nanos(wire.charge_nanos),
+            markup_ppm: wire.markup_ppm,
+            tier: wire.tier,
+            price_model: wire.price_model,
+            custom_cost: wire.custom_cost,
+            hold: wire.hold.map(Hold::from_wire).transpose()?,
+            units: wire.units.into_iter().map(Unit::from_wire).collect(),
             status: u16::try_from(wire.status).map_err(|_| InvalidRecord("status"))?,
             outcome,
             error_code: wire.error_code,
@@ -365,5 +467,64 @@ impl UsageRecord {
             collect_log: wire.collect_log,
             trace_id: wire.trace_id.try_into().unwrap_or_default(),
         })
+    }
+}
+
+impl Unit {
+    fn to_wire(&self) -> proto::Unit {
+        let Self { name, quantity } = self;
+        proto::Unit { name: name.clone(), quantity: *quantity }
+    }
+
+    fn from_wire(wire: proto::Unit) -> Self {
+        let proto::Unit { name, quantity } = wire;
+        Self { name, quantity }
+    }
+}
+
+impl Hold {
+    fn to_wire(&self) -> proto::Hold {
+        let Self { incarnation, id, amount, floor, reserved } = self;
+        proto::Hold {
+            incarnation: incarnation.as_bytes().to_vec(),
+            id: id.as_bytes().to_vec(),
+            amount_nanos: amount.0,
+            floor_nanos: floor.0,
+            reserved: reserved.iter().map(Reserved::to_wire).collect(),
+        }
+    }
+
+    fn from_wire(wire: proto::Hold) -> Result<Self, InvalidRecord> {
+        let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|_| InvalidRecord("hold"));
+        Ok(Self {
+            incarnation: uuid(&wire.incarnation)?,
+            id: uuid(&wire.id)?,
+            amount: Nanos(wire.amount_nanos),
+            floor: Nanos(wire.floor_nanos),
+            reserved: wire.reserved.into_iter().map(Reserved::from_wire).collect(),
+        })
+    }
+}
+
+impl Reserved {
+    fn to_wire(&self) -> proto::Reserved {
+        let Self { counter, measure, window, amount } = self;
+        let measure = match measure {
+            Measure::Requests => proto::Measure::Requests,
+            Measure::Spend => proto::Measure::Spend,
+            Measure::Tokens => proto::Measure::Tokens,
+        };
+        let measure = measure.into();
+        proto::Reserved { counter: counter.clone(), measure, window: *window, amount: *amount }
+    }
+
+    fn from_wire(wire: proto::Reserved) -> Self {
+        let measure = match wire.measure() {
+            proto::Measure::Requests => Measure::Requests,
+            proto::Measure::Spend => Measure::Spend,
+            proto::Measure::Tokens => Measure::Tokens,
+        };
+        let proto::Reserved { counter, measure: _, window, amount } = wire;
+        Self { counter, measure, window, amount }
     }
 }

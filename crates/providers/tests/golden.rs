@@ -78,13 +78,13 @@ impl Story {
         let tokens = self.expected.tokens.as_ref().map(|tokens| Tokens {
             input: tokens.input,
             cached_input: tokens.cached_input,
-            cache_write: 0,
             output: tokens.output,
             reasoning: tokens.reasoning,
             audio_input: tokens.audio_input,
             audio_output: tokens.audio_output,
             image_input: tokens.image_input,
             image_output: tokens.image_output,
+            ..Tokens::default()
         });
         let Expected { model, service_tier, .. } = &self.expected;
         Answer { model: model.clone(), tokens, service_tier: service_tier.clone() }

@@ -1,7 +1,9 @@
 //! A usage record's wire form, written straight from the record: it is needed twice a request, and the
 //! generated types would copy every text first. A test compares the two byte for byte.
 
-use model::usage::{KeySource, Outcome, Provenance, Timings, Tokens, UsageRecord};
+use model::usage::{
+    Hold, KeySource, Measure, Outcome, Provenance, Reserved, Timings, Tokens, Unit, UsageRecord,
+};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// The bytes that `record.to_wire()` encodes to.
@@ -27,10 +29,17 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
         key_alias,
         dialect,
         tokens,
+        units,
         provenance,
         price_version,
         cost,
         paid,
+        charge,
+        markup_ppm,
+        tier,
+        price_model,
+        custom_cost,
+        hold,
         status,
         outcome,
         error_code,
@@ -71,6 +80,16 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
         wire.number_even_if_zero(23, cost.0 as u64);
     }
     wire.number(24, paid.0 as u64);
+    for Unit { name, quantity } in units {
+        wire.message(25, |unit| {
+            unit.text(1, name);
+            unit.number(2, *quantity);
+        });
+    }
+    wire.text(26, tier);
+    wire.text(27, price_model);
+    wire.number(28, (*custom_cost).into());
+    wire.number(29, charge.0 as u64);
     wire.number(30, (*status).into());
     wire.number(31, outcome_number(*outcome));
     wire.number(32, (*error_code).into());
@@ -85,11 +104,31 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
     wire.text(47, metadata);
     wire.number(48, (*collect_log).into());
     wire.bytes(49, trace_id);
+    if let Some(hold) = hold {
+        wire.message(50, |wire| write_hold(wire, hold));
+    }
+    wire.number(51, *markup_ppm as u64);
     wire.0
 }
 
+fn write_hold(wire: &mut Wire, hold: &Hold) {
+    let Hold { incarnation, id, amount, floor, reserved } = hold;
+    wire.bytes(1, incarnation.as_bytes());
+    wire.bytes(2, id.as_bytes());
+    wire.number(3, amount.0 as u64);
+    wire.number(4, floor.0 as u64);
+    for Reserved { counter, measure, window, amount } in reserved {
+        wire.message(5, |wire| {
+            wire.text(1, counter);
+            wire.number(2, measure_number(*measure));
+            wire.number(3, *window as u64);
+            wire.number(4, *amount as u64);
+        });
+    }
+}
+
 /// In the order of their tags, from 1.
-fn token_counts(tokens: &Tokens) -> [u64; 9] {
+fn token_counts(tokens: &Tokens) -> [u64; 12] {
     let Tokens {
         input,
         cached_input,
@@ -100,6 +139,9 @@ fn token_counts(tokens: &Tokens) -> [u64; 9] {
         audio_output,
         image_input,
         image_output,
+        cache_write_long,
+        cached_audio_input,
+        cached_image_input,
     } = *tokens;
     [
         input,
@@ -111,6 +153,9 @@ fn token_counts(tokens: &Tokens) -> [u64; 9] {
         audio_output,
         image_input,
         image_output,
+        cache_write_long,
+        cached_audio_input,
+        cached_image_input,
     ]
 }
 
@@ -126,6 +171,14 @@ fn provenance_number(provenance: Provenance) -> u64 {
         Provenance::Reported => proto::Provenance::Reported as u64,
         Provenance::Counted => proto::Provenance::Counted as u64,
         Provenance::Estimated => proto::Provenance::Estimated as u64,
+    }
+}
+
+fn measure_number(measure: Measure) -> u64 {
+    match measure {
+        Measure::Requests => proto::Measure::Requests as u64,
+        Measure::Spend => proto::Measure::Spend as u64,
+        Measure::Tokens => proto::Measure::Tokens as u64,
     }
 }
 
@@ -167,15 +220,29 @@ impl Wire {
         encode_varint(number, &mut self.0);
     }
 
-    /// A message of nothing but numbers, tagged from 1. At most nine of eleven bytes: its length is one.
+    /// A message of nothing but numbers, tagged from 1.
     fn numbers(&mut self, tag: u32, numbers: &[u64]) {
+        self.message(tag, |wire| {
+            for (tag, number) in (1..).zip(numbers) {
+                wire.number(tag, *number);
+            }
+        });
+    }
+
+    /// A message, whose length is known only once it is written and nearly always fits a byte.
+    fn message(&mut self, tag: u32, write: impl FnOnce(&mut Self)) {
         encode_key(tag, WireType::LengthDelimited, &mut self.0);
         let length_at = self.0.len();
         self.0.push(0);
-        for (tag, number) in (1..).zip(numbers) {
-            self.number(tag, *number);
+        write(self);
+        let length = self.0.len() - length_at - 1;
+        if length < 0x80 {
+            self.0[length_at] = length as u8;
+        } else {
+            let mut prefix = Vec::with_capacity(4);
+            encode_varint(length as u64, &mut prefix);
+            self.0.splice(length_at..=length_at, prefix);
         }
-        self.0[length_at] = (self.0.len() - length_at - 1) as u8;
     }
 }
 
@@ -206,7 +273,25 @@ mod tests {
                 audio_output: u64::MAX,
                 image_input: u64::MAX,
                 image_output: u64::MAX,
+                cache_write_long: u64::MAX,
+                cached_audio_input: u64::MAX,
+                cached_image_input: u64::MAX,
             },
+            units: vec![Unit { name: "output_per_image".to_owned(), quantity: 2 }],
+            charge: Nanos(i64::MAX),
+            markup_ppm: -1,
+            tier: "flex".to_owned(),
+            price_model: "gpt-4o".to_owned(),
+            custom_cost: true,
+            hold: Some(Hold {
+                incarnation: uuid::Uuid::from_u128(1),
+                id: uuid::Uuid::from_u128(2),
+                amount: Nanos(3),
+                floor: Nanos(0),
+                reserved: [Measure::Requests, Measure::Spend, Measure::Tokens]
+                    .map(|measure| Reserved { counter: "c".repeat(40), measure, window: 5, amount: -6 })
+                    .to_vec(),
+            }),
             cost: Some(Nanos(-1)),
             paid: Nanos(i64::MIN),
             error_code: 7,

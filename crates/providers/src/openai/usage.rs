@@ -94,6 +94,7 @@ pub fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
         audio_output,
         image_input,
         image_output,
+        ..Tokens::default()
     })
 }
 

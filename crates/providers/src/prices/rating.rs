@@ -22,6 +22,9 @@ impl Price {
             audio_output,
             image_input,
             image_output,
+            cache_write_long,
+            cached_audio_input,
+            cached_image_input,
         } = *tokens;
         let prices = self.prices(tier, tokens.total_input());
         let classes = [
@@ -34,6 +37,9 @@ impl Price {
             (audio_output, prices.audio_output.or(prices.output)),
             (image_input, prices.image_input.or(prices.input)),
             (image_output, prices.image_output.or(prices.output)),
+            (cache_write_long, prices.cache_write_long.or(prices.cache_write).or(prices.input)),
+            (cached_audio_input, prices.cached_audio_input.or(prices.audio_input).or(prices.input)),
+            (cached_image_input, prices.cached_image_input.or(prices.image_input).or(prices.input)),
         ];
         let mut sum = Unrounded::default();
         for (units, price) in classes.into_iter().filter(|(units, _)| *units > 0) {

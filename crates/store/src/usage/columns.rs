@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use model::usage::{KeySource, Timings, Tokens, UsageRecord};
+use model::usage::{KeySource, Timings, Tokens, Unit, UsageRecord};
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -64,10 +64,21 @@ columns! {
     audio_output_tokens: i64 => "bigint";
     image_input_tokens: i64 => "bigint";
     image_output_tokens: i64 => "bigint";
+    cache_write_long_tokens: i64 => "bigint";
+    cached_audio_input_tokens: i64 => "bigint";
+    cached_image_input_tokens: i64 => "bigint";
+    units: Option<serde_json::Value> => "jsonb";
     provenance: &'static str => "text";
     price_version: String => "text";
     cost: Option<i64> => "bigint";
     paid: i64 => "bigint";
+    charge: i64 => "bigint";
+    markup_ppm: i64 => "bigint";
+    tier: String => "text";
+    price_model: String => "text";
+    custom_cost: bool => "boolean";
+    hold: Option<i64> => "bigint";
+    hold_floor: Option<i64> => "bigint";
     status: i32 => "integer";
     outcome: &'static str => "text";
     error_code: i64 => "bigint";
@@ -118,10 +129,17 @@ impl Row {
             key_alias,
             dialect,
             tokens,
+            units,
             provenance,
             price_version,
             cost,
             paid,
+            charge,
+            markup_ppm,
+            tier,
+            price_model,
+            custom_cost,
+            hold,
             status,
             outcome,
             error_code,
@@ -147,6 +165,9 @@ impl Row {
             audio_output,
             image_input,
             image_output,
+            cache_write_long,
+            cached_audio_input,
+            cached_image_input,
         } = *tokens;
         let Timings { queue, upstream_first_byte, upstream_last_byte, total, own } = *timings;
         Self {
@@ -177,10 +198,21 @@ impl Row {
             audio_output_tokens: number(audio_output),
             image_input_tokens: number(image_input),
             image_output_tokens: number(image_output),
+            cache_write_long_tokens: number(cache_write_long),
+            cached_audio_input_tokens: number(cached_audio_input),
+            cached_image_input_tokens: number(cached_image_input),
+            units: quantities(units),
             provenance: provenance.as_str(),
             price_version: text(price_version),
             cost: cost.map(|cost| cost.0),
             paid: paid.0,
+            charge: charge.0,
+            markup_ppm: *markup_ppm,
+            tier: text(tier),
+            price_model: text(price_model),
+            custom_cost: *custom_cost,
+            hold: hold.as_ref().map(|hold| hold.amount.0),
+            hold_floor: hold.as_ref().map(|hold| hold.floor.0),
             status: i32::from(*status),
             outcome: outcome.as_str(),
             error_code: i64::from(*error_code),
@@ -217,6 +249,12 @@ fn labels(metadata: &str) -> Option<serde_json::Value> {
     let parsed: Option<serde_json::Value> = serde_json::from_str(metadata).ok();
     let parsed = parsed.filter(|value| value.is_object() && !metadata.contains("\\u0000"));
     Some(parsed.unwrap_or_else(|| serde_json::json!({ "tollgate.unreadable": text(metadata) })))
+}
+
+/// Quantities by name.
+fn quantities(units: &[Unit]) -> Option<serde_json::Value> {
+    let quantity = |unit: &Unit| (text(&unit.name), unit.quantity.into());
+    (!units.is_empty()).then(|| serde_json::Value::Object(units.iter().map(quantity).collect()))
 }
 
 fn number(number: u64) -> i64 {

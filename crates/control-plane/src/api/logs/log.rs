@@ -93,6 +93,8 @@ pub(super) struct Detail {
     key_alias: Option<String>,
     /// Which version of the price catalogue the cost is from.
     price_version: Option<String>,
+    /// What was due from credits, in dollars, exact.
+    charge_usd: String,
     /// What was taken from credits, in dollars, exact.
     paid_usd: String,
     /// The W3C trace id.
@@ -128,6 +130,11 @@ pub(super) struct UsageMetadata {
     audio_output: i64,
     image_input: i64,
     image_output: i64,
+    cache_write_long: i64,
+    cached_audio_input: i64,
+    cached_image_input: i64,
+    /// Quantities that are not tokens, by name, such as `output_per_image`.
+    units: Option<serde_json::Value>,
 }
 
 impl Log {
@@ -169,10 +176,15 @@ impl Log {
             audio_output_tokens,
             image_input_tokens,
             image_output_tokens,
+            cache_write_long_tokens,
+            cached_audio_input_tokens,
+            cached_image_input_tokens,
+            units,
             provenance,
             price_version,
             cost_nanos,
             paid_nanos,
+            charge_nanos,
             custom_cost,
             queue_time,
             upstream_first_byte_time,
@@ -247,6 +259,10 @@ impl Log {
                 audio_output: audio_output_tokens,
                 image_input: image_input_tokens,
                 image_output: image_output_tokens,
+                cache_write_long: cache_write_long_tokens,
+                cached_audio_input: cached_audio_input_tokens,
+                cached_image_input: cached_image_input_tokens,
+                units,
             },
             detail: Some(Detail {
                 request_size: request_bytes,
@@ -263,6 +279,7 @@ impl Log {
                 key_source,
                 key_alias: present(key_alias),
                 price_version: present(price_version),
+                charge_usd: Nanos(charge_nanos).to_string(),
                 paid_usd: Nanos(paid_nanos).to_string(),
                 trace_id: trace_id.map(hex::encode),
             }),
