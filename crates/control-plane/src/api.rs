@@ -20,6 +20,7 @@ pub mod page;
 pub mod passwords;
 pub mod provider_keys;
 pub mod proxies;
+pub mod receipt_keys;
 pub mod session_keys;
 pub mod sessions;
 mod spans;
@@ -45,6 +46,7 @@ use vault::Sealer;
 use attempts::Attempts;
 use error::ApiError;
 use passwords::Passwords;
+use receipt_keys::ReceiptKeys;
 use session_keys::SessionKeys;
 pub use spans::Spans;
 
@@ -57,6 +59,8 @@ pub struct ApiState {
     pub sealer: Sealer,
     /// Signs and reads access tokens.
     pub sessions: Arc<SessionKeys>,
+    /// Signs receipts.
+    pub receipts: Arc<ReceiptKeys>,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
     /// Failed attempts to log in.

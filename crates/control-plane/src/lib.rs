@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use vault::{ContentsBox, Sealer};
 
 use api::passwords::Passwords;
+use api::receipt_keys::ReceiptKeys;
 use api::session_keys::SessionKeys;
 use api::{ApiSettings, ApiState, Spans};
 pub use config::Config;
@@ -103,6 +104,7 @@ async fn api_state(
         store: store.clone(),
         sealer: sealer.clone(),
         sessions: Arc::new(SessionKeys::load(store, contents).await?),
+        receipts: Arc::new(ReceiptKeys::load(store, contents).await?),
         passwords: Passwords::new()?,
         attempts: Arc::default(),
         settings: Arc::new(ApiSettings {

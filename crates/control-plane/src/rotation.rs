@@ -10,6 +10,7 @@ use tracing::info;
 use uuid::Uuid;
 use vault::{ContentsBox, Sealer};
 
+use crate::api::receipt_keys::ReceiptKeys;
 use crate::api::session_keys::SessionKeys;
 use crate::push::Authority;
 
@@ -29,6 +30,7 @@ pub struct Rotation {
 /// repeated at any time.
 pub async fn rotate(store: &Store, sealer: &Sealer, contents: &ContentsBox) -> anyhow::Result<Rotation> {
     SessionKeys::rewrap(store, contents).await?;
+    ReceiptKeys::rewrap(store, contents).await?;
     Authority::rewrap(store, contents).await?;
     let mut rotation = Rotation { accounts: 0, already: 0 };
     let mut last = AccountId(Uuid::nil());

@@ -14,11 +14,13 @@ pub mod logs;
 pub mod members;
 pub mod operators;
 pub mod outbox;
+pub mod price_catalogues;
 pub mod provider_keys;
 pub mod proxies;
 pub mod resources;
 pub mod sessions;
 pub mod shards;
+pub mod signing_keys;
 pub mod usage;
 pub mod users;
 

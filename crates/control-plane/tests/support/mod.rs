@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use control_plane::api::passwords::Passwords;
+use control_plane::api::receipt_keys::ReceiptKeys;
 use control_plane::api::session_keys::SessionKeys;
 use control_plane::api::{self, ApiSettings, ApiState};
 use http::{Method, Request, StatusCode};
@@ -76,6 +77,7 @@ impl Api {
             store: store.clone(),
             sealer: Sealer::new(ring(&credentials), ring(&contents)),
             sessions: sessions.clone(),
+            receipts: Arc::new(ReceiptKeys::load(&store, &contents_box).await.unwrap()),
             passwords: Passwords::new().unwrap(),
             attempts: Arc::default(),
             settings: Arc::new(ApiSettings {
