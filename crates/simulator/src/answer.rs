@@ -4,10 +4,17 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::billing::Tokens;
 pub(crate) use crate::error::Refusal;
 
-/// An endpoint's answer.
-pub(crate) enum Answer {
+/// An endpoint's answer, and what it bills if it is delivered whole.
+pub(crate) struct Answer {
+    pub(crate) content: Content,
+    pub(crate) bill: Tokens,
+}
+
+/// What is said.
+pub(crate) enum Content {
     /// A document of known length.
     Document {
         /// Its media type.
@@ -23,19 +30,30 @@ pub(crate) enum Answer {
 pub(crate) struct Event {
     /// Its frame, as it is sent.
     pub(crate) frame: Bytes,
-    /// Whether it carries content, rather than announcing or closing something.
-    pub(crate) is_content: bool,
+    /// The tokens of the content that it carries; nothing if it only announces or closes something.
+    pub(crate) content: Option<u64>,
 }
 
 impl Answer {
     /// A JSON document.
     pub(crate) fn json<T: Serialize>(document: &T) -> Self {
-        Self::Document { content_type: "application/json", bytes: encoded(document).into() }
+        Self::document("application/json", encoded(document))
     }
 
     /// A document of any other type.
     pub(crate) fn document(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self::Document { content_type, bytes: bytes.into() }
+        let content = Content::Document { content_type, bytes: bytes.into() };
+        Self { content, bill: Tokens::default() }
+    }
+
+    /// Server-sent events.
+    pub(crate) fn events(events: Vec<Event>) -> Self {
+        Self { content: Content::Events(events), bill: Tokens::default() }
+    }
+
+    /// The same, for these tokens.
+    pub(crate) fn billed(self, bill: Tokens) -> Self {
+        Self { bill, ..self }
     }
 }
 
@@ -45,7 +63,7 @@ impl Event {
         let mut frame = b"data: ".to_vec();
         frame.extend(encoded(payload));
         frame.extend(b"\n\n");
-        Self { frame: frame.into(), is_content: false }
+        Self { frame: frame.into(), content: None }
     }
 
     /// An event whose name is also its payload's `type`, as responses send them.
@@ -53,17 +71,17 @@ impl Event {
         let mut frame = format!("event: {name}\ndata: ").into_bytes();
         frame.extend(encoded(payload));
         frame.extend(b"\n\n");
-        Self { frame: frame.into(), is_content: false }
+        Self { frame: frame.into(), content: None }
     }
 
     /// The end of a chat completion's stream.
     pub(crate) fn done() -> Self {
-        Self { frame: Bytes::from_static(b"data: [DONE]\n\n"), is_content: false }
+        Self { frame: Bytes::from_static(b"data: [DONE]\n\n"), content: None }
     }
 
-    /// The same event, marked as carrying content.
-    pub(crate) fn content(self) -> Self {
-        Self { is_content: true, ..self }
+    /// The same event, carrying content of so many tokens.
+    pub(crate) fn carrying(self, tokens: u64) -> Self {
+        Self { content: Some(tokens), ..self }
     }
 }
 

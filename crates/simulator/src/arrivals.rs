@@ -1,4 +1,4 @@
-//! What reached the simulator, so that tests can compare it with what should have.
+//! What reached the simulator and what it billed for it, so that tests can compare both with what should have been.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::billing::Tokens;
 use crate::credentials;
+use crate::openai::limit;
 use crate::question::Question;
 
 /// Older requests are forgotten once there are this many.
@@ -31,7 +33,8 @@ pub(crate) struct Entry {
     sequence: u64,
     method: String,
     path: String,
-    /// What the test calls this request: `metadata.test_id`, else `user`, else the header `x-test-id`.
+    /// What the test calls this request: the mark `[id:…]` in one of its texts, else `metadata.test_id`, else `user`,
+    /// else the header `x-test-id`.
     test_id: Option<String>,
     model: Option<String>,
     stream: bool,
@@ -45,12 +48,31 @@ pub(crate) struct Entry {
     /// Nothing while the body has not come whole.
     body_bytes: Option<usize>,
     body_sha256: Option<String>,
+    /// How many tokens the answer may have, if the request says so.
+    output_limit: Option<u64>,
     /// The status of the answer, once its head was made.
     status: Option<u16>,
-    /// The answer was handed over whole.
-    answered: bool,
+    state: State,
+    /// What is billed for the request as it stands.
+    billed: Tokens,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// Its body is on its way.
+    Arriving,
+    /// It waits for its answer's head.
+    Waiting,
+    /// The answer is on its way.
+    Answering,
+    /// The answer, or the refusal, was handed over whole.
+    Answered,
     /// The client was gone before the answer ended.
-    cancelled: bool,
+    Cancelled,
+    /// The simulator ended the answer early, because it was asked to.
+    Broken,
 }
 
 /// A header's name. Standard names cost no memory of their own.
@@ -87,9 +109,10 @@ impl Arrivals {
                 .collect(),
             body_bytes: None,
             body_sha256: None,
+            output_limit: None,
             status: None,
-            answered: false,
-            cancelled: false,
+            state: State::Arriving,
+            billed: Tokens::default(),
         };
         let mut ring = self.ring();
         let sequence = ring.next;
@@ -100,7 +123,14 @@ impl Arrivals {
         }
         ring.entries.push_back(entry);
         drop(ring);
-        Arrival { arrivals: Arc::clone(self), sequence, is_over: false }
+        Arrival {
+            arrivals: Arc::clone(self),
+            sequence,
+            is_over: false,
+            bill: Tokens::default(),
+            delivered: 0,
+            bills_on: false,
+        }
     }
 
     /// The requests whose sequence number is at least `from`.
@@ -132,48 +162,84 @@ pub(crate) struct Arrival {
     arrivals: Arc<Arrivals>,
     sequence: u64,
     is_over: bool,
+    /// For the whole answer.
+    bill: Tokens,
+    /// How many tokens of the answer are on their way.
+    delivered: u64,
+    bills_on: bool,
 }
 
 impl Arrival {
     /// The body has come.
     pub(crate) fn received(&self, question: &Question) {
         let text = |pointer| question.json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let test_id = text("/metadata/test_id").or_else(|| text("/user"));
+        let test_id = question.mark("id").map(str::to_owned);
+        let test_id = test_id.or_else(|| text("/metadata/test_id")).or_else(|| text("/user"));
         let model = text("/model");
         let stream = question.json.get("stream").and_then(Value::as_bool).unwrap_or(false);
         let body_sha256 = hex::encode(Sha256::digest(&question.body));
-        self.arrivals.change(self.sequence, |entry| {
+        self.change(|entry| {
             entry.body_bytes = Some(question.body.len());
             entry.body_sha256 = Some(body_sha256);
             entry.test_id = test_id.or_else(|| entry.test_id.take());
             entry.model = model;
             entry.stream = stream;
+            entry.output_limit = limit::named(&question.json);
+            entry.state = State::Waiting;
         });
+    }
+
+    /// The request will be answered for this bill, and its input is owed from now on.
+    pub(crate) fn accepted(&mut self, bill: Tokens, bills_on: bool) {
+        self.bill = bill;
+        self.bills_on = bills_on;
+        self.change(|entry| entry.billed = bill.before_the_answer());
     }
 
     /// The head of the answer is made.
     pub(crate) fn answering(&self, status: http::StatusCode) {
-        self.arrivals.change(self.sequence, |entry| entry.status = Some(status.as_u16()));
+        self.change(|entry| {
+            entry.status = Some(status.as_u16());
+            entry.state = State::Answering;
+        });
     }
 
-    /// The answer has ended.
+    /// A part of the answer with so many tokens is on its way.
+    pub(crate) fn delivering(&mut self, tokens: u64) {
+        self.delivered += tokens;
+        let so_far = self.bill.so_far(self.delivered);
+        self.change(|entry| entry.billed = so_far);
+    }
+
+    /// The answer has ended as it should.
     pub(crate) fn answered(&mut self) {
         if !self.is_over {
-            self.is_over = true;
-            self.arrivals.change(self.sequence, |entry| entry.answered = true);
+            self.end(State::Answered, Some(self.bill));
         }
     }
 
     /// We end the answer early, because we were asked to.
-    pub(crate) fn cut(&mut self) {
+    pub(crate) fn broken(&mut self) {
+        self.end(State::Broken, None);
+    }
+
+    fn end(&mut self, state: State, bill: Option<Tokens>) {
         self.is_over = true;
+        self.change(|entry| {
+            entry.state = state;
+            entry.billed = bill.unwrap_or(entry.billed);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
+        self.arrivals.change(self.sequence, change);
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
         if !self.is_over {
-            self.arrivals.change(self.sequence, |entry| entry.cancelled = true);
+            self.end(State::Cancelled, self.bills_on.then_some(self.bill));
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What a request asks of the simulator beside its answer: slowness, errors, broken endings.
+//! What a request asks of the simulator beside its answer: slowness, errors, broken endings, usage.
 //!
-//! Written as `key=value; key=value` in the header `x-simulator`, in the member `metadata.simulator`, or after an
-//! `@` in the model's name (`gpt-4o-mini@status=429;retry_after=0`); a key alone means its default.
+//! Written as `key=value; key=value` in the header `x-simulator`, in the member `metadata.simulator`, in the text as
+//! `[simulator: key=value]`, or after an `@` in the model's name (`gpt-4o-mini@status=429;retry_after=0`); a key alone
+//! means its default.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::billing::Tokens;
 use crate::question::Question;
 
 /// The wishes of one request.
@@ -25,11 +27,24 @@ pub(crate) struct Behaviour {
     pub(crate) chunks: Option<usize>,
     /// How many bytes of text the answer has.
     pub(crate) size: Option<usize>,
+    /// Of how many words the answer is, each one token.
+    pub(crate) words: Option<usize>,
+    /// Reports and bills these instead of what the text has. Only the tokens of reasoning obey the request's limit:
+    /// a usage above it is what such a wish is for.
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) cached_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) reasoning_tokens: Option<u64>,
+    /// Bills the whole answer even if the client does not wait for it; otherwise billing stops when the client leaves.
+    pub(crate) bills_on: bool,
+    /// The gate at which the answer waits: before its head, or after so many content events.
+    pub(crate) gate: Option<String>,
+    pub(crate) gate_after: Option<usize>,
     /// Leaves the usage out.
     pub(crate) no_usage: bool,
     /// Sends a trailer after the body.
     pub(crate) trailers: bool,
-    /// Sends the head `HTTP 200` and then everything that is wanted here.
+    /// How the answer goes wrong.
     pub(crate) failure: Option<Failure>,
     /// The answer's `retry-after` and `retry-after-ms`.
     pub(crate) retry_after: Option<String>,
@@ -72,7 +87,7 @@ impl Behaviour {
         if let Some(wishes) = question.json.pointer("/metadata/simulator").and_then(Value::as_str) {
             behaviour.wish(wishes);
         }
-        if let Some(wishes) = question.header("x-simulator") {
+        for wishes in [question.mark("simulator"), question.header("x-simulator")].into_iter().flatten() {
             behaviour.wish(wishes);
         }
         behaviour
@@ -91,6 +106,15 @@ impl Behaviour {
                 "chunk_ms" => self.between_chunks = duration,
                 "chunks" => self.chunks = Some(count),
                 "size" => self.size = Some(count),
+                "words" => self.words = Some(count),
+                "input_tokens" => self.input_tokens = number,
+                "cached_tokens" => self.cached_tokens = number,
+                "output_tokens" => self.output_tokens = number,
+                "reasoning_tokens" => self.reasoning_tokens = number,
+                "bills_on" => self.bills_on = true,
+                "stops" => self.bills_on = false,
+                "gate" => self.gate = Some(value.to_owned()),
+                "gate_after" => self.gate_after = Some(count),
                 "no_usage" => self.no_usage = true,
                 "trailers" => self.trailers = true,
                 "status" => {
@@ -110,6 +134,18 @@ impl Behaviour {
                 // An unknown wish is a typing error in a test; refusing it would look like a provider's refusal.
                 _ => eprintln!("The simulator does not know the wish `{key}`"),
             }
+        }
+    }
+}
+
+impl Behaviour {
+    /// The tokens that are reported and billed for an answer that has `tokens`.
+    pub(crate) fn tokens(&self, tokens: Tokens) -> Tokens {
+        Tokens {
+            input: self.input_tokens.unwrap_or(tokens.input),
+            cached: self.cached_tokens.unwrap_or(tokens.cached),
+            output: self.output_tokens.unwrap_or(tokens.output),
+            reasoning: tokens.reasoning,
         }
     }
 }

@@ -1,4 +1,8 @@
-//! The tests' own entrance: `GET /_simulator/requests` lists what arrived, `DELETE` forgets it.
+//! The tests' own entrance.
+//!
+//! `GET /_simulator/requests` lists what arrived and what was billed for it (`?from=N`: since that sequence number);
+//! `DELETE` forgets it, and opens and forgets all gates. `GET /_simulator/gate` tells how a gate stands
+//! (`?waiting=N`: once so many wait at it), `PUT` opens it, `DELETE` closes it (`?name=…`: one of several).
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -11,18 +15,39 @@ use crate::serve::Simulator;
 pub(crate) const PREFIX: &str = "/_simulator/";
 
 /// Answers a request for a path below [`PREFIX`].
-pub(crate) fn answer(simulator: &Simulator, request: &Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(simulator: &Simulator, request: &Request<Incoming>) -> Response<Body> {
+    let query = request.uri().query().unwrap_or_default();
+    let parameter = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+    };
+    let number = |name| parameter(name).and_then(|value| value.parse::<u64>().ok()).unwrap_or_default();
+    let gate = || simulator.gates.named(parameter("name").unwrap_or_default());
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/_simulator/requests") => {
-            let from = request.uri().query().and_then(|query| query.strip_prefix("from=")?.parse().ok());
-            json(StatusCode::OK, encoded(&simulator.arrivals.since(from.unwrap_or(0))))
+            json(StatusCode::OK, encoded(&simulator.arrivals.since(number("from"))))
         }
         (&Method::DELETE, "/_simulator/requests") => {
             simulator.arrivals.clear();
             simulator.failures.clear();
+            simulator.gates.clear();
             json(StatusCode::OK, b"{}".to_vec())
         }
-        _ => json(StatusCode::NOT_FOUND, br#"{"error":"there is only /_simulator/requests"}"#.to_vec()),
+        (&Method::GET, "/_simulator/gate") => {
+            json(StatusCode::OK, encoded(&gate().with(number("waiting") as usize).await))
+        }
+        (&Method::PUT, "/_simulator/gate") => {
+            gate().open();
+            json(StatusCode::OK, b"{}".to_vec())
+        }
+        (&Method::DELETE, "/_simulator/gate") => {
+            gate().close();
+            json(StatusCode::OK, b"{}".to_vec())
+        }
+        _ => json(
+            StatusCode::NOT_FOUND,
+            br#"{"error":"there are only /_simulator/requests and /_simulator/gate"}"#.to_vec(),
+        ),
     }
 }
 

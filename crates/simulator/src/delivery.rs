@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,12 +10,12 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use tokio::time::Sleep;
 
-use crate::answer::{Answer, Event, encoded};
+use crate::answer::{Answer, Content, Event, encoded};
 use crate::arrivals::Arrival;
 use crate::behaviour::{Behaviour, Failure};
 use crate::error::{ErrorBody, Refusal};
+use crate::gates::Gate;
 use crate::identity;
 use crate::listener::Unanswered;
 
@@ -27,19 +28,20 @@ const LAST_BYTE_LEAVES: Duration = Duration::from_millis(5);
 pub(crate) fn response(
     answer: Result<Answer, Refusal>,
     behaviour: &Behaviour,
+    gate: Option<Arc<Gate>>,
     arrival: Arrival,
     elapsed: Duration,
 ) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::new()));
     ordinary_headers(response.headers_mut(), elapsed);
-    let (content_type, steps) = match answer {
-        Ok(Answer::Document { content_type, bytes }) => (content_type, document_steps(bytes, behaviour)),
-        Ok(Answer::Events(events)) => ("text/event-stream; charset=utf-8", event_steps(events, behaviour)),
+    let (content_type, steps) = match answer.map(|answer| answer.content) {
+        Ok(Content::Document { content_type, bytes }) => (content_type, document_steps(bytes, behaviour)),
+        Ok(Content::Events(events)) => ("text/event-stream; charset=utf-8", event_steps(events, behaviour)),
         Err(refusal) => {
             *response.status_mut() = refusal.status;
             retry_headers(response.headers_mut(), &refusal, behaviour);
             let body = encoded(&ErrorBody { error: &refusal.error });
-            ("application/json", VecDeque::from([Step::Send(body.into())]))
+            ("application/json", VecDeque::from([Step::Send(body.into(), 0)]))
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -50,7 +52,7 @@ pub(crate) fn response(
         response.headers_mut().insert(header::TRAILER, HeaderValue::from_name(TRAILER));
     }
     arrival.answering(response.status());
-    *response.body_mut() = Body { steps, wait: None, arrival: Some(arrival) };
+    *response.body_mut() = Body { steps, wait: None, gate, arrival: Some(arrival) };
     response
 }
 
@@ -93,8 +95,13 @@ enum Step {
     /// Says nothing, but holds the length that the head announces.
     Announce(usize),
     Wait(Duration),
-    Send(Bytes),
+    /// Waits at the gate.
+    Gate,
+    /// Some bytes, and how many tokens of the answer they are.
+    Send(Bytes, u64),
     Trailer,
+    /// What was sent is less than the whole answer, although it ends in good order.
+    FallShort,
     Break,
 }
 
@@ -107,11 +114,12 @@ fn document_steps(bytes: Bytes, behaviour: &Behaviour) -> VecDeque<Step> {
         steps.push_back(Step::Wait(behaviour.first_chunk));
     }
     if behaviour.failure == Some(Failure::HalfDocument) {
-        steps.extend([Step::Send(bytes.slice(..bytes.len() / 2)), Step::Wait(LAST_BYTE_LEAVES), Step::Break]);
+        let half = bytes.slice(..bytes.len() / 2);
+        steps.extend([Step::Send(half, 0), Step::Wait(LAST_BYTE_LEAVES), Step::Break]);
     } else if behaviour.trailers {
-        steps.extend([Step::Send(bytes), Step::Trailer]);
+        steps.extend([Step::Send(bytes, 0), Step::Trailer]);
     } else {
-        steps.push_back(Step::Send(bytes));
+        steps.push_back(Step::Send(bytes, 0));
     }
     steps
 }
@@ -122,18 +130,20 @@ fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
     let mut pause = behaviour.first_chunk;
     let mut has_failed = false;
     for event in events {
-        if event.is_content {
+        if event.content.is_some() {
+            if behaviour.gate_after == Some(contents) {
+                steps.push_back(Step::Gate);
+            }
             match behaviour.failure {
                 Some(Failure::HalfStream(after)) if contents >= after => break,
                 Some(Failure::ErrorInStream(after)) if contents >= after => {
-                    steps.push_back(Step::Send(error_event()));
+                    steps.extend([Step::FallShort, Step::Send(error_event(), 0)]);
                     return steps;
                 }
                 Some(Failure::Malformed(after)) if contents >= after && !has_failed => {
                     has_failed = true;
-                    steps.push_back(Step::Send(Bytes::from_static(
-                        b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n",
-                    )));
+                    let malformed = b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n";
+                    steps.push_back(Step::Send(Bytes::from_static(malformed), 0));
                 }
                 _ => {}
             }
@@ -141,7 +151,7 @@ fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
         }
         // A frame of its own for each event, as each leaves the provider on its own.
         steps.push_back(Step::Wait(pause));
-        steps.push_back(Step::Send(event.frame));
+        steps.push_back(Step::Send(event.frame, event.content.unwrap_or_default()));
         pause = behaviour.between_chunks;
     }
     match behaviour.failure {
@@ -163,14 +173,21 @@ fn error_event() -> Bytes {
 /// A body that follows its steps and remembers whether it came to its end.
 pub(crate) struct Body {
     steps: VecDeque<Step>,
-    wait: Option<Pin<Box<Sleep>>>,
+    wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    gate: Option<Arc<Gate>>,
     arrival: Option<Arrival>,
 }
 
 impl Body {
     /// A body of known length that nobody keeps account of.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { steps: VecDeque::from([Step::Send(bytes.into())]), wait: None, arrival: None }
+        Self { steps: VecDeque::from([Step::Send(bytes.into(), 0)]), wait: None, gate: None, arrival: None }
+    }
+
+    fn broken(&mut self) {
+        if let Some(arrival) = &mut self.arrival {
+            arrival.broken();
+        }
     }
 
     fn answered(&mut self) {
@@ -201,7 +218,13 @@ impl http_body::Body for Body {
                     return Poll::Pending;
                 }
                 Some(Step::Wait(duration)) => self.wait = Some(Box::pin(tokio::time::sleep(duration))),
-                Some(Step::Send(bytes)) => {
+                Some(Step::Gate) => {
+                    self.wait = self.gate.clone().map(|gate| Box::pin(gate.pass()) as _);
+                }
+                Some(Step::Send(bytes, tokens)) => {
+                    if let Some(arrival) = &mut self.arrival {
+                        arrival.delivering(tokens);
+                    }
                     // Nobody asks again after the last of the announced bytes.
                     if self.steps.is_empty() {
                         self.answered();
@@ -213,10 +236,9 @@ impl http_body::Body for Body {
                     let trailers = HeaderMap::from_iter([(TRAILER, HeaderValue::from_static("the end"))]);
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }
+                Some(Step::FallShort) => self.broken(),
                 Some(Step::Break) => {
-                    if let Some(arrival) = &mut self.arrival {
-                        arrival.cut();
-                    }
+                    self.broken();
                     return Poll::Ready(Some(Err(Unanswered)));
                 }
                 None => {
@@ -233,7 +255,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self.steps.front() {
-            Some(Step::Send(bytes)) if self.steps.len() == 1 => SizeHint::with_exact(bytes.len() as u64),
+            Some(Step::Send(bytes, _)) if self.steps.len() == 1 => SizeHint::with_exact(bytes.len() as u64),
             None => SizeHint::with_exact(0),
             _ => SizeHint::default(),
         }

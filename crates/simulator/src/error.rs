@@ -57,6 +57,13 @@ impl Refusal {
         refusal
     }
 
+    /// A parameter that cannot be obeyed.
+    pub(crate) fn parameter(member: &str, code: &'static str, message: String) -> Self {
+        let mut refusal = Self::request(Some(member), &message);
+        refusal.error.code = Some(code);
+        refusal
+    }
+
     pub(crate) fn unknown_model(model: &str) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,

@@ -3,11 +3,13 @@
 mod answer;
 mod arrivals;
 mod behaviour;
+mod billing;
 mod control;
 mod credentials;
 mod delivery;
 mod error;
 mod floor;
+mod gates;
 mod healthcheck;
 mod identity;
 mod listener;

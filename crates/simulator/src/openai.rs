@@ -8,6 +8,7 @@ mod embeddings;
 mod files;
 mod form;
 mod images;
+pub(crate) mod limit;
 mod models;
 mod moderations;
 mod prompt;

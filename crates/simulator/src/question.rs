@@ -44,8 +44,28 @@ impl Question {
         self.head.headers.get(name)?.to_str().ok()
     }
 
+    /// What stands after `[name:` and before `]` in one of the texts that the model reads. It is how a caller says
+    /// something to us through those who let only the known members of a request pass.
+    pub(crate) fn mark(&self, name: &str) -> Option<&str> {
+        ["messages", "input", "instructions", "prompt"]
+            .iter()
+            .find_map(|member| mark(self.json.get(member)?, &format!("[{name}:")))
+    }
+
     pub(crate) fn is_form(&self) -> bool {
         content_type(&self.head).starts_with("multipart/form-data")
+    }
+}
+
+fn mark<'a>(value: &'a Value, beginning: &str) -> Option<&'a str> {
+    match value {
+        Value::String(text) => {
+            let (_, rest) = text.split_once(beginning)?;
+            rest.split_once(']').map(|(marked, _)| marked.trim())
+        }
+        Value::Array(parts) => parts.iter().find_map(|part| mark(part, beginning)),
+        Value::Object(members) => members.values().find_map(|member| mark(member, beginning)),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::arrivals::Arrivals;
 use crate::behaviour::{Behaviour, Failure, Failures};
 use crate::delivery::{self, Body};
 use crate::error::Refusal;
+use crate::gates::Gates;
 use crate::listener::{self, Abort, Unanswered};
 use crate::question::Question;
 use crate::{control, credentials, openai};
@@ -22,6 +23,7 @@ use crate::{control, credentials, openai};
 pub(crate) struct Simulator {
     pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) failures: Failures,
+    pub(crate) gates: Gates,
     pub(crate) openai: openai::Shelf,
 }
 
@@ -41,7 +43,7 @@ async fn answer(
         return Ok(Response::new(Body::whole("ok")));
     }
     if request.uri().path().starts_with(control::PREFIX) {
-        return Ok(control::answer(&simulator, &request));
+        return Ok(control::answer(&simulator, &request).await);
     }
 
     let started = Instant::now();
@@ -53,23 +55,32 @@ async fn answer(
     let mut behaviour = Behaviour::taken_from(&mut question);
     simulator.failures.spend(&mut behaviour);
 
+    let answer = answered(&simulator, &question, &behaviour).await;
+    // A provider that resets the connection has produced nothing.
+    if let (Ok(answer), false) = (&answer, behaviour.failure == Some(Failure::Reset)) {
+        arrival.accepted(answer.bill, behaviour.bills_on);
+    }
+
     if !behaviour.latency.is_zero() {
         tokio::time::sleep(behaviour.latency).await;
+    }
+    let gate = behaviour.gate.as_deref().map(|name| simulator.gates.named(name));
+    if let (Some(gate), None) = (&gate, behaviour.gate_after) {
+        Arc::clone(gate).pass().await;
     }
     match behaviour.failure {
         Some(Failure::Hang) => std::future::pending().await,
         Some(Failure::Reset) => {
             abort.reset();
-            arrival.cut();
+            arrival.broken();
             return Err(Unanswered);
         }
         _ => {}
     }
-    let answer = answered(&simulator, &question, &behaviour).await;
     if question.head.method == Method::HEAD {
         arrival.answered();
     }
-    Ok(delivery::response(answer, &behaviour, arrival, started.elapsed()))
+    Ok(delivery::response(answer, &behaviour, gate, arrival, started.elapsed()))
 }
 
 async fn answered(

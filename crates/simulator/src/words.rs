@@ -1,4 +1,4 @@
-//! Text that is a function of the request, and a count of tokens that is a function of the text.
+//! Text that is a function of the request, and its tokens, as OpenAI cuts and counts them.
 
 /// A small generator whose whole state is its seed: the same seed, the same text.
 #[derive(Clone)]
@@ -59,70 +59,93 @@ pub(crate) fn filler(bytes: usize) -> String {
     text
 }
 
-/// The pieces that a stream delivers: as many as there are tokens, or exactly `pieces`.
-pub(crate) fn pieces(text: &str, pieces: Option<usize>) -> Vec<String> {
-    let tokens = tokens(text);
-    let Some(wanted) = pieces.filter(|wanted| *wanted > 0) else {
-        return tokens.into_iter().map(str::to_owned).collect();
-    };
-    let mut text = text.to_owned();
-    while text.chars().count() < wanted {
-        text.push_str(" and so on");
-    }
-    let characters: Vec<char> = text.chars().collect();
-    (0..wanted)
-        .map(|index| {
-            let from = characters.len() * index / wanted;
-            let to = characters.len() * (index + 1) / wanted;
-            characters[from..to].iter().collect()
-        })
-        .collect()
+/// So many words of one token each, so that whoever counts the text or a beginning of it counts the same.
+pub(crate) fn coins(words: usize) -> String {
+    " coin".repeat(words)
 }
 
-/// How many tokens a text has.
+/// The text, with more behind it until it can be delivered in so many pieces.
+pub(crate) fn for_pieces(mut text: String, pieces: usize) -> String {
+    while count(&text) < pieces as u64 {
+        text.push_str(" and so on");
+    }
+    text
+}
+
+/// A part of a text, as a stream delivers it.
+pub(crate) struct Piece {
+    pub(crate) text: String,
+    pub(crate) tokens: u64,
+}
+
+/// The pieces that a stream delivers: one for each token, or so many of about the same length. Concatenated, they
+/// are the text.
+pub(crate) fn pieces(text: &str, wanted: Option<usize>) -> Vec<Piece> {
+    let tokens = tokens(text);
+    let wanted = wanted.filter(|wanted| *wanted > 0).unwrap_or(tokens.len()).min(tokens.len());
+    let piece = |tokens: &[Piece]| Piece {
+        text: tokens.iter().map(|token| token.text.as_str()).collect(),
+        tokens: tokens.iter().map(|token| token.tokens).sum(),
+    };
+    let bound = |index| tokens.len() * index / wanted;
+    (0..wanted).map(|index| piece(&tokens[bound(index)..bound(index + 1)])).collect()
+}
+
+/// How many tokens a text has. One tokenizer serves all models, although the oldest have another.
 pub(crate) fn count(text: &str) -> u64 {
-    tokens(text).len() as u64
+    bpe_openai::o200k_base().count(text) as u64
 }
 
 /// The beginning of a text that has at most `limit` tokens, and whether anything was cut off.
 pub(crate) fn limited(text: String, limit: Option<u64>) -> (String, bool) {
     let Some(limit) = limit else { return (text, false) };
-    let tokens = tokens(&text);
-    if tokens.len() as u64 <= limit {
-        return (text, false);
+    let mut beginning = String::new();
+    let mut so_far = 0;
+    for token in tokens(&text) {
+        so_far += token.tokens;
+        if so_far > limit {
+            return (beginning, true);
+        }
+        beginning.push_str(&token.text);
     }
-    (tokens[..limit as usize].concat(), true)
+    (text, false)
 }
 
-/// Splits as a tokenizer roughly would: a word with its leading space, in parts of at most six characters; every
-/// other sign alone. Concatenated, the tokens are the text.
-fn tokens(text: &str) -> Vec<&str> {
-    let mut tokens = Vec::with_capacity(text.len() / 5 + 1);
-    let mut start = 0;
-    let mut letters = 0;
-    for (at, character) in text.char_indices() {
-        let continues = character.is_alphanumeric() && letters < 6 && {
-            let so_far = &text[start..at];
-            so_far.is_empty() || so_far == " " || letters > 0
-        };
-        if at > start && !continues {
-            tokens.push(&text[start..at]);
-            start = at;
-            letters = 0;
-        }
-        if character.is_alphanumeric() {
-            letters += 1;
+/// The tokens of a text; those that only together are whole characters stay together.
+fn tokens(text: &str) -> Vec<Piece> {
+    let tokenizer = bpe_openai::o200k_base();
+    let mut pieces = Vec::new();
+    let mut bytes = Vec::new();
+    let mut tokens = 0;
+    for token in tokenizer.encode(text) {
+        bytes.extend_from_slice(tokenizer.bpe.token_bytes(token));
+        tokens += 1;
+        if let Ok(whole) = std::str::from_utf8(&bytes) {
+            pieces.push(Piece { text: whole.to_owned(), tokens });
+            bytes.clear();
+            tokens = 0;
         }
     }
-    if start < text.len() {
-        tokens.push(&text[start..]);
-    }
-    tokens
+    pieces
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(pieces: &[Piece]) -> String {
+        pieces.iter().map(|piece| piece.text.as_str()).collect()
+    }
+
+    #[test]
+    fn coins_are_counted_alike_in_whole_and_in_part() {
+        let text = coins(50);
+        assert_eq!(count(&text), 50);
+        for (at, _) in text.match_indices(' ') {
+            assert_eq!(count(&text[..at]), at as u64 / 5);
+        }
+        assert_eq!(limited(text, Some(20)), (coins(20), true));
+    }
 
     #[test]
     fn tokens_concatenated_are_the_text() {
@@ -134,15 +157,20 @@ mod tests {
             "internationalisation 12345678",
             "日本語のテキスト",
         ] {
-            assert_eq!(tokens(text).concat(), text);
+            assert_eq!(said(&tokens(text)), text);
         }
-        assert_eq!(tokens("Hello, big world"), ["Hello", ",", " big", " world"]);
+        let tokens = tokens("Hello, big world");
+        let texts: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
+        assert_eq!(texts, ["Hello", ",", " big", " world"]);
     }
 
     #[test]
     fn pieces_are_as_many_as_asked_for() {
-        assert_eq!(pieces("one two", Some(100)).len(), 100);
-        assert_eq!(pieces("one two three", Some(2)).concat(), "one two three");
+        let text = for_pieces("one two".to_owned(), 100);
+        assert_eq!(pieces(&text, Some(100)).len(), 100);
+        let pieces = pieces("one two three", Some(2));
+        assert_eq!((pieces.len(), said(&pieces)), (2, "one two three".to_owned()));
+        assert_eq!(pieces.iter().map(|piece| piece.tokens).sum::<u64>(), 3);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::models;
 use crate::answer::{Answer, Event, Refusal};
+use crate::billing::Tokens;
 use crate::question::Question;
 use crate::words;
 
@@ -38,10 +39,11 @@ pub(super) async fn transcribe(question: &Question) -> Result<Answer, Refusal> {
             "total_tokens": input + output,
         })
     };
+    let bill = Tokens::reported(&usage);
     if form.text("stream") == Some("true") {
-        return Ok(transcription_events(&text, &usage));
+        return Ok(transcription_events(&text, &usage).billed(bill));
     }
-    Ok(match form.text("response_format").unwrap_or("json") {
+    let answer = match form.text("response_format").unwrap_or("json") {
         "text" => Answer::document("text/plain; charset=utf-8", format!("{text}\n")),
         "srt" => Answer::document(
             "text/plain; charset=utf-8",
@@ -63,17 +65,18 @@ pub(super) async fn transcribe(question: &Question) -> Result<Answer, Refusal> {
             "usage": usage,
         })),
         _ => Answer::json(&json!({"text": text, "usage": usage})),
-    })
+    };
+    Ok(answer.billed(bill))
 }
 
 fn transcription_events(text: &str, usage: &Value) -> Answer {
-    let delta = |piece| {
-        let payload = json!({"type": "transcript.text.delta", "delta": piece});
-        Event::unnamed(&payload).content()
+    let delta = |piece: words::Piece| {
+        let payload = json!({"type": "transcript.text.delta", "delta": piece.text});
+        Event::unnamed(&payload).carrying(piece.tokens)
     };
     let mut events: Vec<Event> = words::pieces(text, None).into_iter().map(delta).collect();
     events.push(Event::unnamed(&json!({"type": "transcript.text.done", "text": text, "usage": usage})));
-    Answer::Events(events)
+    Answer::events(events)
 }
 
 /// Answers a request to speak: with silence. Only the MP3, WAV and PCM answers are playable files; other formats
@@ -85,14 +88,16 @@ pub(super) fn speak(question: &Question) -> Result<Answer, Refusal> {
     question.required("voice")?;
     let format = document.get("response_format").and_then(Value::as_str).unwrap_or("mp3");
     // A frame lasts 26 ms; three of them for each token are about the pace of speech.
-    let frames = words::count(input) as usize * 3;
+    let input_tokens = words::count(input);
+    let frames = input_tokens as usize * 3;
+    let bill = Tokens { input: input_tokens, output: frames as u64, ..Tokens::default() };
     let audio: Bytes = match format {
         "wav" => [wav_header(frames * 2_304), vec![0; frames * 2_304]].concat().into(),
         "pcm" => vec![0; frames * 2_304].into(),
         _ => silence(frames).into(),
     };
     if document.get("stream_format").is_some_and(|format| format == "sse") {
-        return Ok(speech_events(&audio, words::count(input), frames as u64));
+        return Ok(speech_events(&audio, bill).billed(bill));
     }
     let content_type = match format {
         "wav" => "audio/wav",
@@ -102,18 +107,22 @@ pub(super) fn speak(question: &Question) -> Result<Answer, Refusal> {
         "flac" => "audio/flac",
         _ => "audio/mpeg",
     };
-    Ok(Answer::document(content_type, audio))
+    Ok(Answer::document(content_type, audio).billed(bill))
 }
 
-fn speech_events(audio: &Bytes, input: u64, output: u64) -> Answer {
+fn speech_events(audio: &Bytes, bill: Tokens) -> Answer {
     use base64::Engine as _;
+    const FRAMES_AT_ONCE: usize = 8;
     let encode = |part: &[u8]| base64::engine::general_purpose::STANDARD.encode(part);
-    let delta =
-        |part| Event::unnamed(&json!({"type": "speech.audio.delta", "audio": encode(part)})).content();
-    let mut events: Vec<Event> = audio.chunks(SILENT_FRAME_BYTES * 8).map(delta).collect();
+    let delta = |part: &[u8]| {
+        let frames = part.len().div_ceil(SILENT_FRAME_BYTES) as u64;
+        Event::unnamed(&json!({"type": "speech.audio.delta", "audio": encode(part)})).carrying(frames)
+    };
+    let mut events: Vec<Event> = audio.chunks(SILENT_FRAME_BYTES * FRAMES_AT_ONCE).map(delta).collect();
+    let Tokens { input, output, .. } = bill;
     let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
     events.push(Event::unnamed(&json!({"type": "speech.audio.done", "usage": usage})));
-    Answer::Events(events)
+    Answer::events(events)
 }
 
 fn silence(frames: usize) -> Vec<u8> {

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::prompt::Prompt;
 use super::tools::{self, Call};
-use super::{chat_stream, models};
+use super::{chat_stream, limit, models};
 use crate::answer::{Answer, Refusal};
 use crate::behaviour::Behaviour;
+use crate::billing::Tokens;
 use crate::question::Question;
 use crate::{identity, schema, words};
 
@@ -42,7 +43,7 @@ struct Message<'a> {
     annotations: [(); 0],
 }
 
-/// What a request for a completion costs.
+/// What a completion used.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Usage {
     prompt_tokens: u64,
@@ -70,7 +71,7 @@ struct CompletionDetails {
 pub(super) struct Speech<'a> {
     pub(super) model: &'a str,
     pub(super) choices: Vec<Choice>,
-    pub(super) usage: Usage,
+    pub(super) bill: Tokens,
     pub(super) with_logprobs: bool,
 }
 
@@ -86,19 +87,20 @@ pub(super) fn answer(question: &Question, behaviour: &Behaviour) -> Result<Answe
     let document = question.document()?;
     let speech = speech(question, document, behaviour)?;
     if document.get("stream") == Some(&Value::Bool(true)) {
-        return Ok(chat_stream::events(document, behaviour, &speech));
+        return Ok(chat_stream::events(document, behaviour, &speech).billed(speech.bill));
     }
     let choices = speech.choices.iter().enumerate().map(|(index, choice)| object(index, choice, &speech));
-    Ok(Answer::json(&Completion {
+    let completion = Completion {
         id: identity::fresh("chatcmpl-", 29),
         object: "chat.completion",
         created: identity::now(),
         model: models::served(speech.model),
         choices: choices.collect(),
-        usage: (!behaviour.no_usage).then_some(speech.usage),
+        usage: (!behaviour.no_usage).then(|| Usage::of(speech.bill)),
         service_tier: "default",
         system_fingerprint: "fp_51db84afab",
-    }))
+    };
+    Ok(Answer::json(&completion).billed(speech.bill))
 }
 
 fn speech<'a>(
@@ -124,17 +126,23 @@ fn speech<'a>(
         Some(_) => {}
     }
     let prompt = Prompt::of(messages, None, document.get("tools"));
-    let limit =
-        ["max_completion_tokens", "max_tokens"].iter().find_map(|member| document.get(member)?.as_u64());
-    let thoughts = if models::reasons(model) { thoughts(document.get("reasoning_effort")) } else { 0 };
+    let limit = limit::of_chat(document, model)?;
+    let thoughts = thoughts(behaviour, model, document.get("reasoning_effort"), limit);
+    let left_to_say = limit.map(|limit| limit - thoughts);
     let count = document.get("n").and_then(Value::as_u64).unwrap_or(1).clamp(1, 128);
 
     let choices: Vec<Choice> =
-        (0..count).map(|index| choice(document, behaviour, &prompt, index, limit)).collect();
+        (0..count).map(|index| choice(document, behaviour, &prompt, index, left_to_say)).collect();
     let spoken: u64 = choices.iter().map(Choice::tokens).sum();
-    let usage = Usage::new(&prompt, spoken, thoughts * count);
+    let reasoning = thoughts * count;
+    let bill = behaviour.tokens(Tokens {
+        input: prompt.tokens,
+        cached: prompt.cached,
+        output: spoken + reasoning,
+        reasoning,
+    });
     let with_logprobs = document.get("logprobs") == Some(&Value::Bool(true));
-    Ok(Speech { model, choices, usage, with_logprobs })
+    Ok(Speech { model, choices, bill, with_logprobs })
 }
 
 fn choice(
@@ -165,18 +173,33 @@ pub(super) fn text(
     match (schema, format.get("type").and_then(Value::as_str)) {
         (Some(schema), Some("json_schema")) => schema::instance(schema, prompt.word()).to_string(),
         (_, Some("json_object")) => json!({ "answer": words::answer(&prompt.text, index) }).to_string(),
-        _ => behaviour.size.map_or_else(|| words::answer(&prompt.text, index), words::filler),
+        _ => {
+            let text = match (behaviour.words, behaviour.size) {
+                (Some(count), _) => words::coins(count),
+                (None, Some(bytes)) => words::filler(bytes),
+                (None, None) => words::answer(&prompt.text, index),
+            };
+            words::for_pieces(text, behaviour.chunks.unwrap_or_default())
+        }
     }
 }
 
-/// How many tokens a model thinks, by the effort asked for.
-pub(super) fn thoughts(effort: Option<&Value>) -> u64 {
-    match effort.and_then(Value::as_str) {
+/// How many tokens are thought before anything is said: as many as were wished for, else by the model and the effort
+/// asked for; never more than the limit.
+pub(super) fn thoughts(
+    behaviour: &Behaviour,
+    model: &str,
+    effort: Option<&Value>,
+    limit: Option<u64>,
+) -> u64 {
+    let usual = match effort.and_then(Value::as_str) {
+        _ if !models::reasons(model) => 0,
         Some("none" | "minimal") => 0,
         Some("low") => 64,
         Some("high") => 448,
         _ => 192,
-    }
+    };
+    behaviour.reasoning_tokens.unwrap_or(usual).min(limit.unwrap_or(u64::MAX))
 }
 
 fn object<'a>(index: usize, choice: &'a Choice, speech: &Speech<'_>) -> ChoiceObject<'a> {
@@ -189,7 +212,7 @@ fn object<'a>(index: usize, choice: &'a Choice, speech: &Speech<'_>) -> ChoiceOb
             refusal: None,
             annotations: [],
         },
-        logprobs: speech.with_logprobs.then(|| logprobs(&words::pieces(&choice.text, None))),
+        logprobs: speech.with_logprobs.then(|| logprobs(&tokens(&choice.text))),
         finish_reason: choice.finish_reason,
     }
 }
@@ -205,6 +228,10 @@ pub(super) fn call_object(call: &Call, index: Option<usize>) -> Value {
             json!({"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
         }
     }
+}
+
+fn tokens(text: &str) -> Vec<String> {
+    words::pieces(text, None).into_iter().map(|piece| piece.text).collect()
 }
 
 /// The log probabilities of some tokens, all equally likely.
@@ -227,14 +254,15 @@ impl Choice {
 }
 
 impl Usage {
-    fn new(prompt: &Prompt, spoken: u64, thoughts: u64) -> Self {
+    /// The same as OpenAI reports it.
+    pub(super) fn of(tokens: Tokens) -> Self {
         Self {
-            prompt_tokens: prompt.tokens,
-            completion_tokens: spoken + thoughts,
-            total_tokens: prompt.tokens + spoken + thoughts,
-            prompt_tokens_details: PromptDetails { cached_tokens: prompt.cached, audio_tokens: 0 },
+            prompt_tokens: tokens.input,
+            completion_tokens: tokens.output,
+            total_tokens: tokens.input + tokens.output,
+            prompt_tokens_details: PromptDetails { cached_tokens: tokens.cached, audio_tokens: 0 },
             completion_tokens_details: CompletionDetails {
-                reasoning_tokens: thoughts,
+                reasoning_tokens: tokens.reasoning,
                 audio_tokens: 0,
                 accepted_prediction_tokens: 0,
                 rejected_prediction_tokens: 0,

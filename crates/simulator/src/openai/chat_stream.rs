@@ -55,10 +55,10 @@ pub(super) fn events(document: &Value, behaviour: &Behaviour, speech: &Speech<'_
         writer.push(vec![last], None);
     }
     if writer.has_usage {
-        writer.push(Vec::new(), Some(speech.usage));
+        writer.push(Vec::new(), Some(Usage::of(speech.bill)));
     }
     writer.events.push(Event::done());
-    Answer::Events(writer.events)
+    Answer::events(writer.events)
 }
 
 impl Writer<'_> {
@@ -66,9 +66,9 @@ impl Writer<'_> {
         self.delta(index, json!({"role": "assistant", "content": "", "refusal": null}), Value::Null);
         for piece in words::pieces(&choice.text, behaviour.chunks) {
             let probabilities =
-                if with_logprobs { logprobs(std::slice::from_ref(&piece)) } else { Value::Null };
-            self.delta(index, json!({"content": piece}), probabilities);
-            self.mark_content();
+                if with_logprobs { logprobs(std::slice::from_ref(&piece.text)) } else { Value::Null };
+            self.delta(index, json!({"content": piece.text}), probabilities);
+            self.mark_content(piece.tokens);
         }
     }
 
@@ -76,12 +76,14 @@ impl Writer<'_> {
         self.delta(index, json!({"role": "assistant", "content": null}), Value::Null);
         for (position, call) in choice.calls.iter().enumerate() {
             self.delta(index, json!({"tool_calls": [call_object(call, Some(position))]}), Value::Null);
+            let mut tokens = words::count(&call.name) + words::count(&call.arguments);
             let characters: Vec<char> = call.arguments.chars().collect();
             for part in characters.chunks(ARGUMENTS_AT_ONCE) {
                 let part: String = part.iter().collect();
                 let delta = json!({"tool_calls": [{"index": position, "function": {"arguments": part}}]});
                 self.delta(index, delta, Value::Null);
-                self.mark_content();
+                // A call is thought up whole before its first part is sent.
+                self.mark_content(std::mem::take(&mut tokens));
             }
         }
     }
@@ -105,9 +107,9 @@ impl Writer<'_> {
         self.events.push(Event::unnamed(&chunk));
     }
 
-    fn mark_content(&mut self) {
+    fn mark_content(&mut self, tokens: u64) {
         if let Some(event) = self.events.last_mut() {
-            event.is_content = true;
+            event.content = Some(tokens);
         }
     }
 }

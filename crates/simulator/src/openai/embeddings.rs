@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::models;
 use crate::answer::{Answer, Refusal};
+use crate::billing::Tokens;
 use crate::question::Question;
 use crate::words::{self, Dice};
 
@@ -44,12 +45,13 @@ pub(super) fn answer(question: &Question) -> Result<Answer, Refusal> {
         };
         json!({"object": "embedding", "index": index, "embedding": embedding})
     });
-    Ok(Answer::json(&List {
+    let list = List {
         object: "list",
         data: data.collect(),
         model: model.to_owned(),
         usage: json!({"prompt_tokens": tokens, "total_tokens": tokens}),
-    }))
+    };
+    Ok(Answer::json(&list).billed(Tokens { input: tokens, ..Tokens::default() }))
 }
 
 /// The inputs and their tokens: a text, a list of texts, a list of tokens, or a list of lists of tokens.

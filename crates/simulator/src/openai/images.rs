@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::models;
 use crate::answer::{Answer, Refusal};
+use crate::billing::Tokens;
 use crate::question::Question;
 use crate::{identity, words};
 
@@ -60,5 +61,5 @@ fn images(
             "total_tokens": text_tokens + image_tokens + output,
         });
     }
-    Ok(Answer::json(&answer))
+    Ok(Answer::json(&answer).billed(Tokens::reported(&answer["usage"])))
 }

@@ -94,6 +94,20 @@ pub(super) fn reasons(model: &str) -> bool {
         && !model.contains("chat-latest")
 }
 
+/// How many tokens a model can say and think at most.
+pub(super) fn most_output(model: &str) -> u64 {
+    let model = model.strip_prefix("ft:").unwrap_or(model);
+    let begins = |families: &[&str]| families.iter().any(|family| model.starts_with(family));
+    match model {
+        _ if begins(&["gpt-4.1"]) => 32_768,
+        _ if begins(&["gpt-4o"]) => 16_384,
+        _ if begins(&["gpt-4-turbo", "gpt-3.5"]) => 4_096,
+        _ if begins(&["gpt-4"]) => 8_192,
+        _ if begins(&["o1", "o3", "o4"]) => 100_000,
+        _ => 128_000,
+    }
+}
+
 /// The dated version that answers for a model's short name.
 pub(super) fn served(model: &str) -> &str {
     match model {

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::words;
 
-/// What OpenAI adds to every message, and to the whole.
+/// What OpenAI adds to every message, and to the whole, beside its role and its author's name.
 const PER_MESSAGE: u64 = 3;
+const PER_NAME: u64 = 1;
 /// An image at low detail.
 const PER_IMAGE: u64 = 85;
 
@@ -39,6 +40,9 @@ impl Prompt {
                     let content = message.get("content").or(message.get("output")).unwrap_or(message);
                     tokens += PER_MESSAGE + images_and_text(content, &mut spoken) + words::count(&spoken);
                     let role = message.get("role").and_then(Value::as_str);
+                    let name = message.get("name").and_then(Value::as_str);
+                    tokens +=
+                        role.map_or(0, words::count) + name.map_or(0, |name| PER_NAME + words::count(name));
                     let kind = message.get("type").and_then(Value::as_str);
                     has_tool_answer = role == Some("tool") || kind == Some("function_call_output");
                     if role == Some("user") || message.is_string() {

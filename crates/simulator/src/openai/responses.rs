@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::prompt::Prompt;
 use super::shelf::{Shelf, Stored};
-use super::{chat, models, responses_stream, tools};
+use super::{chat, limit, models, responses_stream, tools};
 use crate::answer::{Answer, Refusal};
 use crate::behaviour::Behaviour;
+use crate::billing::Tokens;
 use crate::question::Question;
 use crate::{identity, words};
 
@@ -67,15 +68,15 @@ pub(super) fn create(shelf: &Shelf, question: &Question, behaviour: &Behaviour) 
     models::known(model)?;
     let input =
         document.get("input").filter(|input| !input.is_null()).ok_or_else(|| Refusal::missing("input"))?;
-    let response = response(document, model, input, behaviour);
+    let (response, bill) = response(document, model, input, behaviour)?;
     if response.store {
         let stored = Stored { response: json!(response), input: input.clone() };
         shelf.responses.put(&response.id, stored);
     }
     if document.get("stream") == Some(&Value::Bool(true)) {
-        return Ok(responses_stream::events(&response, behaviour));
+        return Ok(responses_stream::events(&response, behaviour).billed(bill));
     }
-    Ok(Answer::json(&response))
+    Ok(Answer::json(&response).billed(bill))
 }
 
 pub(super) fn retrieve(shelf: &Shelf, id: &str) -> Result<Answer, Refusal> {
@@ -105,20 +106,32 @@ fn unknown(id: &str) -> Refusal {
     refusal
 }
 
-fn response(document: &Value, model: &str, input: &Value, behaviour: &Behaviour) -> Response {
+fn response(
+    document: &Value,
+    model: &str,
+    input: &Value,
+    behaviour: &Behaviour,
+) -> Result<(Response, Tokens), Refusal> {
     let instructions = document.get("instructions").and_then(Value::as_str);
     let prompt = Prompt::of(input, instructions, document.get("tools"));
     let given = |member: &str, otherwise: Value| {
         document.get(member).filter(|value| !value.is_null()).cloned().unwrap_or(otherwise)
     };
-    let thoughts =
-        if models::reasons(model) { chat::thoughts(document.pointer("/reasoning/effort")) } else { 0 };
-    let (mut output, spoken, is_cut) = output(document, &prompt, behaviour);
+    let limit = limit::of_response(document, model)?;
+    let thoughts = chat::thoughts(behaviour, model, document.pointer("/reasoning/effort"), limit);
+    let left_to_say = limit.map(|limit| limit - thoughts);
+    let (mut output, spoken, is_cut) = output(document, &prompt, behaviour, left_to_say);
+    let bill = behaviour.tokens(Tokens {
+        input: prompt.tokens,
+        cached: prompt.cached,
+        output: spoken + thoughts,
+        reasoning: thoughts,
+    });
     if models::reasons(model) {
         output.insert(0, reasoning(document));
     }
     let now = identity::now();
-    Response {
+    let response = Response {
         id: identity::fresh_hex("resp_", 48),
         object: "response",
         created_at: now,
@@ -148,20 +161,26 @@ fn response(document: &Value, model: &str, input: &Value, behaviour: &Behaviour)
         truncation: given("truncation", json!("disabled")),
         usage: (!behaviour.no_usage).then(|| {
             json!({
-                "input_tokens": prompt.tokens,
-                "input_tokens_details": {"cached_tokens": prompt.cached},
-                "output_tokens": spoken + thoughts,
-                "output_tokens_details": {"reasoning_tokens": thoughts},
-                "total_tokens": prompt.tokens + spoken + thoughts,
+                "input_tokens": bill.input,
+                "input_tokens_details": {"cached_tokens": bill.cached},
+                "output_tokens": bill.output,
+                "output_tokens_details": {"reasoning_tokens": bill.reasoning},
+                "total_tokens": bill.input + bill.output,
             })
         }),
         user: given("user", Value::Null),
         metadata: given("metadata", json!({})),
-    }
+    };
+    Ok((response, bill))
 }
 
 /// The items that are said, their tokens, and whether the limit cut them off.
-fn output(document: &Value, prompt: &Prompt, behaviour: &Behaviour) -> (Vec<Value>, u64, bool) {
+fn output(
+    document: &Value,
+    prompt: &Prompt,
+    behaviour: &Behaviour,
+    limit: Option<u64>,
+) -> (Vec<Value>, u64, bool) {
     let calls = tools::calls(document, prompt);
     if !calls.is_empty() {
         let tokens = calls.iter().map(|call| words::count(&call.name) + words::count(&call.arguments)).sum();
@@ -179,7 +198,7 @@ fn output(document: &Value, prompt: &Prompt, behaviour: &Behaviour) -> (Vec<Valu
     }
     let format = document.pointer("/text/format").unwrap_or(&Value::Null);
     let text = chat::text(format, format.get("schema"), behaviour, prompt, 0);
-    let (text, is_cut) = words::limited(text, document.get("max_output_tokens").and_then(Value::as_u64));
+    let (text, is_cut) = words::limited(text, limit);
     let message = json!({
         "id": identity::fresh_hex("msg_", 48),
         "type": "message",

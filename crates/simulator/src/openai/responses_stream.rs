@@ -30,7 +30,7 @@ pub(super) fn events(response: &Response, behaviour: &Behaviour) -> Answer {
     }
     let end = if response.status == "completed" { "response.completed" } else { "response.incomplete" };
     writer.push(end, json!({"response": response}));
-    Answer::Events(writer.events)
+    Answer::events(writer.events)
 }
 
 impl Writer {
@@ -45,9 +45,9 @@ impl Writer {
         for piece in words::pieces(text, behaviour.chunks) {
             self.push(
                 "response.output_text.delta",
-                with(&at, &[("delta", json!(piece)), ("logprobs", json!([]))]),
+                with(&at, &[("delta", json!(piece.text)), ("logprobs", json!([]))]),
             );
-            self.mark_content();
+            self.mark_content(piece.tokens);
         }
         self.push("response.output_text.done", with(&at, &[("text", json!(text)), ("logprobs", json!([]))]));
         self.push("response.content_part.done", with(&at, &[("part", part.clone())]));
@@ -57,11 +57,14 @@ impl Writer {
     fn call(&mut self, index: usize, item: &Value) {
         let at = json!({"item_id": item["id"], "output_index": index});
         self.added(index, item, &[("status", json!("in_progress")), ("arguments", json!(""))]);
-        let characters: Vec<char> = item["arguments"].as_str().unwrap_or_default().chars().collect();
+        let said = |member: &str| item[member].as_str().unwrap_or_default();
+        let characters: Vec<char> = said("arguments").chars().collect();
+        let mut tokens = words::count(said("name")) + words::count(said("arguments"));
         for part in characters.chunks(ARGUMENTS_AT_ONCE) {
             let part: String = part.iter().collect();
             self.push("response.function_call_arguments.delta", with(&at, &[("delta", json!(part))]));
-            self.mark_content();
+            // A call is thought up whole before its first part is sent.
+            self.mark_content(std::mem::take(&mut tokens));
         }
         let done = with(&at, &[("name", item["name"].clone()), ("arguments", item["arguments"].clone())]);
         self.push("response.function_call_arguments.done", done);
@@ -92,9 +95,9 @@ impl Writer {
         self.events.push(Event::named(name, &payload));
     }
 
-    fn mark_content(&mut self) {
+    fn mark_content(&mut self, tokens: u64) {
         if let Some(event) = self.events.last_mut() {
-            event.is_content = true;
+            event.content = Some(tokens);
         }
     }
 }
