@@ -15,6 +15,8 @@ names! {
     CF_AIG_BYOK_ALIAS = "cf-aig-byok-alias";
     /// Whether the log shows this request.
     CF_AIG_COLLECT_LOG = "cf-aig-collect-log";
+    /// The caller's own prices.
+    CF_AIG_CUSTOM_COST = "cf-aig-custom-cost";
     /// The caller's correlation id, and ours if there is none.
     CF_AIG_EVENT_ID = "cf-aig-event-id";
     /// The log's id.

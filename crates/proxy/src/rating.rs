@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use model::usage::{Provenance, UsageRecord};
 use providers::catalog::Provider;
 use providers::openai::usage::Answer;
-use providers::prices::{Catalogue, Tier};
+use providers::prices::{Catalogue, Price, Tier};
 use providers::{Endpoint, tokens};
 
+use crate::custom_cost::custom_cost;
+use crate::headers::CF_AIG_CUSTOM_COST;
+use crate::refusal::Refusal;
 use crate::stages::inspect::Inquiry;
 
 /// What a model produced, where nobody says how many tokens it is.
@@ -36,18 +40,27 @@ pub struct Rating {
     model: String,
     service_tier: Option<String>,
     text: Bytes,
+    /// The caller's own prices.
+    custom: Option<Box<Price>>,
 }
 
 impl Rating {
     /// What `inquiry` asks of `provider`.
-    pub fn new(provider: &'static Provider, endpoint: Endpoint, inquiry: &mut Inquiry) -> Self {
-        Self {
+    pub fn new(
+        provider: &'static Provider,
+        endpoint: Endpoint,
+        inquiry: &mut Inquiry,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
+        let custom = headers.get(&CF_AIG_CUSTOM_COST).map(|said| custom_cost(said.as_bytes())).transpose()?;
+        Ok(Self {
             provider,
             endpoint,
             model: std::mem::take(&mut inquiry.model),
             service_tier: inquiry.service_tier.take(),
             text: std::mem::take(&mut inquiry.text),
-        }
+            custom: custom.map(Box::new),
+        })
     }
 
     /// Whether there is anything to count, should nobody report it.
@@ -91,6 +104,11 @@ impl Rating {
     /// Prices the record's tokens by the model that served if it is priced, else by the one asked.
     fn price(&self, record: &mut UsageRecord, service_tier: Option<&str>) {
         if !self.endpoint.runs_a_model() {
+            return;
+        }
+        if let Some(custom) = &self.custom {
+            record.cost = custom.rate(&record.tokens, Tier::Standard);
+            record.custom_cost = record.cost.is_some();
             return;
         }
         let catalogue = Catalogue::current();

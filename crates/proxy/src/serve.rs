@@ -15,6 +15,7 @@ use crate::answer::Answer;
 use crate::deps::Deps;
 use crate::headers;
 use crate::metadata::metadata;
+use crate::rating::Rating;
 use crate::refusal::{Listener, Refusal, Shape};
 use crate::stages::dispatch::Way;
 use crate::stages::inspect::Inquiry;
@@ -96,11 +97,11 @@ async fn through_the_stages(
     note_inquiry(visit, &inquiry);
     let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;
     let credential = route::credential(place, &caller, &head.headers, provider)?;
+    let rating = Rating::new(provider, target.endpoint, &mut inquiry, &head.headers)?;
     let admission = admit::admission(visit, &credential);
-    let endpoint = target.endpoint;
     let way = Way { place, caller: &caller, target, provider, credential };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
-    Ok(Reply::Provider(Box::new(Pending::new(dispatched, provider, endpoint, inquiry))))
+    Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage: inquiry.hides_usage })))
 }
 
 fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), Refusal> {

@@ -392,3 +392,24 @@ async fn uploads_and_binary_answers_pass() {
         assert_eq!(provider.asked().method, method);
     }
 }
+
+#[tokio::test]
+async fn the_callers_own_prices_decide_what_is_reported() {
+    let provider = Provider::saying(COMPLETION).await;
+    let mut gateway = Gateway::before(&provider, 60).await;
+    let path = gateway.path("openai/chat/completions");
+    let custom = ("cf-aig-custom-cost", r#"{"per_token_in":0.001,"per_token_out":0.002}"#);
+    assert_eq!(gateway.call("POST", &path, &[KEY, custom], QUESTION).await.status, 200);
+    assert!(!provider.asked().headers.contains_key("cf-aig-custom-cost"));
+    let record = gateway.record().await;
+    // 9 at a tenth of a cent and 3 at two.
+    assert_eq!((record.cost.map(|cost| cost.0), record.custom_cost), (Some(15_000_000), true));
+    assert_eq!(record.price_version, "");
+
+    let told = gateway
+        .call("POST", &path, &[KEY, ("cf-aig-custom-cost", r#"{"per_token_in":"1"}"#)], QUESTION)
+        .await;
+    assert_eq!((told.status, told.json()["error"][0]["code"].as_u64()), (400, Some(9010)));
+    assert!(told.text().contains("cf-aig-custom-cost"), "{}", told.text());
+    assert_eq!(provider.times_asked(), 1);
+}

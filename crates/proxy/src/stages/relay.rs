@@ -4,11 +4,8 @@ use bytes::Bytes;
 use http::header;
 use http::{HeaderValue, Method, Response};
 use http_body::Body as _;
-use providers::Endpoint;
-use providers::catalog::Provider;
 
 use super::dispatch::Dispatched;
-use super::inspect::Inquiry;
 use crate::answer::Answer;
 use crate::headers;
 use crate::rating::Rating;
@@ -26,19 +23,6 @@ pub struct Pending {
     pub rating: Rating,
     /// Whether a chunk must be hidden.
     pub hides_usage: bool,
-}
-
-impl Pending {
-    /// Joins what came with what was asked.
-    pub fn new(
-        dispatched: Dispatched,
-        provider: &'static Provider,
-        endpoint: Endpoint,
-        mut inquiry: Inquiry,
-    ) -> Self {
-        let rating = Rating::new(provider, endpoint, &mut inquiry);
-        Self { dispatched, rating, hides_usage: inquiry.hides_usage }
-    }
 }
 
 /// The caller's answer. Small ones are read first, so that one which breaks off can still be told

@@ -1,0 +1,4 @@
+//! What a request counts in, and what is left.
+
+pub mod local;
+mod window;
