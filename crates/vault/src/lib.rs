@@ -9,7 +9,8 @@
 //!   It has no function that returns a credential.
 //! - [`Opener`], for proxies, opens data keys and with them provider keys.
 //! - [`KeyRings`] reads both rings from the environment and makes of them what each plane needs.
-//! - [`ContentsBox`], for both, seals and opens what the installation itself keeps.
+//! - [`ContentsBox`], for both, seals and opens what the installation itself keeps, and opens the data
+//!   key of an account's contents.
 //!
 //! # What sealed bytes look like
 //!
@@ -35,7 +36,7 @@ mod ring;
 mod sealer;
 
 pub use cipher::Context;
-pub use contents::ContentsBox;
+pub use contents::{ContentsBox, ContentsKey};
 pub use key_rings::{InvalidRings, KeyRings};
 pub use model::account::SealedKeys;
 pub use opener::{CredentialsKey, Opener};

@@ -74,6 +74,21 @@ fn without_its_data_key_nothing_of_an_account_opens() {
 }
 
 #[test]
+fn what_an_account_keeps_opens_for_its_purpose_and_record_and_through_a_rotation() {
+    let (keys, _) = sealed_secret("sk-canary");
+    let key =
+        |names: &[&str], sealed: &[u8]| ContentsBox::new(ring(names)).contents_key(account(), sealed).ok();
+    let sealed = key(&["old-contents"], &keys.contents).unwrap().seal("hook", "1", b"whsec").unwrap();
+    let rotating = Sealer::new(ring(&["new", "old"]), ring(&["new-contents", "old-contents"]));
+    let rewrapped = rotating.rewrapped(account(), &keys).unwrap().unwrap();
+    assert!(key(&["new-contents"], &keys.contents).is_none());
+    let opened = key(&["new-contents"], &rewrapped.contents).unwrap();
+    assert_eq!(opened.open("hook", "1", &sealed).unwrap().as_slice(), b"whsec");
+    assert_eq!(opened.open("hook", "2", &sealed), Err(VaultError::NotAuthentic));
+    assert_eq!(opened.open("other", "1", &sealed), Err(VaultError::NotAuthentic));
+}
+
+#[test]
 fn nothing_that_holds_a_key_prints_it() {
     let (keys, _) = sealed_secret("sk-canary");
     let opener = Opener::new(ring(&["old"]));
