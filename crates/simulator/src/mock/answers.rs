@@ -1,4 +1,4 @@
-//! The two fixed answers, with their heads.
+//! The fixed answers, with their heads.
 
 use serde_json::{Value, json};
 
@@ -10,26 +10,42 @@ const CHUNKS: usize = 100;
 /// The bytes of a completion.
 const COMPLETION: usize = 1024;
 
-/// What is sent, made once.
+/// What is sent, made once: what is paid for, and what is free.
 pub(super) struct Answers {
-    pub(super) completion: Vec<u8>,
+    completions: [Vec<u8>; 2],
     /// The first has the head before it, the last the end after it.
-    pub(super) chunks: Vec<Vec<u8>>,
+    chunks: [Vec<Vec<u8>>; 2],
 }
 
 impl Answers {
     pub(super) fn new() -> Self {
-        let body = completion();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_0\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut chunks: Vec<Vec<u8>> = events().iter().map(|event| chunked(event)).collect();
-        let stream_head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_0\r\n\
-                           transfer-encoding: chunked\r\n\r\n";
-        chunks[0].splice(0..0, stream_head.bytes());
-        chunks[CHUNKS - 1].extend(b"0\r\n\r\n");
-        Self { completion: [head.into_bytes(), body].concat(), chunks }
+        Self {
+            completions: [false, true].map(|free| {
+                let body = completion(free);
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_0\r\n\
+                     content-length: {}\r\n\r\n",
+                    body.len()
+                );
+                [head.into_bytes(), body].concat()
+            }),
+            chunks: [false, true].map(|free| {
+                let mut chunks: Vec<Vec<u8>> = events(free).iter().map(|event| chunked(event)).collect();
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
+                            x-request-id: req_0\r\ntransfer-encoding: chunked\r\n\r\n";
+                chunks[0].splice(0..0, head.bytes());
+                chunks[CHUNKS - 1].extend(b"0\r\n\r\n");
+                chunks
+            }),
+        }
+    }
+
+    pub(super) fn completion(&self, free: bool) -> &[u8] {
+        &self.completions[usize::from(free)]
+    }
+
+    pub(super) fn chunks(&self, free: bool) -> &[Vec<u8>] {
+        &self.chunks[usize::from(free)]
     }
 }
 
@@ -37,7 +53,7 @@ fn chunked(event: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", event.len()).as_bytes(), event, b"\r\n"].concat()
 }
 
-fn completion() -> Vec<u8> {
+fn completion(free: bool) -> Vec<u8> {
     let document = |text: &str| {
         encoded(&json!({
             "id": "chatcmpl-C0ffeeC0ffeeC0ffeeC0ffeeC0ffe",
@@ -50,7 +66,7 @@ fn completion() -> Vec<u8> {
                 "logprobs": null,
                 "finish_reason": "stop",
             }],
-            "usage": usage(),
+            "usage": usage(free),
             "service_tier": "default",
             "system_fingerprint": "fp_51db84afab",
         }))
@@ -60,7 +76,7 @@ fn completion() -> Vec<u8> {
 }
 
 /// A stream's events; the last has the usage and `[DONE]`.
-fn events() -> Vec<Vec<u8>> {
+fn events(free: bool) -> Vec<Vec<u8>> {
     let event = |choices: Value, usage: Value| {
         let chunk = encoded(&json!({
             "id": "chatcmpl-C0ffeeC0ffeeC0ffeeC0ffeeC0ffe",
@@ -78,15 +94,16 @@ fn events() -> Vec<Vec<u8>> {
     let last = json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": "stop"}]);
     let mut events = vec![event(delta, Value::Null); CHUNKS - 2];
     events.push(event(last, Value::Null));
-    events.push([event(json!([]), usage()), b"data: [DONE]\n\n".to_vec()].concat());
+    events.push([event(json!([]), usage(free)), b"data: [DONE]\n\n".to_vec()].concat());
     events
 }
 
-fn usage() -> Value {
+fn usage(free: bool) -> Value {
+    let (prompt, completion) = if free { (0, 0) } else { (19, 100) };
     json!({
-        "prompt_tokens": 19,
-        "completion_tokens": 100,
-        "total_tokens": 119,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
@@ -103,7 +120,9 @@ mod tests {
 
     #[test]
     fn the_answers_have_their_sizes() {
-        assert_eq!(completion().len(), COMPLETION);
-        assert_eq!(Answers::new().chunks.len(), CHUNKS);
+        for free in [false, true] {
+            assert_eq!(completion(free).len(), COMPLETION);
+            assert_eq!(Answers::new().chunks(free).len(), CHUNKS);
+        }
     }
 }

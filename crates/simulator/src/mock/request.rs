@@ -7,9 +7,21 @@ use memchr::memmem;
 #[derive(Debug, PartialEq)]
 pub(super) enum Wanted {
     Count,
+    Answer {
+        kind: Kind,
+        /// Its usage is zero.
+        free: bool,
+    },
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
     Completion,
     Stream,
 }
+
+/// How a body ends whose answer costs nothing.
+const FREE: &[u8] = b"\"user\":\"free\"}";
 
 /// Takes one request out of the buffer, if it is there whole.
 pub(super) fn taken_from(buffer: &mut BytesMut) -> Option<Wanted> {
@@ -24,10 +36,10 @@ pub(super) fn taken_from(buffer: &mut BytesMut) -> Option<Wanted> {
     let body = rest.get(..body_length)?;
     let wanted = if is_count {
         Wanted::Count
-    } else if memmem::find(body, b"\"stream\":true").is_some() {
-        Wanted::Stream
     } else {
-        Wanted::Completion
+        let is_stream = memmem::find(body, b"\"stream\":true").is_some();
+        let kind = if is_stream { Kind::Stream } else { Kind::Completion };
+        Wanted::Answer { kind, free: body.ends_with(FREE) }
     };
     buffer.advance(head_length + body_length);
     Some(wanted)
@@ -81,15 +93,23 @@ mod tests {
             assert_eq!(taken_from(&mut buffer), None);
             buffer.extend([*byte]);
         }
-        assert_eq!(taken_from(&mut buffer), Some(Wanted::Stream));
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Stream, free: false }));
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_body_says_at_its_end_that_it_is_free() {
+        let body = r#"{"model":"gpt-4o-mini","user":"free"}"#;
+        let request = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let mut buffer = BytesMut::from(request.as_bytes());
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, free: true }));
     }
 
     #[test]
     fn chunks_are_read_to_their_end() {
         let requests = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /count HTTP/1.1\r\n\r\n";
         let mut buffer = BytesMut::from(&requests[..]);
-        assert_eq!(taken_from(&mut buffer), Some(Wanted::Completion));
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, free: false }));
         assert_eq!(taken_from(&mut buffer), Some(Wanted::Count));
     }
 }
