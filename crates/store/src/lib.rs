@@ -10,6 +10,7 @@ pub mod gateway_tokens;
 pub mod gateways;
 pub mod installation;
 pub mod join_tokens;
+pub mod ledger;
 pub mod logs;
 pub mod members;
 pub mod operators;

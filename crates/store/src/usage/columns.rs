@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 use model::usage::{KeySource, Timings, Tokens, Unit, UsageRecord};
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
-use sqlx::query::Query;
+use sqlx::query::QueryScalar;
 use uuid::Uuid;
+
+use super::Posted;
 
 macro_rules! columns {
     ($($name:ident: $type:ty => $sql:literal;)*) => {
@@ -26,8 +28,8 @@ macro_rules! columns {
             /// Binds the arrays in the order of the statement.
             pub(super) fn bind<'q>(
                 self,
-                query: Query<'q, Postgres, PgArguments>,
-            ) -> Query<'q, Postgres, PgArguments> {
+                query: QueryScalar<'q, Postgres, Uuid, PgArguments>,
+            ) -> QueryScalar<'q, Postgres, Uuid, PgArguments> {
                 query$(.bind(self.$name))*
             }
         }
@@ -97,18 +99,19 @@ columns! {
     metadata: Option<serde_json::Value> => "jsonb";
     collect_log: bool => "boolean";
     trace_id: Option<Vec<u8>> => "bytea";
+    transaction_id: Option<Uuid> => "uuid";
 }
 
 impl Columns {
-    pub(super) fn of<'a>(records: impl IntoIterator<Item = &'a UsageRecord>) -> Self {
+    pub(super) fn of<'a>(records: impl IntoIterator<Item = Posted<'a>>) -> Self {
         let mut columns = Self::default();
-        records.into_iter().for_each(|record| columns.push(Row::of(record)));
+        records.into_iter().for_each(|posted| columns.push(Row::of(posted)));
         columns
     }
 }
 
 impl Row {
-    fn of(record: &UsageRecord) -> Self {
+    fn of(Posted { record, transaction }: Posted<'_>) -> Self {
         let UsageRecord {
             id,
             request_id,
@@ -231,6 +234,7 @@ impl Row {
             metadata: labels(metadata),
             collect_log: *collect_log,
             trace_id: (*trace_id != [0; 16]).then(|| trace_id.to_vec()),
+            transaction_id: transaction,
         }
     }
 }
@@ -284,6 +288,6 @@ fn statement(table: &str, condition: &str) -> String {
     let arrays = arrays.collect::<Vec<_>>().join(", ");
     format!(
         "insert into {table} ({names}) select {names} from unnest({arrays}) batch ({names})
-         where {condition} on conflict (id) do nothing"
+         where {condition} on conflict (id) do nothing returning id"
     )
 }
