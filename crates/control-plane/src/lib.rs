@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod config;
+pub mod installation_keys;
 pub mod join_token;
 pub mod ledger;
 pub mod push;
@@ -35,6 +36,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     process::serve_health(config.listen.metrics, readiness.clone(), shutdown.clone()).await?;
 
     let Some(store) = connect(&config.stores.database_url, &shutdown).await? else { return Ok(()) };
+    installation_keys::ensure(&store, &sealer).await?;
     let listener = process::bind(config.listen.api, "the management API")?;
     let address = listener.local_addr()?;
     let state = api_state(&config, traces, address, &store, &sealer, &contents).await?;

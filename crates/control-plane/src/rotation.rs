@@ -5,7 +5,7 @@
 //! whenever they write it; one that could not, starts from the control plane instead.
 
 use model::AccountId;
-use store::{Store, data_keys};
+use store::{Store, data_keys, operator_keys};
 use tracing::info;
 use uuid::Uuid;
 use vault::{ContentsBox, Sealer};
@@ -32,6 +32,7 @@ pub async fn rotate(store: &Store, sealer: &Sealer, contents: &ContentsBox) -> a
     SessionKeys::rewrap(store, contents).await?;
     ReceiptKeys::rewrap(store, contents).await?;
     Authority::rewrap(store, contents).await?;
+    rotate_installation(store, sealer).await?;
     let mut rotation = Rotation { accounts: 0, already: 0 };
     let mut last = AccountId(Uuid::nil());
     while let Some(next) = rotate_batch(store, sealer, last, &mut rotation).await? {
@@ -40,6 +41,18 @@ pub async fn rotate(store: &Store, sealer: &Sealer, contents: &ContentsBox) -> a
     let Rotation { accounts, already } = rotation;
     info!(accounts, already, "Wrapped the data keys of {accounts} accounts anew, {already} had been before");
     Ok(rotation)
+}
+
+/// The keys under which the operator's own credentials are sealed.
+async fn rotate_installation(store: &Store, sealer: &Sealer) -> anyhow::Result<()> {
+    let mut tx = store.config_tx().await?;
+    if let Some(keys) = operator_keys::installation_keys(&mut tx).await?
+        && let Some(rewrapped) = sealer.rewrapped(AccountId::INSTALLATION, &keys)?
+    {
+        operator_keys::set_installation_keys(&mut tx, &rewrapped).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Rotates the accounts after `last`, and says which came last; nothing once there are no more.

@@ -1,9 +1,12 @@
 //! Reads a JSON document that a person or their client wrote, and reports every mistake in it at
 //! once, each with its path, instead of the first one alone.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,6 +18,43 @@ pub struct Mistake {
     pub path: Vec<String>,
     /// What was expected there.
     pub message: String,
+}
+
+/// A document in which numbers are as they were written: one that a float would not keep is a text
+/// instead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exact(pub Value);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        exact(raw.get(), DEEPEST).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// How deep objects and lists may lie in each other; serde_json bounds its own values likewise.
+const DEEPEST: u8 = 127;
+
+fn exact(text: &str, depth: u8) -> serde_json::Result<Value> {
+    let deeper = || depth.checked_sub(1).ok_or_else(|| serde::de::Error::custom("the document is too deep"));
+    Ok(match text.as_bytes().first() {
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            let depth = deeper()?;
+            let members = members.into_iter().map(|(name, raw)| Ok((name, exact(raw.get(), depth)?)));
+            Value::Object(members.collect::<serde_json::Result<_>>()?)
+        }
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(text)?;
+            let depth = deeper()?;
+            let elements = elements.into_iter().map(|raw| exact(raw.get(), depth));
+            Value::Array(elements.collect::<serde_json::Result<_>>()?)
+        }
+        _ => match serde_json::from_str(text)? {
+            Value::Number(number) if number.to_string() != text => Value::String(text.to_owned()),
+            value => value,
+        },
+    })
 }
 
 /// An object under reading: members are asked for by name, and what nobody asked for is a mistake.
@@ -126,6 +166,63 @@ impl<'a> Document<'a> {
         Some(list.clone())
     }
 
+    /// A member that is an object; absent and null are `None`.
+    pub fn object<T>(
+        &mut self,
+        name: &'static str,
+        members: impl FnOnce(&mut Document<'_>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.member(name).filter(|member| !member.is_null()) {
+            None => Some(None),
+            Some(member) => object(member, &below(&self.path, name), &mut self.mistakes, members).map(Some),
+        }
+    }
+
+    /// A member that is a list of objects; absent and null are empty.
+    pub fn list<T>(
+        &mut self,
+        name: &'static str,
+        at_most: usize,
+        mut members: impl FnMut(&mut Document<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Some(member) = self.member(name).filter(|member| !member.is_null()) else {
+            return Some(Vec::new());
+        };
+        let Some(list) = member.as_array().filter(|list| list.len() <= at_most) else {
+            self.mistake(name, format!("`{name}` must be a list of at most {at_most} objects"));
+            return None;
+        };
+        let path = below(&self.path, name);
+        let read = list.iter().enumerate().map(|(index, element)| {
+            object(element, &below(&path, &index.to_string()), &mut self.mistakes, &mut members)
+        });
+        // All are read before one that could not be ends the reading.
+        read.collect::<Vec<Option<T>>>().into_iter().collect()
+    }
+
+    /// A member that is an object whose own members carry any name; absent and null are empty.
+    pub fn values_of<T>(
+        &mut self,
+        name: &'static str,
+        mut value: impl FnMut(&Value) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
+        let mut read = BTreeMap::new();
+        let Some(Value::Object(map)) = self.member(name) else {
+            self.each_of(name, |_| Ok(()));
+            return read;
+        };
+        for (key, element) in map {
+            match value(element) {
+                Ok(value) => drop(read.insert(key.clone(), value)),
+                Err(expected) => {
+                    let path = below(&below(&self.path, name), key);
+                    self.mistakes.push(Mistake { path, message: format!("`{key}` {expected}") });
+                }
+            }
+        }
+        read
+    }
+
     /// A member that is an object whose own members carry any name.
     pub fn each_of(&mut self, name: &'static str, mut value: impl FnMut(&Value) -> Result<(), String>) {
         match self.member(name) {
@@ -186,9 +283,23 @@ pub fn integer(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, St
     }
 }
 
-/// A number above zero.
-pub fn positive(value: &Value) -> Result<f64, String> {
-    value.as_f64().filter(|number| *number > 0.0).ok_or_else(|| "must be a number above 0".to_owned())
+/// A decimal within bounds, read exactly into an integer of `10^-places`; a string is as good as a
+/// number. `expected` says the bounds in words.
+pub fn decimal(
+    places: u32,
+    bounds: RangeInclusive<i64>,
+    expected: &'static str,
+) -> impl Fn(&Value) -> Result<i64, String> {
+    move |value| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => String::new(),
+        };
+        crate::decimal::scaled(&text, places)
+            .filter(|number| bounds.contains(number))
+            .ok_or_else(|| format!("must be {expected}"))
+    }
 }
 
 /// A text whose length in characters is within bounds.
@@ -234,5 +345,32 @@ pub fn nullable<T>(
     move |given| match given {
         Value::Null => Ok(None),
         given => value(given).map(Some).map_err(|expected| format!("{expected}, or null")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_float_would_not_keep_stay_as_they_were_written() {
+        let text = r#"{"a":[0.1,1e3,0.12345678901234567891],"b":{"c":18446744073709551616},"d":" 1.50 "}"#;
+        let Exact(read) = serde_json::from_str(text).unwrap();
+        let expected = json!({
+            "a": [0.1, "1e3", "0.12345678901234567891"],
+            "b": {"c": "18446744073709551616"},
+            "d": " 1.50 ",
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_document_of_any_depth_is_read_or_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(serde_json::from_str::<Exact>(&nested(127)).is_ok());
+        assert!(serde_json::from_str::<Exact>(&nested(400_000)).is_err());
+        assert!(serde_json::from_str::<Exact>("{").is_err());
     }
 }

@@ -1,9 +1,18 @@
 //! A gateway and its settings: one typed document, kept as JSON, patched by the API, obeyed by the
 //! proxy. Field names and bounds are Cloudflare's (`PUT /gateways/{id}`); ours stand at the end.
 
+mod limits;
 mod request;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use limits::counter_id;
+pub use limits::{
+    DEFAULT_MAX_OUTPUT_TOKENS, Dimensions, LARGEST_LIMIT, Limit, LimitType, RateLimit, Source, SpendLimits,
+    SpendRule, Split, TokenBudget, Unpriced,
+};
+
+use crate::time_zone::TimeZone;
 
 /// The gateway that every account has: it is created with the account, and again at once, empty, when
 /// it is deleted. Cloudflare creates it on the first authenticated request that names it, and again
@@ -26,14 +35,14 @@ pub struct GatewaySettings {
     /// Whether requests are shown in the log. Usage is metered either way.
     #[schema(required = true)]
     pub collect_logs: bool,
-    /// Kept, not obeyed yet: seconds of the rate limit's window.
+    /// Seconds of the rate limit's window; null or 0 for no limit.
     #[schema(required = true)]
     pub rate_limiting_interval: Option<u64>,
-    /// Kept, not obeyed yet: requests per window.
+    /// Requests per window; null or 0 for no limit.
     #[schema(required = true)]
     pub rate_limiting_limit: Option<u64>,
-    /// Kept, not obeyed yet: how windows follow each other.
-    pub rate_limiting_technique: Option<RateLimitingTechnique>,
+    /// How windows follow each other; `fixed` unless said.
+    pub rate_limiting_technique: Option<Technique>,
     /// Whether callers must present a token.
     pub authentication: bool,
     /// Whether credits may never be spent here.
@@ -63,9 +72,8 @@ pub struct GatewaySettings {
     pub retry_delay: Option<u64>,
     /// Kept, not obeyed yet: tries in all, 1 to 5.
     pub retry_max_attempts: Option<u64>,
-    /// Kept, not obeyed yet: rules on spending.
-    #[schema(value_type = Option<Object>)]
-    pub spend_limits: Option<serde_json::Value>,
+    /// Rules on spending, from credits and with own keys alike.
+    pub spend_limits: Option<SpendLimits>,
     /// Kept, not obeyed yet: a Secrets Store's id.
     pub store_id: Option<String>,
     /// Kept, not obeyed yet: usage events to Stripe.
@@ -73,12 +81,20 @@ pub struct GatewaySettings {
     pub stripe: Option<serde_json::Value>,
     /// Kept, not obeyed yet.
     pub workers_ai_billing_mode: WorkersAiBillingMode,
-    /// Kept, not obeyed yet: zero data retention upstream.
+    /// Whether requests on credits ask the provider to retain nothing. OpenAI and Anthropic can.
     pub zdr: bool,
     /// In whose shape our own errors are told. Tollgate's own setting.
     pub error_shape: ErrorShape,
     /// Who may use stored keys. Tollgate's own setting.
     pub stored_keys: StoredKeys,
+    /// A bound on tokens. Tollgate's own setting.
+    pub token_budget: Option<TokenBudget>,
+    /// The output that a request on credits is held to if it names no bound itself; 16,384 unless said.
+    /// Tollgate's own setting.
+    pub max_output_tokens: Option<u32>,
+    /// Where days, weeks and months begin: `UTC`, or a distance such as `+02:00`. Tollgate's own setting.
+    #[schema(value_type = String)]
+    pub time_zone: TimeZone,
 }
 
 impl Default for GatewaySettings {
@@ -110,6 +126,9 @@ impl Default for GatewaySettings {
             zdr: false,
             error_shape: ErrorShape::ByCaller,
             stored_keys: StoredKeys::Authenticated,
+            token_budget: None,
+            max_output_tokens: None,
+            time_zone: TimeZone::UTC,
         }
     }
 }
@@ -119,12 +138,29 @@ impl GatewaySettings {
     pub fn of_default_gateway() -> Self {
         Self { authentication: true, cache_ttl: Some(0), ..Self::default() }
     }
+
+    /// The rate limit, if one is set.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        let calls = self.rate_limiting_limit.filter(|calls| *calls > 0)?;
+        let seconds = self.rate_limiting_interval.filter(|seconds| *seconds > 0)?;
+        Some(RateLimit {
+            calls: i64::try_from(calls).unwrap_or(LARGEST_LIMIT).min(LARGEST_LIMIT),
+            seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+            technique: self.rate_limiting_technique.unwrap_or(Technique::Fixed),
+        })
+    }
+
+    /// The rules on spending that count.
+    pub fn spend_rules(&self) -> impl Iterator<Item = &SpendRule> {
+        let limits = self.spend_limits.iter().filter(|limits| limits.enabled);
+        limits.flat_map(|limits| &limits.rules).filter(|rule| rule.enabled)
+    }
 }
 
-/// How windows of a rate limit follow each other.
+/// How windows of a limit follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum RateLimitingTechnique {
+pub enum Technique {
     /// Windows are aligned to the epoch.
     Fixed,
     /// The window ends now.

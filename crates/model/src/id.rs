@@ -18,6 +18,9 @@ pub struct InvalidId {
 pub struct AccountId(pub Uuid);
 
 impl AccountId {
+    /// What belongs to the whole installation travels to proxies under this id. No tenant has it.
+    pub const INSTALLATION: AccountId = AccountId(Uuid::nil());
+
     /// The money shard that all of this account's records and credits belong to, for ever.
     pub fn shard(self) -> Shard {
         Shard(self.0.as_bytes()[15])
@@ -108,8 +111,18 @@ prefixed_ids! {
     ProviderKeyId "key_";
     /// An enrolled proxy.
     ProxyId "prx_";
+    /// A provider key of the operator's, for requests on credits.
+    OperatorKeyId "opk_";
+    /// What an operator or an account says about prices.
+    PriceRuleId "prr_";
     /// A one-time permission to enrol a proxy.
     JoinTokenId "jtk_";
+    /// A purchase of credits.
+    PaymentId "pay_";
+    /// A code that is worth credits, once.
+    VoucherId "vch_";
+    /// Something that an account is told of, such as a low balance.
+    NoticeId "ntc_";
 }
 
 /// What callers call a gateway: 1 to 64 lower-case letters, digits, hyphens and underscores,

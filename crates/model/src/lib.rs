@@ -4,11 +4,13 @@
 //! Nothing here reads a clock, draws a random number, or knows SQL, HTTP or Redis.
 
 pub mod account;
+pub mod decimal;
 pub mod document;
 pub mod gateway;
 pub mod id;
 pub mod limits;
 pub mod money;
+pub mod operator_key;
 pub mod permission;
 pub mod provider_key;
 pub mod resource;
@@ -16,6 +18,8 @@ pub mod revision;
 #[doc(hidden)]
 pub mod samples;
 pub mod secret;
+pub mod terms;
+pub mod time_zone;
 pub mod token;
 pub mod usage;
 

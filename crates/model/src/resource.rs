@@ -1,14 +1,40 @@
 //! What a proxy is told: one resource at a time, each whole, each refused alone.
 
-use uuid::Uuid;
+mod gateway;
+mod wire;
 
-use crate::gateway::{ErrorShape, GatewaySettings, StoredKeys};
-use crate::id::{AccountId, ApiTokenId, GatewayId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use crate::gateway::{
+    DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, RateLimit, SpendRule, StoredKeys, TokenBudget,
+    Unpriced,
+};
+use crate::id::{
+    AccountId, ApiTokenId, GatewayId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId,
+    ProviderKeyId,
+};
+use crate::operator_key::Cancel;
+use crate::terms::{AccountTerms, Terms};
+use crate::time_zone::TimeZone;
 use crate::token::TokenDigest;
 
 /// The settings that this release's proxy obeys. A resource that needs another name here is
 /// refused by the proxy rather than served with a protection missing.
-pub const OBEYED: &[&str] = &["authentication", "byok_only", "error_shape", "stored_keys", "expiry"];
+pub const OBEYED: &[&str] = &[
+    "authentication",
+    "byok_only",
+    "error_shape",
+    "stored_keys",
+    "expiry",
+    "rate_limit",
+    "spend_limits",
+    "token_budget",
+    "max_output_tokens",
+    "time_zone",
+    "zdr",
+    "account_spending_limit",
+    "operator_keys",
+    "terms",
+    "price_rules",
+];
 
 /// Which resource is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +58,12 @@ pub enum ResourceId {
     ApiToken(ApiTokenId),
     /// A stored provider key.
     ProviderKey(ProviderKeyId),
+    /// A provider key of the operator's, under [`AccountId::INSTALLATION`].
+    OperatorKey(OperatorKeyId),
+    /// The operator's terms, under [`AccountId::INSTALLATION`].
+    Terms,
+    /// What an account, or under [`AccountId::INSTALLATION`] the operator, says about prices.
+    PriceRule(PriceRuleId),
 }
 
 /// A resource with its content.
@@ -46,12 +78,14 @@ pub struct Resource {
 /// What a resource says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// The account's sealed data keys.
+    /// The account's sealed data keys and its terms.
     Account {
         /// Sealed under the `credentials` ring.
         credentials_key: Vec<u8>,
         /// Sealed under the `contents` ring.
         contents_key: Vec<u8>,
+        /// On what terms it buys and spends credits.
+        terms: AccountTerms,
     },
     /// A gateway with the settings that proxies obey.
     Gateway(Gateway),
@@ -61,6 +95,12 @@ pub enum Body {
     ApiToken(ApiToken),
     /// A stored key, sealed.
     ProviderKey(ProviderKey),
+    /// A key of the operator's, sealed.
+    OperatorKey(OperatorKey),
+    /// The operator's terms.
+    Terms(Terms),
+    /// What somebody says about prices.
+    PriceRule(PriceRule),
 }
 
 /// The part of a gateway that proxies obey.
@@ -80,6 +120,20 @@ pub struct Gateway {
     pub error_shape: ErrorShape,
     /// Who may use stored keys.
     pub stored_keys: StoredKeys,
+    /// The rate limit.
+    pub rate_limit: Option<RateLimit>,
+    /// The rules on spending that count.
+    pub spend_rules: Vec<SpendRule>,
+    /// What becomes of requests that a rule concerns and whose model has no price.
+    pub unpriced: Unpriced,
+    /// A bound on tokens.
+    pub token_budget: Option<TokenBudget>,
+    /// The output that a request on credits is held to if it names no bound itself.
+    pub max_output_tokens: u32,
+    /// Where days, weeks and months begin.
+    pub time_zone: TimeZone,
+    /// Whether requests on credits ask the provider to retain nothing.
+    pub zdr: bool,
 }
 
 impl Gateway {
@@ -93,6 +147,13 @@ impl Gateway {
             collect_logs: settings.collect_logs,
             error_shape: settings.error_shape,
             stored_keys: settings.stored_keys,
+            rate_limit: settings.rate_limit(),
+            spend_rules: settings.spend_rules().cloned().collect(),
+            unpriced: settings.spend_limits.as_ref().map(|limits| limits.unpriced).unwrap_or_default(),
+            token_budget: settings.token_budget,
+            max_output_tokens: settings.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS),
+            time_zone: settings.time_zone,
+            zdr: settings.zdr,
         }
     }
 }
@@ -140,6 +201,33 @@ pub struct ProviderKey {
     pub sealed: Vec<u8>,
 }
 
+/// A key of the operator's, sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorKey {
+    /// The key's id, part of what its sealing is bound to.
+    pub id: OperatorKeyId,
+    /// The provider's slug.
+    pub provider: String,
+    /// What the operator calls it.
+    pub alias: String,
+    /// Which of a provider's keys is used: the lowest first.
+    pub priority: u32,
+    /// What the provider does with a request whose caller has left, where the catalogue is wrong for
+    /// this key.
+    pub cancel: Option<Cancel>,
+    /// Sealed under the installation's credentials key.
+    pub sealed: Vec<u8>,
+}
+
+/// What somebody says about prices: a document that the catalogue understands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceRule {
+    /// The rule's id.
+    pub id: PriceRuleId,
+    /// What it says.
+    pub rule: serde_json::Value,
+}
+
 /// Why a resource from the wire is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidResource {
@@ -160,6 +248,9 @@ impl Resource {
             Body::GatewayToken(token) => ResourceId::GatewayToken(token.id),
             Body::ApiToken(token) => ResourceId::ApiToken(token.id),
             Body::ProviderKey(key) => ResourceId::ProviderKey(key.id),
+            Body::OperatorKey(key) => ResourceId::OperatorKey(key.id),
+            Body::Terms(_) => ResourceId::Terms,
+            Body::PriceRule(rule) => ResourceId::PriceRule(rule.id),
         };
         ResourceKey { account: self.account, kind }
     }
@@ -168,12 +259,24 @@ impl Resource {
     /// asked for. Only settings that differ from "as before" count.
     fn requires(&self) -> Vec<&'static str> {
         match &self.body {
-            Body::Account { .. } | Body::ProviderKey(_) => Vec::new(),
+            Body::Account { terms, .. } => {
+                terms.spending_limit.map(|_| "account_spending_limit").into_iter().collect()
+            }
+            Body::ProviderKey(_) => Vec::new(),
+            Body::OperatorKey(_) => vec!["operator_keys"],
+            Body::Terms(_) => vec!["terms"],
+            Body::PriceRule(_) => vec!["price_rules"],
             Body::Gateway(gateway) => [
                 ("authentication", gateway.authentication),
                 ("byok_only", gateway.byok_only),
                 ("error_shape", gateway.error_shape != ErrorShape::ByCaller),
                 ("stored_keys", gateway.stored_keys != StoredKeys::Authenticated),
+                ("rate_limit", gateway.rate_limit.is_some()),
+                ("spend_limits", !gateway.spend_rules.is_empty()),
+                ("token_budget", gateway.token_budget.is_some()),
+                ("max_output_tokens", gateway.max_output_tokens != DEFAULT_MAX_OUTPUT_TOKENS),
+                ("time_zone", gateway.time_zone != TimeZone::UTC),
+                ("zdr", gateway.zdr),
             ]
             .into_iter()
             .filter_map(|(name, used)| used.then_some(name))
@@ -184,187 +287,93 @@ impl Resource {
             }
         }
     }
-
-    /// The wire form.
-    pub fn to_wire(&self) -> proto::Resource {
-        use proto::resource::Body as Wire;
-        let body = match &self.body {
-            Body::Account { credentials_key, contents_key } => Wire::Account(proto::Account {
-                credentials_key: credentials_key.clone(),
-                contents_key: contents_key.clone(),
-            }),
-            Body::Gateway(Gateway {
-                internal_id,
-                id,
-                authentication,
-                byok_only,
-                collect_logs,
-                error_shape,
-                stored_keys,
-            }) => Wire::Gateway(proto::Gateway {
-                internal_id: internal_id.0.as_bytes().to_vec(),
-                slug: id.to_string(),
-                authentication: *authentication,
-                byok_only: *byok_only,
-                collect_logs: *collect_logs,
-                error_shape: match error_shape {
-                    ErrorShape::ByCaller => proto::ErrorShape::ByCaller,
-                    ErrorShape::Gateway => proto::ErrorShape::Gateway,
-                    ErrorShape::Provider => proto::ErrorShape::Provider,
-                }
-                .into(),
-                stored_keys: match stored_keys {
-                    StoredKeys::Authenticated => proto::StoredKeys::Authenticated,
-                    StoredKeys::Open => proto::StoredKeys::Open,
-                }
-                .into(),
-            }),
-            Body::GatewayToken(GatewayToken { id: _, gateway, digest, expires_at_ms }) => {
-                Wire::GatewayToken(proto::GatewayToken {
-                    digest: digest.0.to_vec(),
-                    gateway_internal_id: gateway.0.as_bytes().to_vec(),
-                    expires_at_ms: expires_at_ms.unwrap_or(0),
-                })
-            }
-            Body::ApiToken(ApiToken { id: _, digest, not_before_ms, expires_at_ms }) => {
-                Wire::ApiToken(proto::ApiToken {
-                    digest: digest.0.to_vec(),
-                    not_before_ms: not_before_ms.unwrap_or(0),
-                    expires_at_ms: expires_at_ms.unwrap_or(0),
-                })
-            }
-            Body::ProviderKey(ProviderKey { id: _, gateway, provider, alias, is_default, sealed }) => {
-                Wire::ProviderKey(proto::ProviderKey {
-                    gateway_internal_id: gateway.0.as_bytes().to_vec(),
-                    provider: provider.clone(),
-                    alias: alias.clone(),
-                    is_default: *is_default,
-                    sealed: sealed.clone(),
-                })
-            }
-        };
-        proto::Resource {
-            key: Some(self.key().to_wire()),
-            requires: self.requires().into_iter().map(str::to_owned).collect(),
-            body: Some(body),
-        }
-    }
-
-    /// Reads the wire form, refusing what this release would serve with a protection missing.
-    pub fn from_wire(wire: proto::Resource) -> Result<Self, InvalidResource> {
-        use proto::resource::Body as Wire;
-        if let Some(unknown) = wire.requires.iter().find(|name| !OBEYED.contains(&name.as_str())) {
-            return Err(InvalidResource::Requires(unknown.clone()));
-        }
-        let field = InvalidResource::Field;
-        let key = ResourceKey::from_wire(wire.key.ok_or(field("key"))?)?;
-        let body = match (key.kind, wire.body.ok_or(field("body"))?) {
-            (ResourceId::Account, Wire::Account(proto::Account { credentials_key, contents_key })) => {
-                Body::Account { credentials_key, contents_key }
-            }
-            (ResourceId::Gateway(internal_id), Wire::Gateway(gateway)) => {
-                if gateway.internal_id != internal_id.0.as_bytes() {
-                    return Err(field("internal_id"));
-                }
-                let error_shape = match proto::ErrorShape::try_from(gateway.error_shape) {
-                    Ok(proto::ErrorShape::ByCaller) => ErrorShape::ByCaller,
-                    Ok(proto::ErrorShape::Gateway) => ErrorShape::Gateway,
-                    Ok(proto::ErrorShape::Provider) => ErrorShape::Provider,
-                    Err(_) => return Err(field("error_shape")),
-                };
-                let stored_keys = match proto::StoredKeys::try_from(gateway.stored_keys) {
-                    Ok(proto::StoredKeys::Authenticated) => StoredKeys::Authenticated,
-                    Ok(proto::StoredKeys::Open) => StoredKeys::Open,
-                    Err(_) => return Err(field("stored_keys")),
-                };
-                Body::Gateway(Gateway {
-                    internal_id,
-                    id: gateway.slug.parse().map_err(|_| field("slug"))?,
-                    authentication: gateway.authentication,
-                    byok_only: gateway.byok_only,
-                    collect_logs: gateway.collect_logs,
-                    error_shape,
-                    stored_keys,
-                })
-            }
-            (ResourceId::GatewayToken(id), Wire::GatewayToken(token)) => Body::GatewayToken(GatewayToken {
-                id,
-                gateway: internal_id(&token.gateway_internal_id)?,
-                digest: digest(token.digest)?,
-                expires_at_ms: instant(token.expires_at_ms),
-            }),
-            (ResourceId::ApiToken(id), Wire::ApiToken(token)) => Body::ApiToken(ApiToken {
-                id,
-                digest: digest(token.digest)?,
-                not_before_ms: instant(token.not_before_ms),
-                expires_at_ms: instant(token.expires_at_ms),
-            }),
-            (ResourceId::ProviderKey(id), Wire::ProviderKey(key)) => Body::ProviderKey(ProviderKey {
-                id,
-                gateway: internal_id(&key.gateway_internal_id)?,
-                provider: key.provider,
-                alias: key.alias,
-                is_default: key.is_default,
-                sealed: key.sealed,
-            }),
-            _ => return Err(field("kind")),
-        };
-        Ok(Self { account: key.account, body })
-    }
-}
-
-impl ResourceKey {
-    /// The wire form.
-    pub fn to_wire(self) -> proto::ResourceKey {
-        use proto::ResourceKind as Kind;
-        let (kind, id) = match self.kind {
-            ResourceId::Account => (Kind::Account, String::new()),
-            ResourceId::Gateway(id) => (Kind::Gateway, id.to_string()),
-            ResourceId::GatewayToken(id) => (Kind::GatewayToken, id.to_string()),
-            ResourceId::ApiToken(id) => (Kind::ApiToken, id.to_string()),
-            ResourceId::ProviderKey(id) => (Kind::ProviderKey, id.to_string()),
-        };
-        proto::ResourceKey { kind: kind.into(), account_id: self.account.0.as_bytes().to_vec(), id }
-    }
-
-    /// Reads the wire form.
-    pub fn from_wire(wire: proto::ResourceKey) -> Result<Self, InvalidResource> {
-        use proto::ResourceKind as Kind;
-        let bad_id = |_| InvalidResource::Field("id");
-        let kind = match wire.kind() {
-            Kind::Unspecified => return Err(InvalidResource::Field("kind")),
-            Kind::Account => ResourceId::Account,
-            Kind::Gateway => ResourceId::Gateway(wire.id.parse().map_err(bad_id)?),
-            Kind::GatewayToken => ResourceId::GatewayToken(wire.id.parse().map_err(bad_id)?),
-            Kind::ApiToken => ResourceId::ApiToken(wire.id.parse().map_err(bad_id)?),
-            Kind::ProviderKey => ResourceId::ProviderKey(wire.id.parse().map_err(bad_id)?),
-        };
-        let account = Uuid::from_slice(&wire.account_id).map_err(|_| InvalidResource::Field("account_id"))?;
-        Ok(Self { account: AccountId(account), kind })
-    }
-}
-
-fn internal_id(bytes: &[u8]) -> Result<GatewayInternalId, InvalidResource> {
-    Uuid::from_slice(bytes).map(GatewayInternalId).map_err(|_| InvalidResource::Field("gateway_internal_id"))
-}
-
-fn digest(bytes: Vec<u8>) -> Result<TokenDigest, InvalidResource> {
-    bytes.try_into().map(TokenDigest).map_err(|_| InvalidResource::Field("digest"))
-}
-
-fn instant(milliseconds: i64) -> Option<i64> {
-    (milliseconds != 0).then_some(milliseconds)
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::gateway::Technique;
+    use crate::money::Nanos;
+    use crate::terms::{LimitDuration, SpendingLimit};
 
     fn gateway() -> Resource {
         let internal_id = GatewayInternalId(Uuid::from_u128(2));
         let settings = GatewaySettings { authentication: true, ..GatewaySettings::default() };
         let gateway = Gateway::of(internal_id, "demo".parse().unwrap(), &settings);
         Resource { account: AccountId(Uuid::from_u128(1)), body: Body::Gateway(gateway) }
+    }
+
+    fn everything_set() -> Resource {
+        let settings: GatewaySettings = serde_json::from_str(
+            r#"{
+                "rate_limiting_limit": 10, "rate_limiting_interval": 60, "zdr": true,
+                "token_budget": {"limit": 1000, "period": "month", "hard_stop": true},
+                "max_output_tokens": 512, "time_zone": "-03:30",
+                "spend_limits": {"enabled": true, "unpriced": "refuse", "rules": [{
+                    "id": "a", "limitType": "cost", "limit": 0.123456789, "window": 60, "technique": "fixed",
+                    "metadata": {"team": {"mode": "partition"}},
+                    "model": {"mode": "filter", "values": ["x", "y"]},
+                    "provider": {"mode": "partition"}
+                }]}
+            }"#,
+        )
+        .unwrap();
+        let gateway = Gateway::of(GatewayInternalId(Uuid::from_u128(2)), "demo".parse().unwrap(), &settings);
+        Resource { account: AccountId(Uuid::from_u128(1)), body: Body::Gateway(gateway) }
+    }
+
+    fn of_installation() -> [Resource; 4] {
+        let limit = SpendingLimit {
+            amount: Nanos(1_500_000_001),
+            duration: LimitDuration::Weekly,
+            strategy: Technique::Sliding,
+        };
+        let bodies = [
+            Body::Account {
+                credentials_key: vec![1],
+                contents_key: vec![2],
+                terms: AccountTerms { markup_ppm: Some(-1), spending_limit: Some(limit) },
+            },
+            Body::Terms(Terms { default_markup_ppm: 50_000, calls_a_minute: Some(200) }),
+            Body::OperatorKey(OperatorKey {
+                id: OperatorKeyId(Uuid::from_u128(3)),
+                provider: "openai".to_owned(),
+                alias: "main".to_owned(),
+                priority: 1,
+                cancel: Some(Cancel::Stop),
+                sealed: vec![3],
+            }),
+            Body::PriceRule(PriceRule {
+                id: PriceRuleId(Uuid::from_u128(4)),
+                rule: serde_json::json!({"model": "x"}),
+            }),
+        ];
+        bodies.map(|body| Resource { account: AccountId::INSTALLATION, body })
+    }
+
+    #[test]
+    fn whatever_is_set_arrives() {
+        for resource in of_installation().into_iter().chain([everything_set()]) {
+            assert_eq!(Resource::from_wire(resource.to_wire()), Ok(resource));
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_obeys_less_is_told_by_name_what_it_would_leave_out() {
+        let expected =
+            ["rate_limit", "spend_limits", "token_budget", "max_output_tokens", "time_zone", "zdr"];
+        assert_eq!(everything_set().to_wire().requires, expected);
+        let required: Vec<_> =
+            of_installation().iter().flat_map(|resource| resource.to_wire().requires).collect();
+        assert_eq!(required, ["account_spending_limit", "terms", "operator_keys", "price_rules"]);
+        assert!(
+            required
+                .iter()
+                .chain(&everything_set().to_wire().requires)
+                .all(|name| OBEYED.contains(&name.as_str()))
+        );
     }
 
     #[test]

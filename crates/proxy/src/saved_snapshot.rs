@@ -114,6 +114,7 @@ mod tests {
 
     use model::AccountId;
     use model::resource::{Body, ResourceId, ResourceKey};
+    use model::terms::AccountTerms;
     use uuid::Uuid;
     use vault::RootRing;
 
@@ -129,7 +130,11 @@ mod tests {
     }
 
     fn snapshot() -> Snapshot {
-        let body = Body::Account { credentials_key: b"planted-canary".to_vec(), contents_key: vec![2] };
+        let body = Body::Account {
+            credentials_key: b"planted-canary".to_vec(),
+            contents_key: vec![2],
+            terms: AccountTerms::default(),
+        };
         Snapshot::of(REVISION, vec![Resource { account: ACCOUNT, body }])
     }
 

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use model::resource::{Body, Resource, ResourceId, ResourceKey};
+use model::resource::{Body, OperatorKey, Resource, ResourceId, ResourceKey};
+use model::terms::Terms;
 use model::{AccountId, Revision};
 
 pub use account::{AccountState, DataKeys, GatewayState, LiveToken};
@@ -69,6 +70,21 @@ impl Snapshot {
         self.account(account)?.gateway(slug)
     }
 
+    /// What belongs to the installation itself. Nobody's requests come for it.
+    pub fn installation(&self) -> Option<&Arc<AccountState>> {
+        self.account(AccountId::INSTALLATION)
+    }
+
+    /// The operator's keys at a provider, in the order in which they are used.
+    pub fn operator_keys(&self, provider: &str) -> &[Arc<OperatorKey>] {
+        self.installation().map_or(&[], |installation| installation.operator_keys(provider))
+    }
+
+    /// The operator's terms. Without them nobody knows what a request on credits is charged.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.installation()?.operator_terms()
+    }
+
     /// The revision that this snapshot shows; `None` before anything was learned.
     pub fn revision(&self) -> Option<Revision> {
         self.revision
@@ -96,15 +112,17 @@ impl Snapshot {
         self.shards.iter().flat_map(|shard| shard.iter()).flat_map(|(id, account)| account.resources(*id))
     }
 
-    /// The accounts that this snapshot knows.
+    /// The accounts that this snapshot knows. The installation is none.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &AccountState)> {
         let accounts = self.shards.iter().flat_map(|shard| shard.iter());
+        let accounts = accounts.filter(|(id, _)| **id != AccountId::INSTALLATION);
         accounts.map(|(id, account)| (*id, account.as_ref()))
     }
 
     /// How many accounts this snapshot knows.
     pub fn account_count(&self) -> usize {
-        self.shards.iter().map(|shard| shard.len()).sum()
+        let all: usize = self.shards.iter().map(|shard| shard.len()).sum();
+        all - usize::from(self.installation().is_some())
     }
 
     /// The same without these accounts. No token is revoked by it.

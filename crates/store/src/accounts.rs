@@ -1,9 +1,11 @@
 //! Accounts: who pays, and whose data keys these are.
 
 use model::AccountId;
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId, UserId};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, PriceRuleId, ProviderKeyId, UserId};
 use model::resource::{ResourceId, ResourceKey};
+use model::terms::AccountTerms;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -78,6 +80,38 @@ pub async fn sealed_keys(
     Ok(keys.map(|(credentials, contents)| SealedKeys { credentials, contents }))
 }
 
+/// On what terms an account buys and spends credits.
+pub async fn terms(connection: &mut PgConnection, id: AccountId) -> Result<Option<AccountTerms>, StoreError> {
+    let terms: Option<Json<AccountTerms>> = sqlx::query_scalar("select terms from accounts where id = $1")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(terms.map(|Json(terms)| terms))
+}
+
+/// Changes an account's terms by what `change` makes of them, and says what they are then; `None` if
+/// there is no such account. Nobody else changes them meanwhile.
+pub async fn change_terms(
+    tx: &mut ConfigTx,
+    id: AccountId,
+    change: impl FnOnce(&mut AccountTerms),
+) -> Result<Option<AccountTerms>, StoreError> {
+    let terms: Option<Json<AccountTerms>> =
+        sqlx::query_scalar("select terms from accounts where id = $1 for no key update")
+            .bind(id.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+    let Some(Json(mut terms)) = terms else { return Ok(None) };
+    change(&mut terms);
+    sqlx::query("update accounts set terms = $2 where id = $1")
+        .bind(id.0)
+        .bind(Json(terms))
+        .execute(&mut **tx)
+        .await?;
+    tx.touch(ResourceKey { account: id, kind: ResourceId::Account });
+    Ok(Some(terms))
+}
+
 /// The accounts that a user is a member of, by name, and how many there are in all.
 pub async fn list_of_user(
     store: &Store,
@@ -144,7 +178,8 @@ async fn resources(connection: &mut PgConnection, id: AccountId) -> Result<Vec<R
         "select 'gateway', internal_id from gateways where account_id = $1
          union all select 'gateway_token', id from gateway_tokens where account_id = $1
          union all select 'provider_key', id from provider_keys where account_id = $1
-         union all select 'api_token', id from api_tokens where account_id = $1",
+         union all select 'api_token', id from api_tokens where account_id = $1
+         union all select 'price_rule', id from price_rules where account_id = $1",
     )
     .bind(id.0)
     .fetch_all(connection)
@@ -155,6 +190,7 @@ async fn resources(connection: &mut PgConnection, id: AccountId) -> Result<Vec<R
             "gateway" => ResourceId::Gateway(GatewayInternalId(id)),
             "gateway_token" => ResourceId::GatewayToken(GatewayTokenId(id)),
             "provider_key" => ResourceId::ProviderKey(ProviderKeyId(id)),
+            "price_rule" => ResourceId::PriceRule(PriceRuleId(id)),
             _ => ResourceId::ApiToken(ApiTokenId(id)),
         })
         .collect())

@@ -81,7 +81,8 @@ impl DerefMut for ConfigTx {
     }
 }
 
-/// A key as the outbox writes it: the kind, and the resource's id, which for an account is its own.
+/// A key as the outbox writes it: the kind, and the resource's id, which for an account and for terms
+/// is the account's.
 fn row(key: ResourceKey) -> (&'static str, Uuid) {
     match key.kind {
         ResourceId::Account => ("account", key.account.0),
@@ -89,5 +90,8 @@ fn row(key: ResourceKey) -> (&'static str, Uuid) {
         ResourceId::GatewayToken(id) => ("gateway_token", id.0),
         ResourceId::ApiToken(id) => ("api_token", id.0),
         ResourceId::ProviderKey(id) => ("provider_key", id.0),
+        ResourceId::OperatorKey(id) => ("operator_key", id.0),
+        ResourceId::Terms => ("terms", key.account.0),
+        ResourceId::PriceRule(id) => ("price_rule", id.0),
     }
 }

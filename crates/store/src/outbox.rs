@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
 use model::resource::{Resource, ResourceId, ResourceKey};
 use model::{AccountId, Revision};
 use sqlx::postgres::PgListener;
@@ -221,6 +221,9 @@ fn key((account, kind, id): (Uuid, String, Uuid)) -> Result<ResourceKey, StoreEr
         "gateway_token" => ResourceId::GatewayToken(GatewayTokenId(id)),
         "api_token" => ResourceId::ApiToken(ApiTokenId(id)),
         "provider_key" => ResourceId::ProviderKey(ProviderKeyId(id)),
+        "operator_key" => ResourceId::OperatorKey(OperatorKeyId(id)),
+        "terms" => ResourceId::Terms,
+        "price_rule" => ResourceId::PriceRule(PriceRuleId(id)),
         _ => return Err(StoreError::Unreadable("kind of resource")),
     };
     Ok(ResourceKey { account: AccountId(account), kind })

@@ -8,7 +8,8 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{Store, StoreError, outbox};
-use rows::{AccountRow, ApiTokenRow, GatewayRow, GatewayTokenRow, ProviderKeyRow};
+use rows::installation::{InstallationRow, OperatorKeyRow, TermsRow};
+use rows::{AccountRow, ApiTokenRow, GatewayRow, GatewayTokenRow, PriceRuleRow, ProviderKeyRow};
 
 /// What was found of the resources asked for.
 #[derive(Debug, Default)]
@@ -64,7 +65,7 @@ const ACCOUNTS_A_PART: usize = 64;
 impl Everything {
     /// Begins to read.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
-        Self::reading(store, Unread::After(Kind::Account, Uuid::nil())).await
+        Self::reading(store, Unread::After(Kind::Installation, Uuid::nil())).await
     }
 
     /// Begins to read what these accounts have, and nothing else.
@@ -109,6 +110,11 @@ impl Everything {
 /// The kinds of resource, in the order in which a proxy can make use of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// The installation's data keys, which travel as an account's.
+    Installation,
+    Terms,
+    OperatorKey,
+    PriceRule,
     Account,
     Gateway,
     ProviderKey,
@@ -124,8 +130,17 @@ enum By {
 }
 
 impl Kind {
-    const ALL: [Kind; 5] =
-        [Kind::Account, Kind::Gateway, Kind::ProviderKey, Kind::GatewayToken, Kind::ApiToken];
+    const ALL: [Kind; 9] = [
+        Kind::Installation,
+        Kind::Terms,
+        Kind::OperatorKey,
+        Kind::PriceRule,
+        Kind::Account,
+        Kind::Gateway,
+        Kind::ProviderKey,
+        Kind::GatewayToken,
+        Kind::ApiToken,
+    ];
 
     fn next(self) -> Option<Kind> {
         Self::ALL.into_iter().skip_while(|kind| *kind != self).nth(1)
@@ -133,6 +148,12 @@ impl Kind {
 
     fn id_in(self, key: &ResourceKey) -> Option<Uuid> {
         match (self, key.kind) {
+            (Kind::Installation, ResourceId::Account) if key.account == AccountId::INSTALLATION => {
+                Some(key.account.0)
+            }
+            (Kind::Terms, ResourceId::Terms) => Some(key.account.0),
+            (Kind::OperatorKey, ResourceId::OperatorKey(id)) => Some(id.0),
+            (Kind::PriceRule, ResourceId::PriceRule(id)) => Some(id.0),
             (Kind::Account, ResourceId::Account) => Some(key.account.0),
             (Kind::Gateway, ResourceId::Gateway(id)) => Some(id.0),
             (Kind::ProviderKey, ResourceId::ProviderKey(id)) => Some(id.0),
@@ -150,6 +171,10 @@ impl Kind {
         found: &mut Found,
     ) -> Result<(), StoreError> {
         match self {
+            Kind::Installation => rows::all::<InstallationRow>(connection, by, ids, found).await,
+            Kind::Terms => rows::all::<TermsRow>(connection, by, ids, found).await,
+            Kind::OperatorKey => rows::all::<OperatorKeyRow>(connection, by, ids, found).await,
+            Kind::PriceRule => rows::all::<PriceRuleRow>(connection, by, ids, found).await,
             Kind::Account => rows::all::<AccountRow>(connection, by, ids, found).await,
             Kind::Gateway => rows::all::<GatewayRow>(connection, by, ids, found).await,
             Kind::ProviderKey => rows::all::<ProviderKeyRow>(connection, by, ids, found).await,
@@ -166,6 +191,10 @@ impl Kind {
         found: &mut Found,
     ) -> Result<Option<Uuid>, StoreError> {
         match self {
+            Kind::Installation => rows::page::<InstallationRow>(connection, after, limit, found).await,
+            Kind::Terms => rows::page::<TermsRow>(connection, after, limit, found).await,
+            Kind::OperatorKey => rows::page::<OperatorKeyRow>(connection, after, limit, found).await,
+            Kind::PriceRule => rows::page::<PriceRuleRow>(connection, after, limit, found).await,
             Kind::Account => rows::page::<AccountRow>(connection, after, limit, found).await,
             Kind::Gateway => rows::page::<GatewayRow>(connection, after, limit, found).await,
             Kind::ProviderKey => rows::page::<ProviderKeyRow>(connection, after, limit, found).await,

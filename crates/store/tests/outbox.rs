@@ -147,7 +147,7 @@ async fn everything_is_read_in_parts_of_one_moment(pool: PgPoolOptions, address:
         assert!(part.resources.len() <= 1);
         kinds.extend(part.resources.iter().map(|resource| resource.key().kind));
     }
-    assert_eq!(kinds, [ResourceId::Account, ResourceId::Gateway(GATEWAY)]);
+    assert_eq!(kinds, [ResourceId::Terms, ResourceId::Account, ResourceId::Gateway(GATEWAY)]);
 }
 
 #[sqlx::test(migrations = "../../migrations")]

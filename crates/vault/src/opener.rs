@@ -1,6 +1,6 @@
 //! The proxies' side: it opens an account's data key once, and with it one credential per attempt.
 
-use model::id::ProviderKeyId;
+use model::id::{OperatorKeyId, ProviderKeyId};
 use model::{AccountId, Secret};
 
 use crate::VaultError;
@@ -44,9 +44,24 @@ impl CredentialsKey {
     ) -> Result<Secret, VaultError> {
         let plaintext =
             with_provider_key_context(self.account, id, provider, |context| self.key.open(context, sealed))?;
-        let text = std::str::from_utf8(&plaintext).map_err(|_| VaultError::Malformed)?;
-        Ok(Secret::new(text))
+        text(&plaintext)
     }
+
+    /// Opens a key of the operator's that was sealed for this record and this provider. Only the
+    /// installation's key opens any.
+    pub fn open_operator_key(
+        &self,
+        id: OperatorKeyId,
+        provider: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, VaultError> {
+        let plaintext = with_operator_key_context(id, provider, |context| self.key.open(context, sealed))?;
+        text(&plaintext)
+    }
+}
+
+fn text(plaintext: &[u8]) -> Result<Secret, VaultError> {
+    std::str::from_utf8(plaintext).map(Secret::new).map_err(|_| VaultError::Malformed)
 }
 
 /// The one place that says what a provider key's sealing is bound to.
@@ -59,4 +74,15 @@ pub(crate) fn with_provider_key_context<T>(
     let purpose = format!("provider-key/{provider}");
     let record = id.to_string();
     then(Context { account: Some(account), purpose: &purpose, record: &record })
+}
+
+/// The one place that says what the sealing of an operator's key is bound to.
+pub(crate) fn with_operator_key_context<T>(
+    id: OperatorKeyId,
+    provider: &str,
+    then: impl FnOnce(Context<'_>) -> T,
+) -> T {
+    let purpose = format!("operator-key/{provider}");
+    let record = id.to_string();
+    then(Context { account: Some(AccountId::INSTALLATION), purpose: &purpose, record: &record })
 }

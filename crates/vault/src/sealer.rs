@@ -1,12 +1,12 @@
 //! The control plane's side: it seals, and nothing in it returns what was sealed.
 
 use model::account::SealedKeys;
-use model::id::ProviderKeyId;
+use model::id::{OperatorKeyId, ProviderKeyId};
 use model::{AccountId, Secret};
 
 use crate::VaultError;
 use crate::account_key::{Purpose, new_data_key, open_data_key, rewrap_data_key};
-use crate::opener::with_provider_key_context;
+use crate::opener::{with_operator_key_context, with_provider_key_context};
 use crate::ring::RootRing;
 
 /// Makes data keys, seals provider keys with them, and re-wraps them to the rings' first keys.
@@ -52,6 +52,20 @@ impl Sealer {
         with_provider_key_context(account, id, provider, |context| {
             key.seal(context, secret.expose().as_bytes())
         })
+    }
+
+    /// Seals a key of the operator's under the installation's data key, likewise for this record and this
+    /// provider alone.
+    pub fn seal_operator_key(
+        &self,
+        keys: &SealedKeys,
+        id: OperatorKeyId,
+        provider: &str,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, VaultError> {
+        let installation = AccountId::INSTALLATION;
+        let key = open_data_key(&self.credentials, installation, Purpose::Credentials, &keys.credentials)?;
+        with_operator_key_context(id, provider, |context| key.seal(context, secret.expose().as_bytes()))
     }
 
     /// The same data keys under the rings' first keys; nothing when they are there already.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
 
-use model::id::ProviderKeyId;
+use model::id::{OperatorKeyId, ProviderKeyId};
 use model::{AccountId, Secret};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -43,6 +43,25 @@ fn a_proxy_opens_what_the_control_plane_sealed() {
     let (keys, sealed) = sealed_secret("sk-canary");
     let key = Opener::new(ring(&["old"])).credentials_key(account(), &keys.credentials).unwrap();
     assert_eq!(key.open_provider_key(key_id(), PROVIDER, &sealed).unwrap().expose(), "sk-canary");
+}
+
+#[test]
+fn an_operators_key_opens_for_its_record_and_provider_and_with_the_installations_key_alone() {
+    let sealer = Sealer::new(ring(&["old"]), ring(&["old-contents"]));
+    let installation = sealer.new_account_keys(AccountId::INSTALLATION).unwrap();
+    let id = OperatorKeyId(Uuid::from_u128(2));
+    let sealed = sealer.seal_operator_key(&installation, id, PROVIDER, &Secret::new("sk-canary")).unwrap();
+    let opener = Opener::new(ring(&["old"]));
+    let key = opener.credentials_key(AccountId::INSTALLATION, &installation.credentials).unwrap();
+    assert_eq!(key.open_operator_key(id, PROVIDER, &sealed).unwrap().expose(), "sk-canary");
+
+    let other = OperatorKeyId(Uuid::from_u128(3));
+    assert!(key.open_operator_key(other, PROVIDER, &sealed).is_err());
+    assert!(key.open_operator_key(id, "anthropic", &sealed).is_err());
+    assert!(key.open_provider_key(key_id(), PROVIDER, &sealed).is_err());
+    let tenant = sealer.new_account_keys(account()).unwrap();
+    let tenant = opener.credentials_key(account(), &tenant.credentials).unwrap();
+    assert!(tenant.open_operator_key(id, PROVIDER, &sealed).is_err());
 }
 
 #[test]

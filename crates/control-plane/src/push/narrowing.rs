@@ -7,12 +7,12 @@ use model::resource::Resource;
 use store::resources::Found;
 use uuid::Uuid;
 
-/// The accounts that a narrowed proxy knows.
+/// The accounts that a narrowed proxy knows. Of the installation every proxy is told.
 pub(super) struct Narrowing(HashSet<AccountId>);
 
 impl Narrowing {
     pub(super) fn from_wire(wire: &proto::Narrowing) -> Self {
-        Self(account_ids(&wire.account_ids).collect())
+        Self(account_ids(&wire.account_ids).chain([AccountId::INSTALLATION]).collect())
     }
 
     pub(super) fn accounts(&self) -> Vec<AccountId> {

@@ -289,8 +289,8 @@ async fn thousands_of_resources_arrive_whole(pool: PgPoolOptions, address: PgCon
 
     let late = Follower::joining(&installation).await;
     for follower in [&early, &late] {
-        until("6,000 tokens, an account and a gateway", || {
-            follower.snapshot.load().resources().count() == 6002
+        until("6,000 tokens, an account, a gateway and the operator's terms", || {
+            follower.snapshot.load().resources().count() == 6003
         })
         .await;
     }

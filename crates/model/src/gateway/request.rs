@@ -1,12 +1,15 @@
-//! What a request may say of a gateway: Cloudflare's fields with their bounds, and our own two.
+//! What a request may say of a gateway: Cloudflare's fields with their bounds, and our own.
 
 use serde::Deserialize;
 use serde_json::Value;
 
+mod limits;
+
 use super::{GatewaySettings, WorkersAiBillingMode};
-use crate::document::{self, Document, Mistake, boolean, integer, nullable, one_of, positive, text, texts};
+use crate::document::{self, Document, Mistake, boolean, integer, nullable, one_of, text, texts};
 use crate::gateway::{ErrorShape, StoredKeys};
 use crate::id::GatewayId;
+use crate::time_zone::TimeZone;
 
 /// The largest integer that JavaScript clients read without loss; where Cloudflare states no upper
 /// bound, it is ours.
@@ -44,10 +47,9 @@ impl GatewaySettings {
     /// Gives every spend rule that has none an id: 8 hex digits, as Cloudflare's are. They appear
     /// in what callers are told when the rule refuses them.
     pub fn name_spend_rules(&mut self, mut random: impl FnMut() -> [u8; 4]) {
-        let rules = self.spend_limits.as_mut().and_then(|limits| limits.get_mut("rules"));
-        for rule in rules.and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(rule) = rule.as_object_mut() {
-                rule.entry("id").or_insert_with(|| hex::encode(random()).into());
+        for rule in self.spend_limits.iter_mut().flat_map(|limits| &mut limits.rules) {
+            if rule.id.is_empty() {
+                rule.id = hex::encode(random());
             }
         }
     }
@@ -89,10 +91,7 @@ fn settings(document: &mut Document<'_>) -> Option<GatewaySettings> {
         document.optional("retry_backoff", None, nullable(one_of("`constant`, `linear` or `exponential`")));
     let retry_delay = document.optional("retry_delay", None, nullable(integer(0..=60_000)));
     let retry_max_attempts = document.optional("retry_max_attempts", None, nullable(integer(1..=5)));
-    let spend_limits = document.kept_object("spend_limits", |limits| {
-        limits.optional("enabled", false, boolean);
-        limits.kept_list("rules", 20, spend_rule);
-    });
+    let spend_limits = document.object("spend_limits", limits::spend_limits);
     let store_id = document.optional("store_id", None, nullable(text(1..=64)));
     let stripe = document.kept_object("stripe", |stripe| {
         stripe.required("authorization", text(1..=4096));
@@ -116,6 +115,14 @@ fn settings(document: &mut Document<'_>) -> Option<GatewaySettings> {
     );
     let stored_keys =
         document.optional("stored_keys", StoredKeys::Authenticated, one_of("`authenticated` or `open`"));
+    let token_budget = document.object("token_budget", limits::token_budget);
+    let max_output_tokens =
+        document.optional("max_output_tokens", None, nullable(integer(1..=u64::from(u32::MAX))));
+    let time_zone = document.optional(
+        "time_zone",
+        TimeZone::UTC,
+        one_of("`UTC`, or a distance from it such as `+02:00`"),
+    );
     Some(GatewaySettings {
         cache_invalidate_on_update: cache_invalidate_on_update?,
         cache_ttl: cache_ttl?,
@@ -136,13 +143,16 @@ fn settings(document: &mut Document<'_>) -> Option<GatewaySettings> {
         retry_backoff: retry_backoff?,
         retry_delay: retry_delay?,
         retry_max_attempts: retry_max_attempts?,
-        spend_limits,
+        spend_limits: spend_limits?,
         store_id: store_id?,
         stripe,
         workers_ai_billing_mode: workers_ai_billing_mode?,
         zdr: zdr?,
         error_shape: error_shape?,
         stored_keys: stored_keys?,
+        token_budget: token_budget?,
+        max_output_tokens: max_output_tokens?.and_then(|tokens| u32::try_from(tokens).ok()),
+        time_zone: time_zone?,
     })
 }
 
@@ -201,33 +211,6 @@ fn exporter(exporter: &mut Document<'_>) {
         Some("json" | "protobuf") => Ok(()),
         _ => Err("must be `json` or `protobuf`".to_owned()),
     });
-}
-
-fn spend_rule(rule: &mut Document<'_>) {
-    let is = |expected: &'static str| {
-        move |value: &Value| {
-            if value.as_str() == Some(expected) { Ok(()) } else { Err(format!("must be `{expected}`")) }
-        }
-    };
-    rule.optional("id", None, |value| text(1..=64)(value).map(Some));
-    rule.optional("enabled", true, boolean);
-    rule.required("limitType", is("cost"));
-    rule.required("limit", positive);
-    rule.required("window", integer(1..=MAX_INTEGER));
-    rule.optional("technique", None, |value| {
-        one_of::<super::RateLimitingTechnique>("`fixed` or `sliding`")(value).map(Some)
-    });
-    rule.each_of("metadata", |value| match value.get("mode").and_then(Value::as_str) {
-        Some("partition") => Ok(()),
-        Some("filter") if value.get("values").is_some_and(|values| texts(256)(values).is_ok()) => Ok(()),
-        _ => Err("must be `{\"mode\":\"partition\"}` or `{\"mode\":\"filter\",\"values\":[…]}`".to_owned()),
-    });
-    for name in ["model", "provider"] {
-        rule.kept_object(name, |filter| {
-            filter.required("mode", is("filter"));
-            filter.required("values", texts(256));
-        });
-    }
 }
 
 #[cfg(test)]
@@ -375,7 +358,7 @@ mod tests {
         ]}});
         let (_, mut settings) = GatewaySettings::of_new(&with(rules)).unwrap();
         settings.name_spend_rules(|| [0xab; 4]);
-        let rules = &settings.spend_limits.unwrap()["rules"];
-        assert_eq!((&rules[0]["id"], &rules[1]["id"]), (&json!("mine"), &json!("abababab")));
+        let ids: Vec<String> = settings.spend_limits.unwrap().rules.into_iter().map(|rule| rule.id).collect();
+        assert_eq!(ids, ["mine", "abababab"]);
     }
 }

@@ -1,12 +1,15 @@
-//! What a proxy knows of one account.
+//! What a proxy knows of one account, or of the installation itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
 use model::provider_key::DEFAULT_ALIAS;
-use model::resource::{ApiToken, Body, Gateway, GatewayToken, ProviderKey, Resource, ResourceId};
+use model::resource::{
+    ApiToken, Body, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey, Resource, ResourceId,
+};
+use model::terms::{AccountTerms, Terms};
 use model::{AccountId, GatewayId};
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +17,17 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Default)]
 pub struct AccountState {
     data_keys: Option<DataKeys>,
+    terms: AccountTerms,
     gateways: HashMap<GatewayInternalId, LiveGateway>,
     provider_keys: HashMap<ProviderKeyId, Arc<ProviderKey>>,
     gateway_tokens: HashMap<GatewayTokenId, Arc<LiveToken<GatewayToken>>>,
     api_tokens: HashMap<ApiTokenId, Arc<LiveToken<ApiToken>>>,
+    price_rules: BTreeMap<PriceRuleId, Arc<PriceRule>>,
+    /// The operator's, which only the installation has.
+    operator_keys: HashMap<OperatorKeyId, Arc<OperatorKey>>,
+    operator_terms: Option<Terms>,
+    /// The operator's keys by provider, in the order in which they are used.
+    keys_by_provider: HashMap<String, Vec<Arc<OperatorKey>>>,
     by_slug: HashMap<GatewayId, Arc<GatewayState>>,
     /// In hours since 1970; zero before anybody looked. Shared with the account's later states.
     last_used: Arc<AtomicU64>,
@@ -83,6 +93,25 @@ impl AccountState {
         self.data_keys.as_ref()
     }
 
+    /// On what terms it buys and spends credits.
+    pub fn terms(&self) -> &AccountTerms {
+        &self.terms
+    }
+
+    /// What it says about prices, the oldest first.
+    pub fn price_rules(&self) -> impl Iterator<Item = &Arc<PriceRule>> {
+        self.price_rules.values()
+    }
+
+    /// The operator's keys at a provider, in the order in which they are used.
+    pub(super) fn operator_keys(&self, provider: &str) -> &[Arc<OperatorKey>] {
+        self.keys_by_provider.get(provider).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn operator_terms(&self) -> Option<&Terms> {
+        self.operator_terms.as_ref()
+    }
+
     /// The gateway that callers call `slug`.
     pub fn gateway(&self, slug: &str) -> Option<&Arc<GatewayState>> {
         self.by_slug.get(slug)
@@ -126,6 +155,7 @@ impl AccountState {
             self.upsert(body);
         }
         self.by_slug = self.indexed_by_slug();
+        self.keys_by_provider = self.indexed_by_provider();
         self
     }
 
@@ -135,6 +165,9 @@ impl AccountState {
             && self.provider_keys.is_empty()
             && self.gateway_tokens.is_empty()
             && self.api_tokens.is_empty()
+            && self.price_rules.is_empty()
+            && self.operator_keys.is_empty()
+            && self.operator_terms.is_none()
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = ResourceId> {
@@ -144,18 +177,24 @@ impl AccountState {
             .chain(self.gateway_tokens.keys().copied().map(ResourceId::GatewayToken))
             .chain(self.api_tokens.keys().copied().map(ResourceId::ApiToken))
             .chain(self.provider_keys.keys().copied().map(ResourceId::ProviderKey))
+            .chain(self.price_rules.keys().copied().map(ResourceId::PriceRule))
+            .chain(self.operator_keys.keys().copied().map(ResourceId::OperatorKey))
+            .chain(self.operator_terms.iter().map(|_| ResourceId::Terms))
     }
 
     pub(super) fn resources(&self, account: AccountId) -> impl Iterator<Item = Resource> {
         let data_keys = self.data_keys.iter().map(|keys| {
             let DataKeys { credentials, contents } = keys.clone();
-            Body::Account { credentials_key: credentials, contents_key: contents }
+            Body::Account { credentials_key: credentials, contents_key: contents, terms: self.terms }
         });
         data_keys
             .chain(self.gateways.values().map(|live| Body::Gateway(live.gateway.clone())))
             .chain(self.gateway_tokens.values().map(|live| Body::GatewayToken(live.token.clone())))
             .chain(self.api_tokens.values().map(|live| Body::ApiToken(live.token.clone())))
             .chain(self.provider_keys.values().map(|key| Body::ProviderKey(ProviderKey::clone(key))))
+            .chain(self.price_rules.values().map(|rule| Body::PriceRule(PriceRule::clone(rule))))
+            .chain(self.operator_keys.values().map(|key| Body::OperatorKey(OperatorKey::clone(key))))
+            .chain(self.operator_terms.iter().map(|terms| Body::Terms(*terms)))
             .map(move |body| Resource { account, body })
     }
 
@@ -186,13 +225,21 @@ impl AccountState {
             ResourceId::ProviderKey(id) => {
                 self.provider_keys.remove(&id);
             }
+            ResourceId::OperatorKey(id) => {
+                self.operator_keys.remove(&id);
+            }
+            ResourceId::Terms => self.operator_terms = None,
+            ResourceId::PriceRule(id) => {
+                self.price_rules.remove(&id);
+            }
         }
     }
 
     fn upsert(&mut self, body: Body) {
         match body {
-            Body::Account { credentials_key, contents_key } => {
+            Body::Account { credentials_key, contents_key, terms } => {
                 self.data_keys = Some(DataKeys { credentials: credentials_key, contents: contents_key });
+                self.terms = terms;
             }
             Body::Gateway(gateway) => {
                 let known = self.gateways.remove(&gateway.internal_id);
@@ -204,7 +251,24 @@ impl AccountState {
             Body::ProviderKey(key) => {
                 self.provider_keys.insert(key.id, Arc::new(key));
             }
+            Body::OperatorKey(key) => {
+                self.operator_keys.insert(key.id, Arc::new(key));
+            }
+            Body::Terms(terms) => self.operator_terms = Some(terms),
+            Body::PriceRule(rule) => {
+                self.price_rules.insert(rule.id, Arc::new(rule));
+            }
         }
+    }
+
+    fn indexed_by_provider(&self) -> HashMap<String, Vec<Arc<OperatorKey>>> {
+        let mut keys: Vec<&Arc<OperatorKey>> = self.operator_keys.values().collect();
+        keys.sort_unstable_by_key(|key| (key.priority, key.id));
+        let mut by_provider: HashMap<String, Vec<Arc<OperatorKey>>> = HashMap::new();
+        for key in keys {
+            by_provider.entry(key.provider.clone()).or_default().push(Arc::clone(key));
+        }
+        by_provider
     }
 
     fn indexed_by_slug(&self) -> HashMap<GatewayId, Arc<GatewayState>> {

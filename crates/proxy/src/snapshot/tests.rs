@@ -1,8 +1,9 @@
 //! What changes in a snapshot, and what must not.
 
 use model::gateway::GatewaySettings;
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
-use model::resource::{ApiToken, Gateway, GatewayToken, ProviderKey};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
+use model::resource::{ApiToken, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey};
+use model::terms::{AccountTerms, Terms};
 use model::token::TokenDigest;
 use uuid::Uuid;
 
@@ -167,6 +168,68 @@ fn a_refused_resource_keeps_its_last_good_version_through_a_resync() {
     assert!(after.refused().contains(&refused));
     let healed = after.apply(upsert(10, vec![gateway_token(6)]));
     assert!(healed.refused().is_empty());
+}
+
+fn of_installation(body: Body) -> Resource {
+    Resource { account: AccountId::INSTALLATION, body }
+}
+
+fn operator_key(id: u128, provider: &str, priority: u32) -> Resource {
+    of_installation(Body::OperatorKey(OperatorKey {
+        id: OperatorKeyId(Uuid::from_u128(id)),
+        provider: provider.to_owned(),
+        alias: format!("key-{id}"),
+        priority,
+        cancel: None,
+        sealed: vec![1],
+    }))
+}
+
+fn aliases(snapshot: &Snapshot, provider: &str) -> Vec<String> {
+    snapshot.operator_keys(provider).iter().map(|key| key.alias.clone()).collect()
+}
+
+#[test]
+fn the_operators_keys_are_found_by_provider_in_the_order_in_which_they_are_used() {
+    let keys = [operator_key(1, "openai", 5), operator_key(2, "openai", 0), operator_key(3, "groq", 0)];
+    let snapshot = demo().apply(upsert(2, keys.to_vec()));
+    assert_eq!(aliases(&snapshot, "openai"), ["key-2", "key-1"]);
+    assert_eq!(aliases(&snapshot, "groq"), ["key-3"]);
+    assert!(snapshot.operator_keys("anthropic").is_empty());
+
+    let removed = vec![keys[1].key()];
+    let snapshot =
+        snapshot.apply(Delta { revision: revision(3), upserted: vec![], removed, refused: vec![] });
+    assert_eq!(aliases(&snapshot, "openai"), ["key-1"]);
+    assert_eq!(snapshot.resources().count(), demo().resources().count() + 2);
+}
+
+#[test]
+fn the_operators_terms_are_known_or_are_not() {
+    let terms = Terms { default_markup_ppm: 50_000, calls_a_minute: Some(200) };
+    assert!(demo().terms().is_none());
+    let snapshot = demo().apply(upsert(2, vec![of_installation(Body::Terms(terms))]));
+    assert_eq!(snapshot.terms(), Some(&terms));
+    assert_eq!((snapshot.account_count(), snapshot.accounts().count()), (1, 1), "the installation is none");
+    let key = ResourceKey { account: AccountId::INSTALLATION, kind: ResourceId::Terms };
+    let gone = Delta { revision: revision(3), upserted: vec![], removed: vec![key], refused: vec![] };
+    assert!(snapshot.apply(gone).installation().is_none());
+}
+
+#[test]
+fn an_account_has_its_terms_and_its_price_rules() {
+    let terms = AccountTerms { markup_ppm: Some(7), spending_limit: None };
+    let rule =
+        |id| PriceRule { id: PriceRuleId(Uuid::from_u128(id)), rule: serde_json::json!({"model": id}) };
+    let account = Body::Account { credentials_key: vec![1], contents_key: vec![2], terms };
+    let bodies = [account, Body::PriceRule(rule(2)), Body::PriceRule(rule(1))];
+    let snapshot = demo().apply(upsert(2, bodies.map(resource).to_vec()));
+    let account = snapshot.account(ACCOUNT).unwrap();
+    assert_eq!(account.terms(), &terms);
+    let rules: Vec<&PriceRule> = account.price_rules().map(Arc::as_ref).collect();
+    assert_eq!(rules, [&rule(1), &rule(2)]);
+    let snapshot = snapshot.apply(remove(3, ResourceId::PriceRule(PriceRuleId(Uuid::from_u128(1)))));
+    assert_eq!(snapshot.account(ACCOUNT).unwrap().price_rules().count(), 1);
 }
 
 #[test]

@@ -198,8 +198,10 @@ impl Receiver {
         let answered = self.answered(&answered, &upserted);
         let (mut upserted, refused) = read(upserted);
         if self.interests.is_some() {
-            // An account is known whole or not at all.
-            let is_known = |id| snapshot.account(id).is_some() || answered.contains_key(&id);
+            // An account is known whole or not at all; of the installation everybody is told.
+            let is_known = |id| {
+                id == AccountId::INSTALLATION || snapshot.account(id).is_some() || answered.contains_key(&id)
+            };
             upserted.retain(|resource| is_known(resource.account));
         }
         let refused = self.note(refused);

@@ -341,7 +341,11 @@ impl Keys {
             |id, slug: &str| Body::Gateway(GatewayResource::of(id, slug.parse().unwrap(), &setup.settings));
         let in_an_hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64 + 3_600_000;
         [
-            Body::Account { credentials_key: self.sealed_account_key.clone(), contents_key: vec![] },
+            Body::Account {
+                credentials_key: self.sealed_account_key.clone(),
+                contents_key: vec![],
+                terms: model::terms::AccountTerms::default(),
+            },
             gateway(GATEWAY, "demo"),
             gateway(OTHER_GATEWAY, "other"),
             gateway_token(&self.token, GATEWAY, None),

@@ -1,11 +1,15 @@
 //! Rows as proxies are told of them.
 
+pub(super) mod installation;
+
 use model::AccountId;
 use model::gateway::GatewaySettings;
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, PriceRuleId, ProviderKeyId};
 use model::resource::{
-    ApiToken, Body, Gateway, GatewayToken, ProviderKey, Resource, ResourceId, ResourceKey,
+    ApiToken, Body, Gateway, GatewayToken, PriceRule, ProviderKey, Resource, ResourceId, ResourceKey,
 };
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
@@ -96,18 +100,20 @@ pub(super) struct AccountRow {
     id: Uuid,
     credentials_key: Vec<u8>,
     contents_key: Vec<u8>,
+    terms: Json<Box<RawValue>>,
 }
 
 impl ResourceRow for AccountRow {
-    queries!("id, credentials_key, contents_key from accounts", "true", "id", "id");
+    queries!("id, credentials_key, contents_key, terms from accounts", "true", "id", "id");
 
     fn key(&self) -> ResourceKey {
         ResourceKey { account: AccountId(self.id), kind: ResourceId::Account }
     }
 
     fn body(self) -> Result<Body, StoreError> {
-        let Self { id: _, credentials_key, contents_key } = self;
-        Ok(Body::Account { credentials_key, contents_key })
+        let Self { id: _, credentials_key, contents_key, terms } = self;
+        let terms = read(&terms, "account terms")?;
+        Ok(Body::Account { credentials_key, contents_key, terms })
     }
 
     fn id(&self) -> Uuid {
@@ -120,7 +126,8 @@ pub(super) struct GatewayRow {
     internal_id: Uuid,
     account_id: Uuid,
     id: String,
-    settings: Json<serde_json::Value>,
+    // Unread, so that one gateway's document does not spoil the others' rows.
+    settings: Json<Box<RawValue>>,
 }
 
 impl ResourceRow for GatewayRow {
@@ -132,10 +139,9 @@ impl ResourceRow for GatewayRow {
     }
 
     fn body(self) -> Result<Body, StoreError> {
-        let Self { internal_id, account_id: _, id, settings: Json(settings) } = self;
+        let Self { internal_id, account_id: _, id, settings } = self;
         let id = id.parse().map_err(|_| StoreError::Unreadable("gateway id"))?;
-        let settings: GatewaySettings =
-            serde_json::from_value(settings).map_err(|_| StoreError::Unreadable("gateway settings"))?;
+        let settings: GatewaySettings = read(&settings, "gateway settings")?;
         Ok(Body::Gateway(Gateway::of(GatewayInternalId(internal_id), id, &settings)))
     }
 
@@ -259,6 +265,41 @@ impl ResourceRow for ProviderKeyRow {
     fn id(&self) -> Uuid {
         self.id
     }
+}
+
+#[derive(FromRow)]
+pub(super) struct PriceRuleRow {
+    id: Uuid,
+    account_id: Option<Uuid>,
+    rule: Json<Box<RawValue>>,
+}
+
+impl ResourceRow for PriceRuleRow {
+    queries!(
+        "id, account_id, rule from price_rules",
+        "true",
+        "id",
+        // The operator's travel under the id of the installation.
+        "coalesce(account_id, '00000000-0000-0000-0000-000000000000')"
+    );
+
+    fn key(&self) -> ResourceKey {
+        let account = self.account_id.map_or(AccountId::INSTALLATION, AccountId);
+        ResourceKey { account, kind: ResourceId::PriceRule(PriceRuleId(self.id)) }
+    }
+
+    fn body(self) -> Result<Body, StoreError> {
+        let Self { id, account_id: _, rule } = self;
+        Ok(Body::PriceRule(PriceRule { id: PriceRuleId(id), rule: read(&rule, "price rule")? }))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+fn read<T: DeserializeOwned>(document: &RawValue, what: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(document.get()).map_err(|_| StoreError::Unreadable(what))
 }
 
 fn milliseconds(at: OffsetDateTime) -> i64 {

@@ -1,0 +1,32 @@
+//! What the operator says about money: one document for the whole installation.
+
+use model::AccountId;
+use model::resource::{ResourceId, ResourceKey};
+use model::terms::OperatorSettings;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::{ConfigTx, StoreError};
+
+/// The settings.
+pub async fn get(connection: &mut PgConnection) -> Result<OperatorSettings, StoreError> {
+    let Json(settings) =
+        sqlx::query_scalar("select settings from installation").fetch_one(connection).await?;
+    Ok(settings)
+}
+
+/// Changes the settings by what `change` makes of them, and says what they are then. Nobody else
+/// changes them meanwhile.
+pub async fn change(
+    tx: &mut ConfigTx,
+    change: impl FnOnce(&mut OperatorSettings),
+) -> Result<OperatorSettings, StoreError> {
+    let Json(mut settings): Json<OperatorSettings> =
+        sqlx::query_scalar("select settings from installation for no key update")
+            .fetch_one(&mut **tx)
+            .await?;
+    change(&mut settings);
+    sqlx::query("update installation set settings = $1").bind(Json(settings)).execute(&mut **tx).await?;
+    tx.touch(ResourceKey { account: AccountId::INSTALLATION, kind: ResourceId::Terms });
+    Ok(settings)
+}
