@@ -4,10 +4,15 @@
 //! Redis, a simulator, a control plane and as many proxies as the test wants. Everything ends with
 //! it.
 
+pub mod books;
 pub mod collector;
+pub mod credits;
+pub mod forwarder;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod provider;
+pub mod records;
 pub mod redis_server;
 pub mod script;
 pub mod system;

@@ -1,4 +1,4 @@
-//! A Redis of the test's own, to be stopped, wiped and set back.
+//! A Redis of the test's own, to be stopped, wiped, set back and failed over.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,6 +19,26 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a Redis with its data in `directory`.
     pub async fn start(directory: PathBuf) -> anyhow::Result<Self> {
+        Self::start_with(directory, &[]).await
+    }
+
+    /// Starts a Redis whose writes are only taken while a replica keeps up, and that replica.
+    pub async fn start_with_replica(directory: PathBuf) -> anyhow::Result<(Self, Self)> {
+        let careful = [("--min-replicas-to-write", "1"), ("--min-replicas-max-lag", "10")];
+        let primary = Self::start_with(directory.join("primary"), &careful).await?;
+        let primary_address = format!("127.0.0.1 {}", primary.port);
+        // A replica that comes when there is nothing to copy yet need not wait for others to come too.
+        let mut connection = primary.connection().await?;
+        let setting = redis::cmd("CONFIG").arg(&["SET", "repl-diskless-sync-delay", "0"]).to_owned();
+        setting.query_async::<()>(&mut connection).await?;
+        let replica =
+            Self::start_with(directory.join("replica"), &[("--replicaof", &primary_address)]).await?;
+        replica.until_info("master_link_status:up").await?;
+        primary.until_info("state=online").await?;
+        Ok((primary, replica))
+    }
+
+    async fn start_with(directory: PathBuf, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&directory)?;
         let port = free_port();
         let program = std::env::var_os("TOLLGATE_REDIS_SERVER").map_or("redis-server".into(), PathBuf::from);
@@ -32,7 +52,9 @@ impl RedisServer {
             ("--save", String::new()),
             ("--maxmemory-policy", "noeviction".to_owned()),
         ];
-        let arguments = settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let arguments =
+            settings.into_iter().chain(more).flat_map(|(name, value)| [name.to_owned(), value]).collect();
         let recipe = Recipe {
             name: "redis".to_owned(),
             program,
@@ -44,6 +66,31 @@ impl RedisServer {
         let server = Self { port, directory, running: recipe.spawn()? };
         server.answers().await?;
         Ok(server)
+    }
+
+    /// Makes a replica the one that is written to.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).query_async::<()>(&mut connection).await?;
+        self.until_info("role:master").await
+    }
+
+    async fn until_info(&self, wanted: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut connection = self.connection().await?;
+        loop {
+            let info: String = redis::cmd("INFO").arg("replication").query_async(&mut connection).await?;
+            if info.contains(wanted) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "waited for {wanted}; it says {info}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it listens.

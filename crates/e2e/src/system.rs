@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection, Row as _};
 use tempfile::TempDir;
-use uuid::Uuid;
 
+use crate::forwarder::Forwarder;
 use crate::http::call;
 use crate::postgres::{PostgresServer, drop_database, fresh_database};
 use crate::process::{Recipe, Running, binary, free_port};
+pub use crate::records::Record;
 use crate::redis_server::RedisServer;
 use crate::tenant::Tenant;
 
@@ -26,6 +25,10 @@ pub struct Wish {
     pub more_proxies: usize,
     /// A Postgres server that the test may stop, instead of a database on the common one.
     pub own_postgres: bool,
+    /// Processes reach Redis and Postgres by ways that the test may cut and lead elsewhere.
+    pub own_ways: bool,
+    /// A second Redis that follows the first and can be promoted; comes with ways of its own.
+    pub replica: bool,
     /// Added to every process's environment.
     pub environment: Vec<(&'static str, String)>,
     /// Where the first proxy kills itself; only until it is started again.
@@ -45,6 +48,10 @@ pub struct System {
     pub simulator: Running,
     /// The test's own Redis.
     pub redis: RedisServer,
+    /// What follows it, if the test wished for that.
+    pub replica: Option<RedisServer>,
+    /// How the control plane reaches Redis and Postgres, if the test wished for ways.
+    pub ways: Option<Ways>,
     /// The test's own Postgres server, if it wished for one.
     pub postgres: Option<PostgresServer>,
     /// Where the records are.
@@ -65,6 +72,17 @@ pub struct Proxy {
     pub url: String,
     /// Health and metrics.
     pub metrics_url: String,
+    /// How it reaches Redis, if the test wished for ways.
+    pub redis_way: Option<Forwarder>,
+}
+
+/// The control plane's ways out.
+#[derive(Debug)]
+pub struct Ways {
+    /// To Redis.
+    pub redis: Forwarder,
+    /// To Postgres.
+    pub postgres: Forwarder,
 }
 
 impl System {
@@ -78,7 +96,14 @@ impl System {
         let directory = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir()?;
         // An unprivileged Postgres must be able to pass through.
         std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let redis = RedisServer::start(directory.path().join("redis")).await?;
+        let (redis, replica) = match wish.replica {
+            true => {
+                let (primary, replica) =
+                    RedisServer::start_with_replica(directory.path().join("redis")).await?;
+                (primary, Some(replica))
+            }
+            false => (RedisServer::start(directory.path().join("redis")).await?, None),
+        };
         let postgres = match wish.own_postgres {
             true => Some(PostgresServer::start(directory.path().join("postgres"))?),
             false => None,
@@ -87,6 +112,15 @@ impl System {
             Some(server) => server.url(),
             None => fresh_database().await?,
         };
+
+        let mut ways = None;
+        let (mut own_database_url, mut own_redis_url) = (database_url.clone(), redis.url());
+        if wish.own_ways || wish.replica {
+            let (postgres, redis);
+            (postgres, own_database_url) = Forwarder::to_server(&own_database_url)?;
+            (redis, own_redis_url) = Forwarder::to_server(&own_redis_url)?;
+            ways = Some(Ways { redis, postgres });
+        }
 
         let [api, grpc, metrics, simulator] = std::array::from_fn(|_| format!("127.0.0.1:{}", free_port()));
         let simulator_url = format!("http://{simulator}");
@@ -129,6 +163,8 @@ impl System {
             "tollgate",
             &["control-plane"],
             &[
+                ("DATABASE_URL", &own_database_url),
+                ("REDIS_URL", &own_redis_url),
                 ("TOLLGATE_API_ADDR", &api),
                 ("TOLLGATE_GRPC_ADDR", &grpc),
                 ("TOLLGATE_METRICS_ADDR", &metrics),
@@ -157,6 +193,8 @@ impl System {
             control_plane,
             simulator,
             redis,
+            replica,
+            ways,
             postgres,
             database_url,
             api,
@@ -204,7 +242,13 @@ impl System {
         let join = join.json(&json!({"name": name})).send().await?;
         ensure!(join.status == 200, "join token: {} {}", join.status, join.text());
         let (address, metrics) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let (mut redis_url, mut redis_way) = (self.redis.url(), None);
+        if self.ways.is_some() {
+            let (way, url) = Forwarder::to_server(&redis_url)?;
+            (redis_url, redis_way) = (url, Some(way));
+        }
         let own = [
+            ("REDIS_URL", redis_url),
             ("TOLLGATE_GATEWAY_ADDR", address.clone()),
             ("TOLLGATE_PROXY_METRICS_ADDR", metrics.clone()),
             ("TOLLGATE_PROXY_DIR", self.directory.path().join(&name).display().to_string()),
@@ -229,8 +273,35 @@ impl System {
             running,
             url: format!("http://{address}"),
             metrics_url: format!("http://{metrics}"),
+            redis_way,
         });
         Ok(())
+    }
+
+    /// Loses Redis for good and promotes its replica; all ways lead there then.
+    pub async fn fail_over(&mut self) -> anyhow::Result<()> {
+        let replica = self.replica.take().context("a replica")?;
+        self.redis.kill()?;
+        replica.promote().await?;
+        self.redis = replica;
+        for way in self.redis_ways() {
+            way.lead_to(self.redis.port());
+        }
+        Ok(())
+    }
+
+    /// How everybody reaches Redis.
+    pub fn redis_ways(&self) -> impl Iterator<Item = &Forwarder> {
+        let proxies = self.proxies.iter().filter_map(|proxy| proxy.redis_way.as_ref());
+        proxies.chain(self.ways.as_ref().map(|ways| &ways.redis))
+    }
+
+    /// A command of `tollgate` beside the control plane, and what it printed.
+    pub async fn tollgate(&self, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
+        let mut command = tokio::process::Command::new(binary("tollgate"));
+        command.args(arguments).env_clear().envs(&self.environment).stdin(std::process::Stdio::null());
+        command.env("REDIS_URL", self.redis.url());
+        Ok(command.kill_on_drop(true).output().await?)
     }
 
     /// A person with an account of their own, and a gateway `demo` in it.
@@ -238,83 +309,11 @@ impl System {
         Tenant::sign_up(self, name).await
     }
 
-    /// The requests that reached the provider, oldest first.
-    pub async fn reached_the_provider(&self) -> anyhow::Result<Vec<Value>> {
-        let answer = crate::http::get(&format!("{}/_simulator/requests", self.simulator_url)).await?;
-        let seen = answer.json();
-        let list = seen.get("requests").unwrap_or(&seen).as_array().cloned();
-        list.with_context(|| format!("the simulator's list of requests, not {}", answer.text()))
-    }
-
-    /// The usage records in Postgres, as (event id, outcome), in order of id.
-    pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
-        let mut connection = PgConnection::connect(&self.database_url).await?;
-        let rows = sqlx::query(
-            "SELECT id, event_id, outcome, status, provenance, key_source, token, cost, cause FROM usage_records ORDER BY id",
-        )
-        .fetch_all(&mut connection)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Record {
-                    id: row.try_get("id")?,
-                    event_id: row.try_get("event_id")?,
-                    outcome: row.try_get("outcome")?,
-                    status: row
-                        .try_get::<i32, _>("status")
-                        .or_else(|_| row.try_get::<i16, _>("status").map(i32::from))?,
-                    provenance: row.try_get("provenance")?,
-                    cause: row.try_get("cause")?,
-                    cost: row.try_get("cost")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Waits until the records satisfy a condition, and returns them.
-    pub async fn records_when(
-        &self,
-        what: &str,
-        enough: impl Fn(&[Record]) -> bool,
-    ) -> anyhow::Result<Vec<Record>> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let found = self.records().await;
-            match found {
-                Ok(records) if enough(&records) => return Ok(records),
-                Ok(records) if Instant::now() > deadline => {
-                    bail!("waited for {what}; there are {records:#?}")
-                }
-                Err(error) if Instant::now() > deadline => return Err(error.context(what.to_owned())),
-                _ => tokio::time::sleep(Duration::from_millis(25)).await,
-            }
-        }
-    }
-
     /// Everything that any process has printed.
     pub fn logs(&self) -> String {
         let proxies = self.proxies.iter().map(|proxy| proxy.running.log());
         proxies.chain([self.control_plane.log(), self.simulator.log()]).collect()
     }
-}
-
-/// What a test looks at in a usage record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// The record's id.
-    pub id: Uuid,
-    /// The caller's correlation id.
-    pub event_id: String,
-    /// How it ended.
-    pub outcome: String,
-    /// What the caller was told.
-    pub status: i32,
-    /// Who counted the tokens.
-    pub provenance: String,
-    /// What went wrong.
-    pub cause: String,
-    /// In nano-dollars.
-    pub cost: Option<i64>,
 }
 
 impl Drop for System {

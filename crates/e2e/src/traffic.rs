@@ -10,11 +10,12 @@ use anyhow::ensure;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::http::Call;
 use crate::system::{Record, System};
 use crate::tenant::{Tenant, greeting};
 
 /// What the ids of these requests begin with; others are no part of the story.
-const PREFIX: &str = "request-";
+pub const PREFIX: &str = "request-";
 
 /// How many requests are under way at once.
 const LANES: usize = 4;
@@ -39,15 +40,30 @@ impl Traffic {
         numbers: Range<usize>,
         headers: &[(&str, &str)],
     ) -> Self {
-        let (progress, done) = watch::channel(0);
-        let progress = Arc::new(progress);
-        let next = Arc::new(AtomicUsize::new(numbers.start));
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (tenant, proxy, token) = (tenant.clone(), proxy.to_owned(), token.to_owned());
+        Self::of(numbers, LANES, move |_, id| {
+            let mut body = greeting();
+            body["metadata"] = serde_json::json!({"test_id": id});
+            let call = tenant.chat(&proxy).bearer("sk-caller-0123456789abcdef").json(&body);
+            let call = call.header("cf-aig-authorization", &token).header("cf-aig-event-id", id);
+            headers.iter().fold(call, |call, (name, value)| call.header(name, value))
+        })
+    }
+
+    /// Starts sending requests of these numbers, so many at a time, as `call` makes them of their
+    /// number and id. Ids are all of one length.
+    pub fn of(
+        numbers: Range<usize>,
+        lanes: usize,
+        call: impl Fn(usize, &str) -> Call + Send + Sync + 'static,
+    ) -> Self {
+        let (progress, done) = watch::channel(0);
+        let (progress, call) = (Arc::new(progress), Arc::new(call));
+        let next = Arc::new(AtomicUsize::new(numbers.start));
         let lane = || {
-            let (tenant, proxy, token, headers) =
-                (tenant.clone(), proxy.to_owned(), token.to_owned(), headers.clone());
-            let (progress, next) = (Arc::clone(&progress), Arc::clone(&next));
+            let (call, progress, next) = (Arc::clone(&call), Arc::clone(&progress), Arc::clone(&next));
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 loop {
@@ -55,18 +71,14 @@ impl Traffic {
                     if number >= numbers.end {
                         return answers;
                     }
-                    let id = format!("{PREFIX}{number}");
-                    let mut body = greeting();
-                    body["metadata"] = serde_json::json!({"test_id": id});
-                    let call = tenant.chat(&proxy).bearer("sk-caller-0123456789abcdef").json(&body);
-                    let call = call.header("cf-aig-authorization", &token).header("cf-aig-event-id", &id);
-                    let call = headers.iter().fold(call, |call, (name, value)| call.header(name, value));
-                    answers.push((id, call.send().await.ok().map(|answer| answer.status)));
+                    let id = format!("{PREFIX}{number:06}");
+                    let answered = call(number, &id).send().await;
+                    answers.push((id, answered.ok().map(|answer| answer.status)));
                     progress.send_modify(|done| *done += 1);
                 }
             })
         };
-        Self { lanes: (0..LANES).map(|_| lane()).collect(), done }
+        Self { lanes: (0..lanes).map(|_| lane()).collect(), done }
     }
 
     /// Waits until so many requests have ended, well or badly.
