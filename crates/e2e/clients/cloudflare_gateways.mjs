@@ -48,7 +48,11 @@ const settings = {
 const made = await gateways.create({ ...least, id: name, ...settings });
 assert.equal(made.id, name);
 assert.ok(made.created_at && made.modified_at);
-for (const [field, value] of Object.entries(settings)) assert.deepEqual(made[field], value, field);
+const { spend_limits, ...others } = settings;
+for (const [field, value] of Object.entries(others)) assert.deepEqual(made[field], value, field);
+// What a rule leaves open is as the API's description says.
+const rule = { ...spend_limits.rules[0], enabled: true, technique: "sliding" };
+assert.deepEqual(made.spend_limits.rules, [rule]);
 assert.deepEqual(await gateways.get(name, { account_id }), made);
 
 const second = `${name}-b`;
