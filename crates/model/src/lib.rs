@@ -12,6 +12,7 @@ pub mod limits;
 pub mod money;
 pub mod operator_key;
 pub mod permission;
+pub mod prices;
 pub mod provider_key;
 pub mod resource;
 pub mod revision;

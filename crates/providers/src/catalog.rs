@@ -6,8 +6,10 @@ mod openai;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 use model::Secret;
 
+use crate::credits::Credits;
+
 /// A provider: mostly data. Its models and prices stand in the price catalogue.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Provider {
     /// Its segment in a gateway URL.
     pub slug: &'static str,
@@ -25,6 +27,13 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Whether bytes of a body may be replaced at all; never on providers that sign requests.
     pub allows_splices: bool,
+    /// What may be done on credits; `None` if nothing may.
+    pub credits: Option<&'static Credits>,
+    /// Whether a stream that we leave is billed for no more than what was produced until then. False
+    /// unless that is known.
+    pub stops_billing_on_cancel: bool,
+    /// Whether a stream shows all output that is billed, of models that do not think out of sight.
+    pub output_is_visible: bool,
 }
 
 /// How a credential is presented to a provider.

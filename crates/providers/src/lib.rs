@@ -1,16 +1,18 @@
 //! What we know about providers: where they are, how they are spoken to, what they charge, and how
 //! their answers say what was used.
 //!
-//! Everything here is a pure function over bytes. Nothing opens a socket, knows an account or has
-//! heard of credits.
+//! Everything here is a pure function over bytes. Nothing opens a socket, knows an account or moves
+//! money: of credits it knows what may be done on them, and how much that can cost.
 
 pub mod catalog;
 pub mod compat;
+pub mod credits;
 pub mod endpoint;
 pub mod errors;
 pub mod openai;
 pub mod path;
 pub mod prices;
+pub mod rated;
 pub mod scan;
 pub mod splice;
 pub mod sse;

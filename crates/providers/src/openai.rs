@@ -1,7 +1,9 @@
-//! OpenAI's dialect: what we read in requests, what we splice into them, and how answers and
-//! streams say what was used.
+//! OpenAI's dialect: what we read in requests, what we splice into them, how answers and streams say
+//! what was used, and how a stream is ended that cannot be paid further.
 
+mod cut_off;
 pub mod hide;
 pub mod request;
 pub mod stream;
+pub mod units;
 pub mod usage;

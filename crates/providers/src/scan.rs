@@ -3,11 +3,13 @@
 //! is valid otherwise is the provider's to say.
 
 mod bytes;
+mod cursor;
 mod text;
 
 use std::ops::Range;
 
 pub(crate) use bytes::string_end;
+pub(crate) use cursor::{Cursor, Name, Value};
 pub use text::unescaped;
 
 /// How deep objects and lists may be nested, the outermost included.
@@ -105,6 +107,7 @@ pub fn members_of_text<const N: usize>(
     }
 }
 
+#[derive(Debug, Clone)]
 struct Reader<'a> {
     body: &'a [u8],
     at: usize,

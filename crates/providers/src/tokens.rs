@@ -27,6 +27,12 @@ impl Encoding {
         if !newer && older.iter().any(|family| name.starts_with(family)) { Self::Cl100k } else { Self::O200k }
     }
 
+    /// The encoding of a model that is known to have it: its counts bound what the provider counts.
+    pub fn known(model: &str) -> Option<Self> {
+        const FAMILIES: [&str; 7] = ["gpt-3.5", "gpt-4", "gpt-5", "o1", "o3", "o4", "text-embedding-"];
+        FAMILIES.iter().any(|family| model.starts_with(family)).then(|| Self::of(model))
+    }
+
     /// How many tokens a text has.
     pub fn count(self, text: &str) -> u64 {
         self.tokenizer().count(text) as u64

@@ -33,6 +33,8 @@ struct Expected {
     model: Option<String>,
     service_tier: Option<String>,
     tokens: Option<ExpectedTokens>,
+    seconds: Option<u64>,
+    images: Option<u64>,
     cost_nanos: Option<i64>,
     /// The model asked for, where the answer does not name the one that served.
     price_of: Option<String>,
@@ -47,6 +49,8 @@ struct Expected {
 struct ExpectedTokens {
     input: u64,
     cached_input: u64,
+    cache_write: u64,
+    cache_write_long: u64,
     output: u64,
     reasoning: u64,
     audio_input: u64,
@@ -78,6 +82,8 @@ impl Story {
         let tokens = self.expected.tokens.as_ref().map(|tokens| Tokens {
             input: tokens.input,
             cached_input: tokens.cached_input,
+            cache_write: tokens.cache_write,
+            cache_write_long: tokens.cache_write_long,
             output: tokens.output,
             reasoning: tokens.reasoning,
             audio_input: tokens.audio_input,
@@ -86,8 +92,9 @@ impl Story {
             image_output: tokens.image_output,
             ..Tokens::default()
         });
-        let Expected { model, service_tier, .. } = &self.expected;
-        Answer { model: model.clone(), tokens, service_tier: service_tier.clone() }
+        let Expected { model, service_tier, seconds, images, .. } = &self.expected;
+        let (model, service_tier) = (model.clone(), service_tier.clone());
+        Answer { model, tokens, service_tier, seconds: *seconds, images: *images }
     }
 
     fn heard(&self, chunks: impl IntoIterator<Item = Bytes>) -> (Heard, Vec<u8>) {

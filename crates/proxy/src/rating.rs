@@ -92,7 +92,7 @@ impl Rating {
 
     /// Notes what the provider reported.
     pub fn reported(&self, record: &mut UsageRecord, answer: Answer) {
-        let Answer { model, tokens, service_tier } = answer;
+        let Answer { model, tokens, service_tier, .. } = answer;
         if let Some(tokens) = tokens {
             record.tokens = tokens;
             record.provenance = Provenance::Reported;

@@ -1,5 +1,5 @@
-//! Makes the price catalogue from a price list: decimal dollars become integer pico-dollars, or the
-//! list is refused.
+//! Makes a version of the price catalogue from a price list: decimal dollars become integer
+//! pico-dollars, or the list is refused.
 
 mod corrections;
 
@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// From when on it holds, in seconds since 1970.
     #[arg(long)]
     effective_from: i64,
-    /// Where the catalogue is written.
-    #[arg(long, default_value = "crates/providers/data/prices.jsonl")]
+    /// The folder in which the list is written, as a file named by its version.
+    #[arg(long, default_value = "crates/providers/data/prices")]
     output: PathBuf,
 }
 
@@ -48,8 +48,14 @@ pub(crate) fn prices(arguments: &Arguments) -> Result<()> {
     if !mistakes.is_empty() {
         bail!("{} figures cannot be taken over:\n{}", mistakes.len(), mistakes.join("\n"));
     }
-    std::fs::write(&arguments.output, catalogue).with_context(|| arguments.output.display().to_string())?;
-    println!("Wrote the prices of {} models to {}", listed.len(), arguments.output.display());
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if arguments.version.is_empty() || !arguments.version.bytes().all(is_name) {
+        bail!("a version has letters, digits, hyphens and points, such as 2026-10-01");
+    }
+    let file = arguments.output.join(format!("{}.jsonl", arguments.version));
+    std::fs::write(&file, catalogue).with_context(|| file.display().to_string())?;
+    println!("Wrote the prices of {} models to {}", listed.len(), file.display());
+    println!("A version that is new stands in `LISTS` in crates/providers/src/prices.rs as well");
     Ok(())
 }
 
@@ -126,17 +132,19 @@ impl<'a> Line<'a> {
             let tokens = token_prices(&variant.usd_per_million_tokens, &mut tell);
             Variant { tier, above_input_tokens: variant.above_input_tokens, tokens }
         };
-        let variants = listed.variants.iter().map(variant).collect();
+        let mut variants: Vec<_> = listed.variants.iter().map(variant).collect();
         let mut units = BTreeMap::new();
         for (unit, dollars) in &listed.usd_per_unit {
-            if PER_PIXEL.contains(&unit.as_str()) || RECURRING.contains(&dollars.as_str()) {
+            if PER_PIXEL.contains(&unit.as_str()) {
                 continue;
             }
-            match integer(dollars, 12) {
+            let correction = RECURRING.iter().find(|(recurring, _)| recurring == dollars);
+            match integer(correction.map_or(dollars.as_str(), |(_, nearest)| nearest), 12) {
                 Some(picos) => _ = units.insert(unit.as_str(), picos),
                 None => tell(format!("{dollars} dollars for `{unit}` is no whole number of pico-dollars")),
             }
         }
+        variants.extend(ultrafast(&mut units));
         Self {
             provider: &listed.provider,
             model: &listed.model,
@@ -149,6 +157,18 @@ impl<'a> Line<'a> {
             units,
         }
     }
+}
+
+/// The list has a price per token of this tier among the prices of other units.
+fn ultrafast(units: &mut BTreeMap<&str, i64>) -> Option<Variant<'static>> {
+    let classes = [("input", "input_per_token_ultrafast"), ("output", "output_per_token_ultrafast")];
+    let prices = classes.into_iter().filter_map(|(class, unit)| Some((class, units.remove(unit)?)));
+    let mut tokens: BTreeMap<_, _> = prices.collect();
+    // What it says nothing about must not cost the regular price, which is a sixth of it.
+    if let Some(input) = tokens.get("input").copied() {
+        tokens.extend([("cached_input", input), ("cache_write", input)]);
+    }
+    (!tokens.is_empty()).then_some(Variant { tier: "ultrafast", above_input_tokens: 0, tokens })
 }
 
 /// A dollar per million tokens is a million pico-dollars per token.

@@ -5,13 +5,17 @@ mod text;
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use memchr::memmem::Finder;
+use model::usage::Tokens;
 
 use self::text::{Text, Walk};
+use super::cut_off::Transcript;
 use super::usage::{self, Answer};
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind};
 use crate::sse::{self, Boundaries};
+use crate::tokens::Encoding;
 
 /// Reads a stream's frames as they arrive. Most cost a few searches; only those that can say
 /// something new are read as JSON.
@@ -25,6 +29,20 @@ pub struct SseTap {
     too_long: bool,
     events: u64,
     heard: Heard,
+    produced: Produced,
+    /// What is kept so that the stream can be ended before its end; only where it is paid as it comes.
+    transcript: Option<Box<Transcript>>,
+}
+
+/// How much was produced, as far as it was counted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Produced {
+    /// Tokens counted.
+    tokens: u64,
+    /// The bytes of text that they are.
+    bytes: u64,
+    /// Calls and other items, whose beginnings are not all seen as text.
+    items: u64,
 }
 
 /// What a stream said.
@@ -55,6 +73,9 @@ pub enum Ending {
     Failed(String),
 }
 
+/// What an item of output takes beside its text: its kind, its name, its end.
+const TOKENS_PER_ITEM: u64 = 32;
+
 /// The longest event that is read. Larger ones are images, whose usage stands in a smaller one.
 pub const LONGEST: usize = 16 << 20;
 /// How much text is kept for counting.
@@ -73,7 +94,55 @@ impl SseTap {
             too_long: false,
             events: 0,
             heard: Heard::default(),
+            produced: Produced::default(),
+            transcript: None,
         }
+    }
+
+    /// A tap for a stream that is paid as it comes, and may have to be ended: see
+    /// [`cut_off`](Self::cut_off).
+    pub fn for_steps(endpoint: Endpoint) -> Self {
+        Self { transcript: Some(Box::new(Transcript::new(endpoint))), ..Self::new(endpoint) }
+    }
+
+    /// The most tokens of visible output that were produced so far. No token is shorter than a byte, so
+    /// it is far too high until [`count`](Self::count) has looked at the text.
+    pub fn produced_at_most(&self) -> u64 {
+        let uncounted = self.heard.text_bytes - self.produced.bytes;
+        self.produced.tokens + uncounted + self.produced.items * TOKENS_PER_ITEM
+    }
+
+    /// Counts what was produced since it was last counted: a few microseconds for a few hundred tokens,
+    /// once the tokenizer is loaded. To be called when [`produced_at_most`](Self::produced_at_most)
+    /// reaches a bound, and asked again.
+    pub fn count(&mut self, encoding: Encoding) {
+        // Of a text that is no longer kept whole, the rest stays bounded by its bytes.
+        if self.heard.text.len() as u64 != self.heard.text_bytes {
+            return;
+        }
+        let begin = self.produced.bytes as usize;
+        let Some(text) = self.heard.text.get(begin..).filter(|text| !text.is_empty()) else { return };
+        // A token that lies across the seam is counted as two.
+        self.produced.tokens += encoding.count(text);
+        self.produced.bytes = self.heard.text_bytes;
+    }
+
+    /// Whether everything that was pushed ended with an event, so that another may follow.
+    pub fn is_between_events(&self) -> bool {
+        self.partial.is_empty() && !self.too_long
+    }
+
+    /// The frames that end a stream of so many answers here, for want of money, as if the limit of output
+    /// had been reached: in the stream's own dialect, with its usage as far as the dialect or the caller
+    /// wants it. They may follow where the stream is [between events](Self::is_between_events). `None` if
+    /// the stream has not begun, or is not paid as it comes.
+    pub fn cut_off(&self, answers: u64, usage: &Tokens, include_usage: bool) -> Option<Bytes> {
+        self.transcript.as_ref()?.end(answers, usage, include_usage)
+    }
+
+    /// What was heard so far.
+    pub fn so_far(&self) -> &Heard {
+        &self.heard
     }
 
     /// Takes the bytes that arrived, cut anywhere.
@@ -124,7 +193,18 @@ impl SseTap {
         if unnamed || says(&USAGE, &data) || says(&ERROR, &data) || kind.is_some_and(is_last) {
             self.read(&data);
         }
-        self.walk(&data);
+        match kind {
+            Some(b"response.output_item.added") => self.produced.items += 1,
+            Some(b"image_generation.completed" | b"image_edit.completed") => {
+                let images = &mut self.heard.answer.images;
+                *images = Some(images.unwrap_or_default() + 1);
+            }
+            _ => {}
+        }
+        let finished = self.walk(&data);
+        if let Some(transcript) = &mut self.transcript {
+            transcript.hear(&data, kind, finished);
+        }
     }
 
     /// Reads an event that can say something new.
@@ -158,19 +238,25 @@ impl SseTap {
         }
     }
 
-    /// Collects text and the reason to stop.
-    fn walk(&mut self, data: &[u8]) {
+    /// Collects text and the reason to stop; whether there is such a reason.
+    fn walk(&mut self, data: &[u8]) -> bool {
+        let mut finished = false;
         let heard = &mut self.heard;
         let mut text = Text { kept: &mut heard.text, bytes: &mut heard.text_bytes };
         for (name, value) in Walk::new(self.endpoint, data) {
             match name {
                 b"finish_reason" => {
                     heard.finish_reason = scan::unescaped(value).map(String::from);
+                    finished = true;
                 }
-                name if text::is_produced(name) => text.add(value),
+                name if text::is_produced(name) => {
+                    self.produced.items += u64::from(name == b"name");
+                    text.add(value);
+                }
                 _ => {}
             }
         }
+        finished
     }
 
     /// The first ending stands: an error is often followed by `[DONE]`.

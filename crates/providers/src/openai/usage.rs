@@ -5,7 +5,7 @@ use model::usage::Tokens;
 use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
-use crate::scan::{self, Kind, Member};
+use crate::scan::{self, Cursor, Kind, Member};
 
 /// What an answer says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,12 +16,46 @@ pub struct Answer {
     pub tokens: Option<Tokens>,
     /// Which price applies, such as `flex`.
     pub service_tier: Option<String>,
+    /// How long the sound was that was read, in seconds, where that is what is billed.
+    pub seconds: Option<u64>,
+    /// How many pictures came.
+    pub images: Option<u64>,
 }
 
 /// Reads an answer in one piece. What is no JSON object says nothing.
 pub fn answer(endpoint: Endpoint, body: &[u8]) -> Answer {
-    let found = scan::members_of_text(body, &["model", "usage", "service_tier"]);
-    found.map(|found| Answer::of(endpoint, body, &found)).unwrap_or_default()
+    let found = scan::members_of_text(body, &["model", "usage", "service_tier", "duration", "data"]);
+    let Ok([model, usage, service_tier, duration, data]) = found else { return Answer::default() };
+    let mut answer = Answer::of(endpoint, body, &[model, usage, service_tier]);
+    match endpoint {
+        // Answers with time stamps say how long the sound was, and not all of them what is billed.
+        Endpoint::Transcriptions | Endpoint::Translations if answer.tokens.is_none() => {
+            let duration = duration.and_then(|duration| seconds(&body[duration.span]));
+            answer.seconds = answer.seconds.or(duration);
+        }
+        Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::ImageVariations => {
+            answer.images = data.and_then(|data| elements(&body[data.span]));
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// How many elements a list has.
+fn elements(list: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    let count_one = |cursor: &mut Cursor<'_>, _| {
+        count += 1;
+        cursor.pass().map(drop)
+    };
+    Cursor::new(list).and_then(|mut cursor| cursor.list(count_one)).ok().map(|()| count)
+}
+
+/// A number of seconds, of which one that has begun is whole.
+fn seconds(number: &[u8]) -> Option<u64> {
+    let seconds: f64 = str::from_utf8(number).ok()?.parse().ok()?;
+    // A day and a half of sound is more than any provider takes.
+    (0.0..1e6).contains(&seconds).then(|| seconds.ceil() as u64)
 }
 
 impl Answer {
@@ -29,19 +63,29 @@ impl Answer {
     pub(super) fn of(endpoint: Endpoint, object: &[u8], members: &[Option<Member>; 3]) -> Self {
         let [model, usage, service_tier] = members;
         let usage = usage.as_ref().filter(|usage| usage.kind == Kind::Object);
+        let usage = usage.map(|usage| &object[usage.span.clone()]);
+        let tokens = usage.and_then(|usage| tokens(endpoint, usage));
+        let duration = usage.filter(|_| tokens.is_none()).and_then(|usage| {
+            let [seconds] = scan::members_of_text(usage, &["seconds"]).ok()?;
+            Some(&usage[seconds?.span])
+        });
         Self {
             model: text(object, model),
-            tokens: usage.and_then(|usage| tokens(endpoint, &object[usage.span.clone()])),
+            tokens,
             service_tier: text(object, service_tier),
+            seconds: duration.and_then(seconds),
+            images: None,
         }
     }
 
     /// Takes over what a later word says.
     pub(super) fn hear(&mut self, later: Self) {
-        let Self { model, tokens, service_tier } = later;
+        let Self { model, tokens, service_tier, seconds, images } = later;
         self.model = model.or(self.model.take());
         self.tokens = tokens.or(self.tokens);
         self.service_tier = service_tier.or(self.service_tier.take());
+        self.seconds = seconds.or(self.seconds);
+        self.images = images.or(self.images);
     }
 }
 
@@ -68,11 +112,17 @@ pub fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let produced = produced.unwrap_or_default();
 
     let mut input = Whole(input_total.unwrap_or_default());
-    let cached_input = input.take(read.cached_tokens);
-    let cache_write = input.take(read.cache_write_tokens.or(read.cache_creation_tokens));
-    // Cached audio is told in both classes; it was taken as cached text, which is what is billed less.
-    let audio_input = input.take(read.audio_tokens);
-    let image_input = input.take(read.image_tokens);
+    let mut cached = Whole(input.take(read.cached_tokens));
+    let of_cached = read.cached_tokens_details.unwrap_or_default();
+    let cached_audio_input = cached.take(of_cached.audio_tokens);
+    let cached_image_input = cached.take(of_cached.image_tokens);
+    let mut written = Whole(input.take(read.cache_write_tokens.or(read.cache_creation_tokens)));
+    let of_written = read.cache_write_tokens_details.unwrap_or_default();
+    let cache_write_long = written.take(of_written.ttl_12h_tokens);
+    // The totals of sound and pictures have the cached ones in them. Where nobody says what the cached
+    // tokens were, they are text, and the totals are what was not cached.
+    let audio_input = input.take(read.audio_tokens.map(|all| all.saturating_sub(cached_audio_input)));
+    let image_input = input.take(read.image_tokens.map(|all| all.saturating_sub(cached_image_input)));
 
     let mut output = Whole(output_total.unwrap_or_default());
     let reasoning = output.take(produced.reasoning_tokens);
@@ -86,15 +136,17 @@ pub fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     });
     Some(Tokens {
         input: input.0,
-        cached_input,
-        cache_write,
+        cached_input: cached.0,
+        cache_write: written.0,
+        cache_write_long,
         output: output.0,
         reasoning,
         audio_input,
+        cached_audio_input,
         audio_output,
         image_input,
+        cached_image_input,
         image_output,
-        ..Tokens::default()
     })
 }
 
@@ -126,10 +178,23 @@ struct Reported {
 #[derive(Deserialize, Default)]
 struct InputDetails {
     cached_tokens: Option<u64>,
+    cached_tokens_details: Option<CachedDetails>,
     cache_write_tokens: Option<u64>,
+    cache_write_tokens_details: Option<WrittenDetails>,
     cache_creation_tokens: Option<u64>,
     audio_tokens: Option<u64>,
     image_tokens: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+struct CachedDetails {
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+struct WrittenDetails {
+    ttl_12h_tokens: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -167,6 +232,53 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cached_is_told_apart_by_what_it_is() {
+        let usage = json!({
+            "input_tokens": 1000, "output_tokens": 0,
+            "input_token_details": {
+                "text_tokens": 500, "audio_tokens": 300, "image_tokens": 200, "cached_tokens": 400,
+                "cached_tokens_details": {"text_tokens": 100, "audio_tokens": 250, "image_tokens": 50},
+            },
+        });
+        let tokens = tokens(Endpoint::Responses, usage.to_string().as_bytes()).unwrap();
+        let expected = Tokens {
+            input: 400,
+            cached_input: 100,
+            audio_input: 50,
+            cached_audio_input: 250,
+            image_input: 150,
+            cached_image_input: 50,
+            ..Tokens::default()
+        };
+        assert_eq!(tokens, expected);
+    }
+
+    #[test]
+    fn cache_writes_are_told_apart_by_their_lifetime() {
+        let usage = json!({
+            "input_tokens": 1000, "output_tokens": 0,
+            "input_tokens_details": {
+                "cached_tokens": 0, "cache_write_tokens": 900,
+                "cache_write_tokens_details": {"ttl_30m_tokens": 600, "ttl_12h_tokens": 300},
+            },
+        });
+        let tokens = tokens(Endpoint::Responses, usage.to_string().as_bytes()).unwrap();
+        assert_eq!((tokens.input, tokens.cache_write, tokens.cache_write_long), (100, 600, 300));
+    }
+
+    #[test]
+    fn seconds_and_pictures_are_counted() {
+        let heard = |body: &str| answer(Endpoint::Transcriptions, body.as_bytes()).seconds;
+        assert_eq!(heard(r#"{"text":"","usage":{"type":"duration","seconds":27.0}}"#), Some(27));
+        assert_eq!(heard(r#"{"text":"","duration":8.47}"#), Some(9));
+        assert_eq!(heard(r#"{"text":"","duration":8.4,"usage":{"input_tokens":1,"output_tokens":1}}"#), None);
+        assert_eq!((heard(r#"{"duration":-1}"#), heard(r#"{"duration":"9"}"#)), (None, None));
+        let pictures = answer(Endpoint::ImageGenerations, br#"{"data":[{"b64_json":"a]"},{"url":"x"}]}"#);
+        assert_eq!(pictures.images, Some(2));
+        assert_eq!(answer(Endpoint::Embeddings, br#"{"data":[1,2]}"#).images, None);
+    }
+
+    #[test]
     fn what_images_and_speech_produce_is_no_text() {
         let usage = br#"{"input_tokens":50,"input_tokens_details":{"image_tokens":40,"text_tokens":10},"output_tokens":9}"#;
         let image = tokens(Endpoint::ImageGenerations, usage).unwrap();
@@ -189,10 +301,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_token_is_counted_once(prompt: u64, completion: u64, parts: [u64; 5]) {
+        fn every_token_is_counted_once(prompt: u64, completion: u64, parts: [u64; 9]) {
             let usage = json!({
                 "prompt_tokens": prompt, "completion_tokens": completion,
-                "prompt_tokens_details": {"cached_tokens": parts[0], "audio_tokens": parts[1], "image_tokens": parts[2]},
+                "prompt_tokens_details": {
+                    "cached_tokens": parts[0], "audio_tokens": parts[1], "image_tokens": parts[2],
+                    "cached_tokens_details": {"audio_tokens": parts[5], "image_tokens": parts[6]},
+                    "cache_write_tokens": parts[7], "cache_write_tokens_details": {"ttl_12h_tokens": parts[8]},
+                },
                 "completion_tokens_details": {"reasoning_tokens": parts[3], "audio_tokens": parts[4]},
             });
             let tokens = tokens(Endpoint::ChatCompletions, usage.to_string().as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! The catalogue's file: JSON lines, the first of which names the version. A line is cut out by its
-//! names when the catalogue is loaded and read when its model is first asked for.
+//! A list's file: JSON lines, the first of which names the version. A line is cut out by its names when
+//! the list is loaded and read when its model is first asked for.
 
 use std::borrow::Cow;
 

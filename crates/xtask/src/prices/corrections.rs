@@ -24,14 +24,14 @@ pub(super) const CORRECTIONS: &[(&str, &str)] = &[
 /// so that what has no other price is not priced.
 pub(super) const PER_PIXEL: &[&str] = &["input_per_pixel", "output_per_pixel"];
 
-/// Prices per second that are a price per minute divided by sixty, with no exact decimal. They are left
-/// out for the same reason.
-pub(super) const RECURRING: &[&str] = &[
-    "0.000033333333333333335", // 0.002 a minute
-    "0.0000833333333333",      // 0.005 a minute
-    "0.000283333333333",       // 0.017 a minute
-    "0.0002833333333333333",   // 0.017 a minute
-    "0.000566666666667",       // 0.034 a minute
-    "0.000833333333333",       // 0.05 a minute
-    "0.001333333333333",       // 0.08 a minute
+/// Prices per second that are a price per minute divided by sixty, with no exact decimal, and the
+/// nearest pico-dollar: in an hour that is two billionths of a dollar from the price that was meant.
+pub(super) const RECURRING: &[(&str, &str)] = &[
+    ("0.000033333333333333335", "0.000033333333"), // 0.002 a minute
+    ("0.0000833333333333", "0.000083333333"),      // 0.005 a minute
+    ("0.000283333333333", "0.000283333333"),       // 0.017 a minute
+    ("0.0002833333333333333", "0.000283333333"),   // 0.017 a minute
+    ("0.000566666666667", "0.000566666667"),       // 0.034 a minute
+    ("0.000833333333333", "0.000833333333"),       // 0.05 a minute
+    ("0.001333333333333", "0.001333333333"),       // 0.08 a minute
 ];

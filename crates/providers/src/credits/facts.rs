@@ -1,0 +1,230 @@
+//! What is known of a request once it was compared with what is allowed.
+
+use std::ops::Range;
+
+use super::pictures::Detail;
+use super::{Credits, Forbidden, shape};
+use crate::endpoint::Endpoint;
+use crate::scan::{Kind, Member, Name, Value};
+
+/// What is noted of a body while it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The model.
+    Model,
+    /// Whether the answer is a stream.
+    Stream,
+    /// Whether the caller wants to be told the usage of a stream.
+    IncludeUsage,
+    /// A limit of output.
+    Limit,
+    /// How many answers.
+    Copies,
+    /// How many are made, of which some are answered.
+    BestOf,
+    /// Whether the answer is kept.
+    Store,
+    /// The service tier.
+    Tier,
+    /// A kind of output.
+    Modality,
+    /// One prompt of several.
+    Prompt,
+    /// A string that is no text: a file, or where one is.
+    Data,
+    /// A picture to be looked at.
+    Picture,
+    /// How closely, in the same object.
+    Detail,
+    /// Sound to be heard.
+    Sound,
+    /// A file to be read.
+    File,
+    /// A text to be spoken.
+    Spoken,
+    /// The size of a picture to be made.
+    Size,
+    /// Its quality.
+    Quality,
+    /// How many drafts are shown of it.
+    Drafts,
+}
+
+/// What decides how much a permitted request can cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub(super) credits: &'static Credits,
+    pub(super) endpoint: Endpoint,
+    pub(super) model: String,
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+    /// The length of the body.
+    body_bytes: u64,
+    /// The parts of it that are no text.
+    pub(super) data: Vec<Range<usize>>,
+    /// The text's tokens, if they were counted.
+    pub(super) counted: Option<u64>,
+    pub(super) pictures: Pictures,
+    /// In the object that is being read: whether there is a picture, and how closely it is looked at.
+    picture: bool,
+    detail: Detail,
+    pub(super) sounds: u64,
+    pub(super) files: u64,
+    pub(super) speaks: bool,
+    pub(super) limit: Option<Limit>,
+    copies: Option<u64>,
+    best_of: Option<u64>,
+    prompts: u64,
+    pub(super) store: Option<Member>,
+    /// Whether the caller asked for the regular tier by its name.
+    pub(super) standard_tier: bool,
+    /// In UTF-16 units, of which there are never fewer than characters.
+    pub(super) spoken: u64,
+    pub(super) size: String,
+    pub(super) quality: String,
+    pub(super) drafts: u64,
+}
+
+/// How many pictures there are to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Pictures {
+    pub(super) low: u64,
+    pub(super) other: u64,
+}
+
+/// The limit of output that the caller named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) member: Member,
+    /// `None` where it is null.
+    pub(super) tokens: Option<u64>,
+}
+
+impl Facts {
+    pub(super) fn new(credits: &'static Credits, endpoint: Endpoint, body_bytes: u64) -> Self {
+        Self {
+            credits,
+            endpoint,
+            model: String::new(),
+            stream: false,
+            include_usage: false,
+            body_bytes,
+            data: Vec::new(),
+            counted: None,
+            pictures: Pictures::default(),
+            picture: false,
+            detail: Detail::default(),
+            sounds: 0,
+            files: 0,
+            speaks: false,
+            limit: None,
+            copies: None,
+            best_of: None,
+            prompts: 0,
+            store: None,
+            standard_tier: false,
+            spoken: 0,
+            size: String::new(),
+            quality: String::new(),
+            drafts: 0,
+        }
+    }
+
+    /// The operation.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// The model, as the provider knows it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the answer is asked for as a stream.
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// Whether the caller asked to be told the usage of a stream.
+    pub fn include_usage(&self) -> bool {
+        self.include_usage
+    }
+
+    /// Bytes of the body that can become text of the prompt. Names and brackets are among them, and make
+    /// up for what the provider adds to messages.
+    pub(super) fn text_bytes(&self) -> u64 {
+        let data: usize = self.data.iter().map(ExactSizeIterator::len).sum();
+        self.body_bytes - data as u64
+    }
+
+    /// How many outputs are made.
+    pub(super) fn outputs(&self) -> u64 {
+        let each = self.copies.unwrap_or(1).max(self.best_of.unwrap_or(1));
+        each.saturating_mul(self.prompts.max(1))
+    }
+
+    pub(super) fn note(
+        &mut self,
+        mark: Mark,
+        value: &Value<'_>,
+        name: Option<Name<'_>>,
+    ) -> Result<(), Forbidden> {
+        let member = || name.map(|name| name.member(value.clone()));
+        match mark {
+            // These two are replaced where they stand, null or not.
+            Mark::Store => self.store = member(),
+            Mark::Limit => return self.note_limit(value, member()),
+            _ if value.kind == Kind::Null => {}
+            Mark::Model => self.model = shape::text(value)?.into_owned(),
+            Mark::Stream => self.stream = value.kind == Kind::True,
+            Mark::IncludeUsage => self.include_usage = value.kind == Kind::True,
+            Mark::Copies => self.copies = Some(at_least_one(value)?),
+            Mark::BestOf => self.best_of = Some(at_least_one(value)?),
+            Mark::Tier => self.standard_tier = shape::text(value)? == "default",
+            Mark::Modality => self.speaks |= shape::text(value)? == "audio",
+            Mark::Prompt => self.prompts += 1,
+            Mark::Data => self.data.push(value.span.clone()),
+            Mark::Picture => self.picture = true,
+            Mark::Detail => self.detail = Detail::of(&shape::text(value)?),
+            Mark::Sound => self.sounds += 1,
+            Mark::File => self.files += 1,
+            Mark::Spoken => self.spoken = shape::text(value)?.encode_utf16().count() as u64,
+            Mark::Size => self.size = shape::text(value)?.into_owned(),
+            Mark::Quality => self.quality = shape::text(value)?.into_owned(),
+            Mark::Drafts => self.drafts = shape::whole(value)?,
+        }
+        Ok(())
+    }
+
+    /// An object was read to its end.
+    pub(super) fn end_of_object(&mut self) {
+        let detail = std::mem::take(&mut self.detail);
+        if std::mem::take(&mut self.picture) {
+            match detail {
+                Detail::Low => self.pictures.low += 1,
+                Detail::Other => self.pictures.other += 1,
+            }
+        }
+    }
+
+    fn note_limit(&mut self, value: &Value<'_>, member: Option<Member>) -> Result<(), Forbidden> {
+        let tokens = if value.kind == Kind::Null { None } else { Some(at_least_one(value)?) };
+        let Some(member) = member else { return Ok(()) };
+        if self.limit.as_ref().is_some_and(|limit| limit.tokens.is_some()) && tokens.is_some() {
+            let rule = "must be left out: the body has a limit of output by its other name";
+            return Err(Forbidden::field("", rule));
+        }
+        // Of two, the one that is null says nothing.
+        if self.limit.is_none() || tokens.is_some() {
+            self.limit = Some(Limit { member, tokens });
+        }
+        Ok(())
+    }
+}
+
+fn at_least_one(value: &Value<'_>) -> Result<u64, Forbidden> {
+    match shape::whole(value)? {
+        0 => Err(Forbidden::field("", "must be at least 1")),
+        number => Ok(number),
+    }
+}
