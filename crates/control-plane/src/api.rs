@@ -1,5 +1,6 @@
 //! The management API: Cloudflare's shapes, one file per noun.
 
+pub mod account_terms;
 pub mod accounts;
 pub mod api_tokens;
 pub mod attempts;
@@ -16,6 +17,8 @@ pub mod members;
 mod observe;
 pub mod openapi;
 pub mod operator;
+pub mod operator_keys;
+pub mod operator_settings;
 pub mod page;
 pub mod passwords;
 pub mod provider_keys;
@@ -24,6 +27,7 @@ pub mod receipt_keys;
 pub mod session_keys;
 pub mod sessions;
 mod spans;
+pub mod spending_limit;
 pub mod urls;
 pub mod users;
 
@@ -109,6 +113,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(logs::routes())
         .merge(proxies::routes())
         .merge(join_tokens::routes())
+        .merge(operator_keys::routes())
+        .merge(operator_settings::routes())
+        .merge(account_terms::routes())
+        .merge(spending_limit::routes())
 }
 
 /// The whole API, with and without `/client/v4`.

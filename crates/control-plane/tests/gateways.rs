@@ -380,3 +380,79 @@ fn the_description_says_which_fields_nothing_obeys_yet() {
         assert!(text.contains("GatewaySettings") || text.contains("not obeyed yet"), "{schema}: {text}");
     }
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn limits_are_kept_to_the_nano_dollar_and_told_to_proxies(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let api = Api::start(pool, address).await;
+    let (account, owner) = api.owner().await;
+    let settings = r#""cache_invalidate_on_update":false,"cache_ttl":0,"collect_logs":true,
+        "rate_limiting_interval":60,"rate_limiting_limit":100,
+        "token_budget":{"limit":1000000,"period":"month","hard_stop":true},
+        "max_output_tokens":4096,"time_zone":"+02:00","zdr":true,
+        "spend_limits":{"enabled":true,"unpriced":"refuse","rules":[
+            {"id":"aa","limitType":"cost","limit":1234567.123456789,"window":86400}]}"#;
+    let body = format!("{{\"id\":\"demo\",{settings}}}");
+    let authorization = format!("Bearer {}", owner.bearer);
+    let path = format!("/client/v4{}", gateways(account));
+    let headers = [("authorization", authorization.as_str())];
+    let answer = api.raw(Method::POST, &path, &headers, body).await;
+    let text = String::from_utf8(answer.body().to_vec()).unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{text}");
+    // Sixteen digits, which a float would not keep.
+    assert!(text.contains(r#""limit":1234567.123456789,"#), "{text}");
+    let again = api.raw(Method::GET, &format!("{path}/demo"), &headers, "").await;
+    assert_eq!(again.body(), answer.body());
+
+    let mut everything = store::resources::Everything::begin(&api.store).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(part) = everything.next_part(100).await.unwrap() {
+        told.extend(part.resources.into_iter().filter_map(|resource| match resource.body {
+            model::resource::Body::Gateway(gateway) if gateway.id.as_str() == "demo" => Some(gateway),
+            _ => None,
+        }));
+    }
+    let gateway = &told[0];
+    assert_eq!(gateway.spend_rules[0].limit.0, 1_234_567_123_456_789);
+    assert_eq!((gateway.max_output_tokens, gateway.time_zone.offset_seconds()), (4096, 7200));
+    assert!(gateway.rate_limit.is_some() && gateway.token_budget.is_some() && gateway.zdr);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn mistakes_in_limits_are_told_together(pool: PgPoolOptions, address: PgConnectOptions) {
+    let api = Api::start(pool, address).await;
+    let (account, owner) = api.owner().await;
+    let mut body = least("demo");
+    body["spend_limits"] = json!({"unpriced": "perhaps", "rules": [
+        {"id": "a", "limitType": "cost", "limit": 0.000_000_000_1, "window": 60},
+        {"id": "a", "limitType": "tokens", "limit": 4_000_001, "window": 0, "model": {"mode": "filter"}},
+    ]});
+    body["token_budget"] = json!({"limit": 0, "period": "year"});
+    body["max_output_tokens"] = json!(0);
+    body["time_zone"] = json!("Atlantis");
+    let (status, answer) = api.call(&owner, Method::POST, &gateways(account), Some(body)).await;
+    let errors = answer["errors"].as_array().unwrap();
+    let paths: Vec<String> = errors
+        .iter()
+        .map(|error| {
+            let path = error["path"].as_array().unwrap()[1..].iter();
+            path.map(|part| part.as_str().unwrap()).collect::<Vec<_>>().join(".")
+        })
+        .collect();
+    let expected = [
+        "spend_limits.rules.0.limit",
+        "spend_limits.rules.1.id",
+        "spend_limits.rules.1.limitType",
+        "spend_limits.rules.1.limit",
+        "spend_limits.rules.1.window",
+        "spend_limits.rules.1.model",
+        "spend_limits.unpriced",
+        "token_budget.limit",
+        "token_budget.period",
+        "max_output_tokens",
+        "time_zone",
+    ];
+    assert_eq!((status, paths), (StatusCode::BAD_REQUEST, expected.map(str::to_owned).to_vec()));
+}

@@ -84,6 +84,7 @@ impl Tenant {
             ("url/provider", "openai".to_owned()),
             // The operator's: no tenant has any.
             ("proxies/proxy_id", format!("prx_{}", Uuid::now_v7().simple())),
+            ("provider_keys/provider_key_id", format!("opk_{}", Uuid::now_v7().simple())),
             ("join-tokens/join_token_id", format!("jtk_{}", Uuid::now_v7().simple())),
         ]);
         Self { account, owner, ids }

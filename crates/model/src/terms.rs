@@ -1,6 +1,8 @@
 //! On what terms credits are bought and spent: what the operator says for the installation, and what
 //! he and an account say for that account.
 
+mod request;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{Technique, counter_id};

@@ -89,27 +89,25 @@ pub async fn terms(connection: &mut PgConnection, id: AccountId) -> Result<Optio
     Ok(terms.map(|Json(terms)| terms))
 }
 
-/// Changes an account's terms by what `change` makes of them, and says what they are then; `None` if
-/// there is no such account. Nobody else changes them meanwhile.
-pub async fn change_terms(
-    tx: &mut ConfigTx,
-    id: AccountId,
-    change: impl FnOnce(&mut AccountTerms),
-) -> Result<Option<AccountTerms>, StoreError> {
+/// The same, for somebody who is about to change them: nobody else changes them meanwhile.
+pub async fn lock_terms(tx: &mut ConfigTx, id: AccountId) -> Result<Option<AccountTerms>, StoreError> {
     let terms: Option<Json<AccountTerms>> =
         sqlx::query_scalar("select terms from accounts where id = $1 for no key update")
             .bind(id.0)
             .fetch_optional(&mut **tx)
             .await?;
-    let Some(Json(mut terms)) = terms else { return Ok(None) };
-    change(&mut terms);
+    Ok(terms.map(|Json(terms)| terms))
+}
+
+/// Replaces an account's terms.
+pub async fn set_terms(tx: &mut ConfigTx, id: AccountId, terms: &AccountTerms) -> Result<(), StoreError> {
     sqlx::query("update accounts set terms = $2 where id = $1")
         .bind(id.0)
         .bind(Json(terms))
         .execute(&mut **tx)
         .await?;
     tx.touch(ResourceKey { account: id, kind: ResourceId::Account });
-    Ok(Some(terms))
+    Ok(())
 }
 
 /// The accounts that a user is a member of, by name, and how many there are in all.

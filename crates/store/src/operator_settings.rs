@@ -15,18 +15,17 @@ pub async fn get(connection: &mut PgConnection) -> Result<OperatorSettings, Stor
     Ok(settings)
 }
 
-/// Changes the settings by what `change` makes of them, and says what they are then. Nobody else
-/// changes them meanwhile.
-pub async fn change(
-    tx: &mut ConfigTx,
-    change: impl FnOnce(&mut OperatorSettings),
-) -> Result<OperatorSettings, StoreError> {
-    let Json(mut settings): Json<OperatorSettings> =
-        sqlx::query_scalar("select settings from installation for no key update")
-            .fetch_one(&mut **tx)
-            .await?;
-    change(&mut settings);
+/// The settings, for somebody who is about to change them: nobody else changes them meanwhile.
+pub async fn lock(tx: &mut ConfigTx) -> Result<OperatorSettings, StoreError> {
+    let Json(settings) = sqlx::query_scalar("select settings from installation for no key update")
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(settings)
+}
+
+/// Replaces the settings.
+pub async fn set(tx: &mut ConfigTx, settings: &OperatorSettings) -> Result<(), StoreError> {
     sqlx::query("update installation set settings = $1").bind(Json(settings)).execute(&mut **tx).await?;
     tx.touch(ResourceKey { account: AccountId::INSTALLATION, kind: ResourceId::Terms });
-    Ok(settings)
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! Gateways of an account: create, list, get, replace, delete.
 
 use axum::extract::State;
+use model::document::Exact;
 use model::gateway::{self, GatewaySettings};
 use model::id::{GatewayId, GatewayInternalId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use store::accounts::Account;
 use store::gateways::{self, ID_TAKEN};
 use store::{Store, StoreError};
@@ -53,7 +53,7 @@ impl Guarded for gateways::Gateway {
 async fn create(
     account: Authorized<Account, AiGatewayWrite>,
     State(store): State<Store>,
-    Body(body): Body<Value>,
+    Body(Exact(body)): Body<Exact>,
 ) -> ApiResult<Gateway> {
     let (id, mut settings) = GatewaySettings::of_new(&body)?;
     settings.name_spend_rules(rule_id);
@@ -112,7 +112,7 @@ async fn show(gateway: Authorized<gateways::Gateway, AiGatewayRead>) -> ApiResul
 async fn replace(
     gateway: Authorized<gateways::Gateway, AiGatewayWrite>,
     State(store): State<Store>,
-    Body(body): Body<Value>,
+    Body(Exact(body)): Body<Exact>,
 ) -> ApiResult<Gateway> {
     let mut settings = GatewaySettings::of_replacement(&body, &gateway.id)?;
     settings.name_spend_rules(rule_id);

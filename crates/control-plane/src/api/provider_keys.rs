@@ -306,11 +306,11 @@ impl ProviderConfig {
     }
 }
 
-fn mistake(field: &str, message: &str) -> Mistake {
+pub(super) fn mistake(field: &str, message: &str) -> Mistake {
     Mistake { path: vec!["body".to_owned(), field.to_owned()], message: format!("`{field}` {message}") }
 }
 
-fn checked_alias(alias: String, mistakes: &mut Vec<Mistake>) -> String {
+pub(super) fn checked_alias(alias: String, mistakes: &mut Vec<Mistake>) -> String {
     if !is_alias(&alias) {
         mistakes.push(mistake("alias", "must be 1 to 64 letters, digits, `-`, `_` or `.`"));
     }
@@ -318,7 +318,7 @@ fn checked_alias(alias: String, mistakes: &mut Vec<Mistake>) -> String {
 }
 
 /// Without the white space that comes along when a key is pasted.
-fn checked_secret(secret: &Secret, mistakes: &mut Vec<Mistake>) -> Option<Secret> {
+pub(super) fn checked_secret(secret: &Secret, mistakes: &mut Vec<Mistake>) -> Option<Secret> {
     let trimmed = secret.expose().trim();
     if trimmed.is_empty() || trimmed.len() > MAX_SECRET {
         mistakes.push(mistake("secret", "must be a string of 1 to 16384 bytes"));

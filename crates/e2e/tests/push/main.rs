@@ -5,6 +5,7 @@
 
 mod installation;
 mod narrowed;
+mod operator;
 
 use std::time::{Duration, Instant};
 
