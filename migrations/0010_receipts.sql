@@ -1,4 +1,5 @@
--- What receipts need: the key that signs them, and every price list that usage was ever rated by.
+-- What receipts need: the key that signs them, and every price that a rule ever said. (What the price
+-- lists said, every release knows: none is ever taken out of it.)
 
 -- Seeds of Ed25519 keys of the installation, sealed under the `contents` root keys.
 create table signing_keys (
@@ -8,16 +9,23 @@ create table signing_keys (
 );
 grant select, insert, update on signing_keys to tollgate_runtime;
 
--- Price catalogues by version, as releases brought them: a receipt quotes the prices of its own day.
-create table price_catalogues (
-    version text primary key,
-    effective_from timestamptz not null,
-    -- gzip of the catalogue's lines.
-    document bytea not null,
-    registered_at timestamptz not null default now()
+-- Price rules as they were at any time.
+create table price_rule_versions (
+    rule_id uuid not null,
+    at timestamptz not null default clock_timestamp(),
+    rule jsonb not null,
+    primary key (rule_id, at)
 );
-create trigger price_catalogues_stay before update or delete on price_catalogues
+create function keep_price_rule_version() returns trigger language plpgsql as $$
+begin
+    insert into price_rule_versions (rule_id, rule) values (new.id, new.rule);
+    return null;
+end
+$$;
+create trigger price_rules_are_remembered after insert or update of rule on price_rules
+    for each row execute function keep_price_rule_version();
+create trigger price_rule_versions_stay before update or delete on price_rule_versions
     for each row execute function refuse_change();
-create trigger price_catalogues_stay_whole before truncate on price_catalogues
+create trigger price_rule_versions_stay_whole before truncate on price_rule_versions
     execute function refuse_change();
-grant select, insert on price_catalogues to tollgate_runtime;
+grant select, insert on price_rule_versions to tollgate_runtime;

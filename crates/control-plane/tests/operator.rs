@@ -12,20 +12,13 @@ use model::resource::OBEYED;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::proxies::{CertificateRow, Refused};
-use store::{operators, outbox, proxies};
-use support::{Actor, Api};
+use store::{outbox, proxies};
+use support::Api;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 use vault::{ContentsBox, RootRing};
 
 const PROXY: ProxyId = ProxyId(Uuid::from_u128(7));
-
-async fn operator(api: &Api) -> Actor {
-    let operator = api.person().await;
-    let mut connection = api.store.pool.acquire().await.unwrap();
-    operators::appoint(&mut connection, operator.user.unwrap()).await.unwrap();
-    operator
-}
 
 /// The control plane's first start makes the authority; the command line does too.
 async fn join_token_of_the_command_line(api: &Api) -> JoinTokenId {
@@ -43,7 +36,7 @@ async fn enrol(api: &Api) {
 #[sqlx::test(migrations = "../../migrations")]
 async fn the_operator_creates_a_join_token_and_takes_it_back(pool: PgPoolOptions, address: PgConnectOptions) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let body = json!({"name": "eu-west", "lifetime_seconds": 600});
     let (status, _) = api.call(&operator, Method::POST, "/operator/join-tokens", Some(body.clone())).await;
     assert_eq!(status, StatusCode::CONFLICT, "there is no authority yet");
@@ -71,7 +64,7 @@ async fn the_operator_sees_how_far_a_proxy_has_come_and_shuts_it_out(
     address: PgConnectOptions,
 ) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     api.owner().await;
     enrol(&api).await;
     let path = format!("/operator/proxies/{PROXY}");

@@ -1,5 +1,6 @@
-//! What the operator keeps of payments goes with them when they are given back or taken back, and comes
-//! again with them. No customer's money moves here.
+//! Corrections between the operator's own purses: what he keeps of payments goes with them when they are
+//! given back or taken back, and what providers bill may have been rated wrong. No customer's money moves
+//! here.
 
 use std::collections::BTreeSet;
 
@@ -21,16 +22,40 @@ pub async fn correct_fee(
     cause: &Cause,
     description: &str,
 ) -> Result<Option<Posting>, LedgerError> {
+    let (clearing, fees) = (OperatorPurse::PaymentsClearing, OperatorPurse::Fees);
+    between(tx, account, (clearing, fees), change, cause, description).await
+}
+
+/// Adds to what providers bill for an account's requests, or takes from it what is below zero.
+pub async fn correct_provider_cost(
+    tx: &mut PgConnection,
+    account: AccountId,
+    change: Nanos,
+    cause: &Cause,
+    description: &str,
+) -> Result<Option<Posting>, LedgerError> {
+    let (revenue, provider_cost) = (OperatorPurse::Revenue, OperatorPurse::ProviderCost);
+    between(tx, account, (revenue, provider_cost), change, cause, description).await
+}
+
+/// Moves money from one of the operator's purses to the other, or back what is below zero.
+async fn between(
+    tx: &mut PgConnection,
+    account: AccountId,
+    (from, to): (OperatorPurse, OperatorPurse),
+    change: Nanos,
+    cause: &Cause,
+    description: &str,
+) -> Result<Option<Posting>, LedgerError> {
     if change == Nanos::ZERO {
         return Ok(None);
     }
-    let clearing = OperatorPurse::PaymentsClearing.beside(account);
-    let fees = OperatorPurse::Fees.beside(account);
-    let mut books = Books::open(tx, &BTreeSet::from([Purse::Credits(account), clearing, fees])).await?;
+    let (from, to) = (from.beside(account), to.beside(account));
+    let mut books = Books::open(tx, &BTreeSet::from([Purse::Credits(account), from, to])).await?;
     if let Some(before) = posted(tx, account, cause).await? {
         return Ok(Some(before));
     }
-    let transfer = if change > Nanos::ZERO { (clearing, fees, change) } else { (fees, clearing, -change) };
+    let transfer = if change > Nanos::ZERO { (from, to, change) } else { (to, from, -change) };
     let transaction = books.post(account, cause.clone(), description, &[transfer]);
     books.write(tx).await?;
     Ok(Some(Posting { transaction, amount: Nanos::ZERO, repeated: false }))
