@@ -1,27 +1,49 @@
-//! The desk's hand on Redis: it alone opens eras, loads scripts and reads the streams.
+//! The desk's hand on Redis: it alone opens eras, loads scripts, reads the streams and says what
+//! accounts have.
+//!
+//! One batch of a desk goes like this: [`Desk::read`] entries; look up which ids Postgres knows;
+//! [`Desk::collect`] what new records are due beyond what they have paid; one transaction in Postgres;
+//! [`Desk::post`] with what became of it. Between two batches it looks after [`Desk::wanted`] accounts
+//! with [`Desk::load`], passes on deposits with [`Desk::credit`], and ends what dead proxies held with
+//! [`Desk::reap`].
+//!
+//! Every call names the shard's era. A desk that was succeeded by another is refused with
+//! [`DeskError::Succeeded`] as soon as the other has called; see [`Desk::set_fence`].
+
+mod entry;
+mod eras;
+mod incarnations;
+mod money;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use model::usage::UsageRecord;
+use model::usage::{Measure, UsageRecord};
 use model::{Secret, Shard};
 use prost::Message as _;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value};
 
-use crate::scripts::{Scripts, era_is_over, texts};
-use crate::stream::{Position, era_key, posted_key, usage_key};
+use crate::protocol::{Clock, Scripts, era_is_over};
+use crate::stream::Position;
 
-/// Entries of one stream in one read; with 64 records each, a batch for Postgres.
-const ENTRIES: usize = 4;
-/// Posted entries are kept for so long, for a Postgres that was restored to a recent point.
-const KEPT: Duration = Duration::from_secs(3600);
+pub use entry::Entry;
+pub use incarnations::HoldLine;
+pub use money::{
+    Collect, Count, CounterValue, Credit, Credited, Figures, Load, PostedAccount, PostedCounter, Posting,
+    Withdrawal,
+};
+
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Two connections: one that may block in a read, one that never does.
 pub struct Desk {
     reader: MultiplexedConnection,
     commands: MultiplexedConnection,
+    fence: i64,
+    clock: Clock,
+    /// Digests are made once.
+    scripts: HashMap<(Shard, u64), Scripts>,
 }
 
 /// Where one shard stands.
@@ -35,32 +57,44 @@ pub struct Place {
     pub position: Position,
 }
 
-/// One entry of a usage stream.
-#[derive(Debug)]
-pub struct Entry {
-    /// Its shard.
-    pub shard: Shard,
-    /// Its id.
-    pub position: Position,
-    /// What could be read of it.
-    pub records: Vec<UsageRecord>,
-    /// The wire form of what could not, such as a newer proxy's; kept for people to look at.
-    pub unreadable: Vec<Vec<u8>>,
-}
-
-/// What Redis answers to a desk that reports what it has posted.
+/// How an era stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The era is open.
     Open,
+    /// Proxies declare what they hold; nothing new is held yet.
+    Opening,
     /// The server has lost its scripts or its keys: a new era must be opened.
     Over,
 }
 
 /// Redis did not answer, or not as it should.
 #[derive(Debug, thiserror::Error)]
-#[error("Redis: {0}")]
-pub struct DeskError(#[from] RedisError);
+pub enum DeskError {
+    /// It did not answer, or refused.
+    #[error("Redis: {0}")]
+    Redis(#[source] RedisError),
+    /// The server has lost the era's scripts or keys, or another era is published.
+    #[error("Redis has lost an era")]
+    EraIsOver,
+    /// A desk with a higher fencing number is at work.
+    #[error("another desk has taken over")]
+    Succeeded,
+    /// Balances were read before something else was posted; read them again.
+    #[error("the posted position has moved")]
+    Moved,
+}
+
+impl From<RedisError> for DeskError {
+    fn from(error: RedisError) -> Self {
+        match error.code() {
+            Some("FENCED") => Self::Succeeded,
+            Some("MOVED") => Self::Moved,
+            _ if era_is_over(&error) => Self::EraIsOver,
+            _ => Self::Redis(error),
+        }
+    }
+}
 
 impl Desk {
     /// Connects.
@@ -72,7 +106,23 @@ impl Desk {
         Ok(Self {
             reader: client.get_multiplexed_async_connection_with_config(&config).await?,
             commands: client.get_multiplexed_async_connection_with_config(&config).await?,
+            fence: 0,
+            clock: Clock::default(),
+            scripts: HashMap::new(),
         })
+    }
+
+    /// The number under which this desk writes, in Redis as in Postgres. Redis learns it with the next
+    /// call about each shard, and refuses desks with lower ones from then on; so a desk that takes over
+    /// repeats [`Desk::post`] for every shard before it reads a balance.
+    pub fn set_fence(&mut self, fence: i64) {
+        self.fence = fence;
+    }
+
+    /// Lets the scripts of eras opened from now on have their time from elsewhere: for tests.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.scripts.clear();
     }
 
     /// The eviction policy, which must be `noeviction`: an evicted stream is lost usage.
@@ -82,116 +132,20 @@ impl Desk {
         Ok(policy.unwrap_or("unknown").trim().to_owned())
     }
 
-    /// The eras that Redis says are open.
-    pub async fn eras(&mut self, shards: &[Shard]) -> Result<Vec<Option<u64>>, DeskError> {
-        let mut commands = redis::pipe();
-        shards.iter().for_each(|shard| {
-            commands.cmd("GET").arg(era_key(*shard));
-        });
-        Ok(commands.query_async(&mut self.commands).await?)
+    fn scripts(&mut self, shard: Shard, era: u64) -> Scripts {
+        let clock = self.clock;
+        let scripts = || Scripts::with(shard, era, clock);
+        self.scripts.entry((shard, era)).or_insert_with(scripts).clone()
     }
 
-    /// Whether each era is really open: published, with its position, its scripts known. A server that
-    /// was restarted, promoted or wiped fails one of these.
-    pub async fn standing(&mut self, places: &[Place]) -> Result<Vec<Standing>, DeskError> {
-        let mut commands = redis::pipe();
-        for Place { shard, era, .. } in places {
-            commands.cmd("GET").arg(era_key(*shard));
-            commands.cmd("EXISTS").arg(posted_key(*shard, *era));
-            commands.cmd("SCRIPT").arg("EXISTS").arg(&Scripts::of(*shard, *era).digests());
-        }
-        let answers: Vec<Value> = commands.query_async(&mut self.commands).await?;
-        let mut standing = Vec::with_capacity(places.len());
-        for (place, answers) in places.iter().zip(answers.chunks_exact(3)) {
-            let published = Option::<u64>::from_redis_value(answers[0].clone()).map_err(RedisError::from)?;
-            let positioned = bool::from_redis_value(answers[1].clone()).map_err(RedisError::from)?;
-            let scripts = Vec::<bool>::from_redis_value(answers[2].clone()).map_err(RedisError::from)?;
-            let open = published == Some(place.era) && positioned && scripts.iter().all(|known| *known);
-            standing.push(if open { Standing::Open } else { Standing::Over });
-        }
-        Ok(standing)
-    }
-
-    /// Ends eras for good: nothing can be added to their streams any more, which may then be read to
-    /// their end. What is left of them goes after an hour.
-    pub async fn end(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        let mut commands = redis::pipe();
-        for (shard, era) in eras {
-            commands.cmd("DEL").arg(posted_key(*shard, *era)).ignore();
-            commands.cmd("EXPIRE").arg(usage_key(*shard, *era)).arg(KEPT.as_secs()).ignore();
-        }
-        Ok(commands.query_async(&mut self.commands).await?)
-    }
-
-    /// Opens eras: position, scripts, and last the number by which proxies find them.
-    pub async fn open(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        let mut commands = redis::pipe();
-        for (shard, era) in eras {
-            commands.cmd("SET").arg(posted_key(*shard, *era)).arg(Position::default().to_string()).ignore();
-            for text in texts(*shard, *era) {
-                commands.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
-            }
-        }
-        for (shard, era) in eras {
-            commands.cmd("SET").arg(era_key(*shard)).arg(*era).ignore();
-        }
-        Ok(commands.query_async(&mut self.commands).await?)
-    }
-
-    /// The entries after each place, in one command for all shards: the desk speaks to one server. On
-    /// a cluster this would be a read per node; every other command keeps to one shard's hash slot.
-    /// Waits for the first entry at most for `patience`.
-    pub async fn read(&mut self, places: &[Place], patience: Duration) -> Result<Vec<Entry>, DeskError> {
-        let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(ENTRIES);
-        if !patience.is_zero() {
-            command.arg("BLOCK").arg(patience.as_millis() as u64);
-        }
-        command.arg("STREAMS");
-        let mut shards = HashMap::with_capacity(places.len());
-        for place in places {
-            let key = usage_key(place.shard, place.era);
-            command.arg(&key);
-            shards.insert(key, place.shard);
-        }
-        for place in places {
-            command.arg(place.position.to_string());
-        }
-        type Fields = Vec<(String, Vec<u8>)>;
-        type Streams = Vec<(String, Vec<(String, Fields)>)>;
-        let streams: Option<Streams> = command.query_async(&mut self.reader).await?;
-        let mut entries = Vec::new();
-        for (key, found) in streams.unwrap_or_default() {
-            let Some(&shard) = shards.get(&key) else { continue };
-            for (id, fields) in found {
-                let Ok(position) = id.parse() else { continue };
-                let batches = fields.into_iter().filter(|(name, _)| name == "b").map(|(_, batch)| batch);
-                let mut entry = Entry { shard, position, records: Vec::new(), unreadable: Vec::new() };
-                batches.for_each(|batch| entry.take(batch));
-                entries.push(entry);
-            }
-        }
-        Ok(entries)
-    }
-
-    /// Reports what Postgres has, so that proxies free their spools.
-    pub async fn posted(&mut self, places: &[Place]) -> Result<Vec<Standing>, DeskError> {
-        let mut commands = redis::pipe();
-        for Place { shard, era, position } in places {
-            let trim = position.milliseconds.saturating_sub(KEPT.as_millis() as u64);
-            let scripts = Scripts::of(*shard, *era);
-            commands.add_command(scripts.posted(&position.to_string(), &trim.to_string()));
+    /// Sends commands, each with an answer of its own.
+    async fn ask(&mut self, mut commands: Pipeline) -> Result<Vec<Result<Value, DeskError>>, DeskError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
         }
         let answers: Vec<RedisResult<Value>> =
             commands.ignore_errors().query_async(&mut self.commands).await?;
-        answers
-            .into_iter()
-            .map(|answer| match answer.and_then(Value::extract_error) {
-                Ok(_) => Ok(Standing::Open),
-                Err(error) if era_is_over(&error) => Ok(Standing::Over),
-                Err(error) => Err(error.into()),
-            })
-            .collect()
+        Ok(answers.into_iter().map(|answer| Ok(answer.and_then(Value::extract_error)?)).collect())
     }
 }
 
@@ -200,16 +154,22 @@ pub fn wire_form(record: &UsageRecord) -> Vec<u8> {
     record.to_wire().encode_to_vec()
 }
 
-impl Entry {
-    fn take(&mut self, batch: Vec<u8>) {
-        let Ok(proto::UsageBatch { records }) = proto::UsageBatch::decode(&*batch) else {
-            return self.unreadable.push(batch);
-        };
-        for wire in records {
-            match UsageRecord::from_wire(wire.clone()) {
-                Ok(record) => self.records.push(record),
-                Err(_) => self.unreadable.push(wire.encode_to_vec()),
-            }
+/// What one record counts in each counter in which something was reserved for it: what Postgres adds
+/// up, and what Redis has added to its own count. A record that stands for a request nobody heard of
+/// again counts what it was opened with.
+pub fn counted(record: &UsageRecord) -> impl Iterator<Item = (&str, i64, i64)> {
+    let reserved = record.hold.iter().flat_map(|hold| &hold.reserved);
+    reserved.map(|part| (part.counter.as_str(), part.window, measured(part.measure, record)))
+}
+
+/// One request, its cost, or its tokens.
+pub(crate) fn measured(measure: Measure, record: &UsageRecord) -> i64 {
+    match measure {
+        Measure::Requests => 1,
+        Measure::Spend => record.cost.map_or(0, |cost| cost.0),
+        Measure::Tokens => {
+            let tokens = record.tokens.total_input().saturating_add(record.tokens.total_output());
+            i64::try_from(tokens).unwrap_or(i64::MAX)
         }
     }
 }

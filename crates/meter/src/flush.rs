@@ -15,7 +15,8 @@ use tracing::{debug, warn};
 
 use crate::link::Link;
 use crate::meter::Shared;
-use crate::scripts::{Scripts, era_is_over};
+use crate::protocol::calls::{self, Batch};
+use crate::protocol::{Scripts, era_is_over};
 use crate::spool::Slot;
 use crate::stream::{Position, era_key};
 use shard::{Due, Waiting};
@@ -102,9 +103,10 @@ impl Flusher {
                         commands.cmd("GET").arg(era_key(*shard));
                         questions.push(Question::Era(*shard));
                     }
-                    Due::Settle(slots, command) => {
-                        let batch = batch(slots.iter().map(|slot| self.shared.spool.closed_bytes(slot)));
-                        commands.add_command(command.settle(&batch));
+                    Due::Settle(slots, scripts, (incarnation, number)) => {
+                        let encoded = batch(slots.iter().map(|slot| self.shared.spool.closed_bytes(slot)));
+                        let batch = Batch { number, encoded, length: slots.len(), groups: Vec::new() };
+                        commands.add_command(calls::settle(&scripts, incarnation, &batch));
                         questions.push(Question::Settle(*shard, slots));
                     }
                     Due::Beat(command) => {
@@ -134,9 +136,8 @@ impl Flusher {
             }
             (Question::Settle(shard, slots), Ok(answer)) => {
                 failpoint("settled");
-                match redis::from_redis_value::<(String, String)>(answer).map(|(e, p)| (e.parse(), p.parse()))
-                {
-                    Ok((Ok(entry), Ok(posted))) => {
+                match calls::settled(answer) {
+                    Ok((entry, posted)) => {
                         self.shard(shard).sent(entry, slots);
                         failpoint("streamed");
                         self.free(shard, posted);
@@ -145,9 +146,7 @@ impl Flusher {
                 }
             }
             (Question::Beat(shard), Ok(answer)) => {
-                let posted =
-                    redis::from_redis_value::<String>(answer).ok().and_then(|text| text.parse().ok());
-                self.free(shard, posted.unwrap_or_default());
+                self.free(shard, calls::heard(answer).map(|heard| heard.posted).unwrap_or_default());
             }
             (question, Err(error)) => {
                 match &question {

@@ -9,10 +9,10 @@ pub mod desk;
 mod flush;
 mod link;
 mod meter;
+pub mod protocol;
 mod replay;
 #[cfg(test)]
 mod samples;
-mod scripts;
 mod spool;
 mod stream;
 

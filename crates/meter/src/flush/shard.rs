@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use redis::Cmd;
+use uuid::Uuid;
 
-use crate::scripts::Scripts;
+use crate::protocol::Scripts;
+use crate::protocol::calls::{self, Beat};
 use crate::spool::Slot;
 use crate::stream::Position;
 
@@ -30,6 +32,9 @@ pub(super) struct Waiting {
     pause: Duration,
     beat_at: Option<Instant>,
     beat_pause: Duration,
+    /// Who numbers the batches, and the last number.
+    numbered: (Uuid, u64),
+    beats: u64,
 }
 
 #[derive(Default)]
@@ -44,7 +49,7 @@ enum Era {
 pub(super) enum Due {
     Nothing,
     Era,
-    Settle(Vec<Slot>, Scripts),
+    Settle(Vec<Slot>, Scripts, (Uuid, u64)),
     Beat(Cmd),
 }
 
@@ -62,10 +67,16 @@ impl Waiting {
             }
             Era::Open(scripts) if !self.closed.is_empty() && !redis_full => {
                 let slots = self.closed.drain(..self.closed.len().min(BATCH)).collect();
-                Due::Settle(slots, scripts.clone())
+                if self.numbered.1 == 0 {
+                    self.numbered.0 = Uuid::now_v7();
+                }
+                self.numbered.1 += 1;
+                Due::Settle(slots, scripts.clone(), self.numbered)
             }
             Era::Open(scripts) if self.beat_at.is_some_and(|at| at <= now) => {
-                let beat = scripts.beat();
+                self.beats += 1;
+                let beat = Beat { number: self.beats, ..Beat::default() };
+                let beat = calls::beat(scripts, self.numbered.0, &beat);
                 self.beat_pause = (self.beat_pause * 2).clamp(FIRST_BEAT, SLOWEST_BEAT);
                 self.beat_at = Some(now + self.beat_pause);
                 Due::Beat(beat)
@@ -100,6 +111,7 @@ impl Waiting {
         let again: VecDeque<_> = sent.chain(self.closed.drain(..)).collect();
         self.closed = again;
         self.era = Era::Unknown;
+        self.numbered.1 = 0;
         self.beat_at = None;
         self.wait();
     }
@@ -127,6 +139,7 @@ impl Waiting {
 
     /// The batch may be in the stream or not.
     pub(super) fn put_back(&mut self, slots: Vec<Slot>) {
+        self.numbered.1 = 0;
         slots.into_iter().rev().for_each(|slot| self.closed.push_front(slot));
     }
 

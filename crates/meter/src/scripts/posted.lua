@@ -1,9 +1,37 @@
 #!lua flags=allow-oom
--- The desk has committed everything up to ARGV[1]; entries before ARGV[2] are no longer needed, even
--- by a Postgres that was restored to a recent point. Repeating it changes nothing.
--- It is what frees memory, so it runs when there is none.
-if redis.call('EXISTS', '{shard}:{era}:posted') == 0 then
-  return redis.error_reply('NOERA this era is over')
+-- The desk has committed everything up to a position. It is what frees memory, so it runs when there is
+-- none.
+--
+-- ARGV: fence, position, entries before which are no longer needed, even by a Postgres that was restored
+-- to a recent point; how many accounts, for each id, what is no longer unposted, what goes back because
+-- a duplicate had taken it; how many counters, for each account, id, window, what Postgres has by now, what
+-- goes back; how many collected ids, and these.
+-- Before an account is loaded its counters hold what Postgres does not have yet; afterwards they hold all.
+-- Answers 1, or 0 if this position was reached before: then nothing changes.
+local to, trim = take(), take()
+local function before(one, other)
+  local ms, seq = string.match(one, '(%d+)-(%d+)')
+  local other_ms, other_seq = string.match(other, '(%d+)-(%d+)')
+  ms, seq, other_ms, other_seq = tonumber(ms), tonumber(seq), tonumber(other_ms), tonumber(other_seq)
+  return ms < other_ms or ms == other_ms and seq < other_seq
 end
-redis.call('SET', '{shard}:{era}:posted', ARGV[1])
-return redis.call('XTRIM', '{shard}:{era}:u', 'MINID', '~', ARGV[2])
+if not before(posted, to) then
+  return 0
+end
+for _ = 1, number() do
+  local a, unposted, back = account(take()), number(), number()
+  move(a, 'unposted', -unposted)
+  give(a, back)
+end
+for _ = 1, number() do
+  local owner, id, window, there, back = take(), take(), number(), number(), number()
+  count(owner, id, window, -back - (account(owner).loaded and 0 or there))
+end
+local forgotten = number()
+for _ = 1, forgotten do
+  call('HDEL', at .. 'collected', take())
+end
+write()
+call('SET', at .. 'posted', to)
+call('XTRIM', at .. 'u', 'MINID', '~', trim)
+return 1

@@ -1,0 +1,119 @@
+//! What stands in the streams.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use model::usage::UsageRecord;
+use model::{AccountId, Nanos, Shard};
+use prost::Message as _;
+
+use super::{Desk, DeskError, Place};
+use crate::stream::{Position, usage_key};
+
+/// Entries of one stream in one read; with 64 records each, a batch for Postgres.
+const ENTRIES: usize = 4;
+
+/// One entry of a usage stream.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its shard.
+    pub shard: Shard,
+    /// Its id.
+    pub position: Position,
+    /// What could be read of it. Each record's `paid` says what it has taken from its account, which is
+    /// unposted until [`Desk::post`] says otherwise.
+    pub records: Vec<UsageRecord>,
+    /// The wire form of what could not, such as a newer proxy's; kept for people to look at.
+    pub unreadable: Vec<Vec<u8>>,
+    /// The records stand for requests of a proxy that fell silent. If it returns, or its spool is sent,
+    /// the real ones follow under the same ids.
+    pub is_reaped: bool,
+    /// The entry has no records: somebody waits for this account to be loaded. It stands in
+    /// [`Desk::wanted`] too.
+    pub wanted: Option<AccountId>,
+}
+
+type Fields = Vec<(String, Vec<u8>)>;
+
+impl Desk {
+    /// The entries after each place, in one command for all shards: the desk speaks to one server. On
+    /// a cluster this would be a read per node; every other command keeps to one shard's hash slot.
+    /// Waits for the first entry at most for `patience`.
+    pub async fn read(&mut self, places: &[Place], patience: Duration) -> Result<Vec<Entry>, DeskError> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(ENTRIES);
+        if !patience.is_zero() {
+            command.arg("BLOCK").arg(patience.as_millis() as u64);
+        }
+        command.arg("STREAMS");
+        let mut shards = HashMap::with_capacity(places.len());
+        for place in places {
+            let key = usage_key(place.shard, place.era);
+            command.arg(&key);
+            shards.insert(key, place.shard);
+        }
+        for place in places {
+            command.arg(place.position.to_string());
+        }
+        type Streams = Vec<(String, Vec<(String, Fields)>)>;
+        let streams: Option<Streams> = command.query_async(&mut self.reader).await?;
+        let mut entries = Vec::new();
+        for (key, found) in streams.unwrap_or_default() {
+            let Some(&shard) = shards.get(&key) else { continue };
+            for (id, fields) in found {
+                let Ok(position) = id.parse() else { continue };
+                entries.push(Entry::of(shard, position, fields));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl Entry {
+    fn of(shard: Shard, position: Position, fields: Fields) -> Self {
+        let mut entry = Self {
+            shard,
+            position,
+            records: Vec::new(),
+            unreadable: Vec::new(),
+            is_reaped: false,
+            wanted: None,
+        };
+        let (mut batch, mut paid, mut charges) = (None, Vec::new(), Vec::new());
+        for (name, value) in fields {
+            match name.as_str() {
+                "b" => batch = Some(value),
+                "p" => paid = amounts(&value),
+                "c" => charges = amounts(&value),
+                "w" => entry.wanted = std::str::from_utf8(&value).ok().and_then(|id| id.parse().ok()),
+                _ => (),
+            }
+        }
+        entry.is_reaped = !charges.is_empty();
+        if let Some(batch) = batch {
+            entry.take(batch, &paid, &charges);
+        }
+        entry
+    }
+
+    fn take(&mut self, batch: Vec<u8>, paid: &[Nanos], charges: &[Nanos]) {
+        let Ok(proto::UsageBatch { records }) = proto::UsageBatch::decode(&*batch) else {
+            return self.unreadable.push(batch);
+        };
+        for (place, wire) in records.into_iter().enumerate() {
+            match UsageRecord::from_wire(wire.clone()) {
+                Ok(mut record) => {
+                    record.paid = paid.get(place).copied().unwrap_or_default();
+                    record.charge = charges.get(place).copied().unwrap_or(record.charge);
+                    self.records.push(record);
+                }
+                Err(_) => self.unreadable.push(wire.encode_to_vec()),
+            }
+        }
+    }
+}
+
+fn amounts(list: &[u8]) -> Vec<Nanos> {
+    let texts = std::str::from_utf8(list).unwrap_or_default().split(',');
+    texts.map(|text| Nanos(text.parse().unwrap_or(0))).collect()
+}

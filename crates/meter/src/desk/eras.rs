@@ -1,0 +1,153 @@
+//! Eras. A new one opens in two steps: first proxies say what they hold and the desk posts what came
+//! with it, then accounts are loaded and new holds are taken.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use model::Shard;
+use redis::{FromRedisValue as _, RedisError, Value};
+use uuid::Uuid;
+
+use super::{Desk, DeskError, Place, Standing};
+use crate::protocol::{Script, key, text};
+use crate::stream::{Position, era_key, posted_key, usage_key};
+
+/// Posted entries are kept for so long, for a Postgres that was restored to a recent point.
+pub(super) const KEPT: Duration = Duration::from_secs(3600);
+
+impl Desk {
+    /// The eras that Redis says are open.
+    pub async fn eras(&mut self, shards: &[Shard]) -> Result<Vec<Option<u64>>, DeskError> {
+        let mut commands = redis::pipe();
+        shards.iter().for_each(|shard| {
+            commands.cmd("GET").arg(era_key(*shard));
+        });
+        Ok(commands.query_async(&mut self.commands).await?)
+    }
+
+    /// How each era stands. It is open if it is published, has its position and all its scripts; a
+    /// server that was restarted, promoted or wiped fails one of these.
+    pub async fn standing(&mut self, places: &[Place]) -> Result<Vec<Standing>, DeskError> {
+        let mut commands = redis::pipe();
+        for Place { shard, era, .. } in places {
+            let scripts = self.scripts(*shard, *era);
+            let digests = Script::ALL.map(|script| scripts.digest(script).to_owned());
+            commands.cmd("GET").arg(era_key(*shard));
+            commands.cmd("EXISTS").arg(posted_key(*shard, *era));
+            commands.cmd("SCRIPT").arg("EXISTS").arg(&digests);
+        }
+        let answers: Vec<Value> = commands.query_async(&mut self.commands).await?;
+        let mut standing = Vec::with_capacity(places.len());
+        for (place, answers) in places.iter().zip(answers.chunks_exact(3)) {
+            let published = Option::<u64>::from_redis_value(answers[0].clone()).map_err(RedisError::from)?;
+            let positioned = bool::from_redis_value(answers[1].clone()).map_err(RedisError::from)?;
+            let scripts = Vec::<bool>::from_redis_value(answers[2].clone()).map_err(RedisError::from)?;
+            let (first, second) = scripts.split_at(Script::FIRST.len().min(scripts.len()));
+            let begun = published == Some(place.era) && positioned && first.iter().all(|known| *known);
+            standing.push(match second.iter().all(|known| *known) {
+                true if begun => Standing::Open,
+                false if begun => Standing::Opening,
+                _ => Standing::Over,
+            });
+        }
+        Ok(standing)
+    }
+
+    /// Ends eras for good: nothing can be added to their streams any more, which may then be read to
+    /// their end, and nothing can be set aside or paid. What is left of the streams goes after an hour;
+    /// the rest stays until [`Desk::forget`].
+    pub async fn end(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        let mut commands = redis::pipe();
+        for (shard, era) in eras {
+            commands.cmd("DEL").arg(posted_key(*shard, *era)).ignore();
+            commands.cmd("EXPIRE").arg(usage_key(*shard, *era)).arg(KEPT.as_secs()).ignore();
+        }
+        Ok(commands.query_async(&mut self.commands).await?)
+    }
+
+    /// Opens eras at once: where no proxy can have anything to declare.
+    pub async fn open(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        self.load_scripts(eras, &Script::SECOND).await?;
+        self.begin(eras).await
+    }
+
+    /// The first step: position, the scripts with which proxies declare and the desk posts, and last the
+    /// number by which proxies find the era. A number that is lower than the published one is not
+    /// published: a later desk has moved on.
+    pub async fn begin(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        self.load_scripts(eras, &Script::FIRST).await?;
+        let mut commands = redis::pipe();
+        for (shard, era) in eras {
+            let position = Position::default().to_string();
+            commands.cmd("SET").arg(posted_key(*shard, *era)).arg(position).arg("NX").ignore();
+        }
+        // Only the desk publishes, and this one text is no part of an era; there is no fence to bypass.
+        const PUBLISH: &str = "local known = redis.call('GET', KEYS[1])
+            if known and tonumber(known) > tonumber(ARGV[1]) then return 0 end
+            redis.call('SET', KEYS[1], ARGV[1])
+            return 1";
+        for (shard, era) in eras {
+            commands.cmd("EVAL").arg(PUBLISH).arg(1).arg(era_key(*shard)).arg(*era).ignore();
+        }
+        Ok(commands.query_async(&mut self.commands).await?)
+    }
+
+    /// The second step: from now on accounts are loaded and new holds taken.
+    pub async fn admit(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        self.load_scripts(eras, &Script::SECOND).await
+    }
+
+    /// Which incarnations have declared in each era. Those that the desk saw beating in the last 30
+    /// seconds of the former era are waited for.
+    pub async fn declared(&mut self, eras: &[(Shard, u64)]) -> Result<Vec<HashSet<Uuid>>, DeskError> {
+        let mut commands = redis::pipe();
+        for (shard, era) in eras {
+            commands.cmd("SMEMBERS").arg(key(*shard, *era, "d"));
+        }
+        let found: Vec<Vec<String>> = commands.query_async(&mut self.commands).await?;
+        let ids = |texts: Vec<String>| texts.iter().filter_map(|text| Uuid::try_parse(text).ok()).collect();
+        Ok(found.into_iter().map(ids).collect())
+    }
+
+    /// Removes what ended eras have left, but for their streams. In one walk over all keys, so it is for
+    /// after a new era, not for every day.
+    pub async fn forget(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        let prefixes: Vec<String> = eras.iter().map(|(shard, era)| key(*shard, *era, "")).collect();
+        let prefixes: HashSet<&str> = prefixes.iter().map(String::as_str).collect();
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg("{m*}:*").arg("COUNT").arg(1000);
+            let (next, keys): (u64, Vec<String>) = scan.query_async(&mut self.commands).await?;
+            let mut removal = redis::pipe();
+            for name in &keys {
+                let end = name.match_indices(':').nth(1).map_or(0, |(at, _)| at + 1);
+                if prefixes.contains(&name[..end]) && &name[end..] != "u" {
+                    removal.cmd("UNLINK").arg(name).ignore();
+                }
+            }
+            if !removal.is_empty() {
+                let () = removal.query_async(&mut self.commands).await?;
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn load_scripts(&mut self, eras: &[(Shard, u64)], scripts: &[Script]) -> Result<(), DeskError> {
+        // In parts, so that a server that compiles them all still answers others in between.
+        for eras in eras.chunks(16) {
+            let mut commands = redis::pipe();
+            for (shard, era) in eras {
+                for script in scripts {
+                    let text = text(*script, *shard, *era, self.clock);
+                    commands.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
+                }
+            }
+            let () = commands.query_async(&mut self.commands).await?;
+        }
+        Ok(())
+    }
+}

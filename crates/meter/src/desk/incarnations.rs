@@ -1,0 +1,139 @@
+//! Which proxies live, and what becomes of the holds of those that do not.
+
+use std::collections::HashMap;
+
+use model::usage::{Outcome, UsageRecord};
+use model::{AccountId, Nanos, Shard};
+use prost::Message as _;
+use redis::FromRedisValue as _;
+use uuid::Uuid;
+
+use super::{Desk, DeskError};
+use crate::protocol::calls::id;
+use crate::protocol::{Script, key};
+
+/// Holds that are ended in one call: as many as a batch has records.
+const REAPED: usize = 64;
+
+/// A hold as it stands in Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldLine {
+    /// The record's id, or the lease's.
+    pub id: Uuid,
+    /// `o` a request's own, `l` an open lease, `c` a closed one.
+    pub kind: char,
+    /// Whose.
+    pub account: AccountId,
+    /// Of credits.
+    pub amount: Nanos,
+    /// What is charged at least if nobody hears of the request again.
+    pub floor: Nanos,
+    /// What it has produced, as far as its proxy has said.
+    pub reported: Nanos,
+    /// The last step of its extensions.
+    pub step: u32,
+    /// Of limits: counter, window, amount, floor.
+    pub reserved: Vec<(String, i64, i64, i64)>,
+}
+
+impl HoldLine {
+    /// What is charged if nobody hears of the request again.
+    pub fn abandoned(&self) -> Nanos {
+        self.amount.min(self.floor.max(self.reported))
+    }
+
+    fn read(hold: &str, line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let mut word = || words.next();
+        let id = Uuid::try_parse(hold).ok()?;
+        let kind = word()?.chars().next()?;
+        let account = word()?.parse().ok()?;
+        let mut number = || word()?.parse::<i64>().ok();
+        let (amount, floor, reported, step) = (number()?, number()?, number()?, number()?);
+        let _taken = number()?;
+        let rest: Vec<&str> = words.collect();
+        let reserved = rest.chunks_exact(4).map(|part| {
+            Some((part[0].to_owned(), part[1].parse().ok()?, part[2].parse().ok()?, part[3].parse().ok()?))
+        });
+        Some(Self {
+            id,
+            kind,
+            account,
+            amount: Nanos(amount),
+            floor: Nanos(floor),
+            reported: Nanos(reported),
+            step: u32::try_from(step).ok()?,
+            reserved: reserved.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Desk {
+    /// The beats of all incarnations that may have holds, by shard. One whose number stands still for 30
+    /// seconds by the desk's own clock is dead, but not in the first 30 seconds of an era.
+    pub async fn beats(&mut self, eras: &[(Shard, u64)]) -> Result<Vec<HashMap<Uuid, u64>>, DeskError> {
+        let mut commands = redis::pipe();
+        for (shard, era) in eras {
+            commands.cmd("HGETALL").arg(key(*shard, *era, "b"));
+        }
+        let found: Vec<HashMap<String, u64>> = commands.query_async(&mut self.commands).await?;
+        let ids = |beats: HashMap<String, u64>| {
+            beats.into_iter().filter_map(|(id, beat)| Some((Uuid::try_parse(&id).ok()?, beat))).collect()
+        };
+        Ok(found.into_iter().map(ids).collect())
+    }
+
+    /// Ends everything that an incarnation holds in a shard. Requests come through the stream as
+    /// abandoned, charged at what was last reported of them, at least their input and at most their hold.
+    pub async fn reap(&mut self, shard: Shard, era: u64, incarnation: Uuid) -> Result<(), DeskError> {
+        let (scripts, fence) = (self.scripts(shard, era), self.fence);
+        loop {
+            let mut command = scripts.call(Script::Reap);
+            command.arg(fence);
+            id(&mut command, incarnation);
+            let left: usize = command.arg(REAPED).query_async(&mut self.commands).await?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What an incarnation holds.
+    pub async fn holds(
+        &mut self,
+        shard: Shard,
+        era: u64,
+        incarnation: Uuid,
+    ) -> Result<Vec<HoldLine>, DeskError> {
+        let key = key(shard, era, &format!("h:{}", incarnation.simple()));
+        let lines: HashMap<String, String> =
+            redis::cmd("HGETALL").arg(key).query_async(&mut self.commands).await?;
+        Ok(lines.iter().filter_map(|(hold, line)| HoldLine::read(hold, line)).collect())
+    }
+
+    /// The records of requests that an incarnation held for in an era that has ended, each as abandoned
+    /// and charged what [`Desk::reap`] would have charged: to be posted if that incarnation is dead. One
+    /// that lives declares its holds in the next era.
+    pub async fn left_behind(
+        &mut self,
+        shard: Shard,
+        era: u64,
+        incarnation: Uuid,
+    ) -> Result<Vec<UsageRecord>, DeskError> {
+        let mut records = Vec::new();
+        let prototypes = key(shard, era, &format!("r:{}", incarnation.simple()));
+        for hold in self.holds(shard, era, incarnation).await? {
+            let name = hold.id.simple().to_string();
+            let answer: redis::Value =
+                redis::cmd("HGET").arg(&prototypes).arg(name).query_async(&mut self.commands).await?;
+            let wire = Option::<Vec<u8>>::from_redis_value(answer).ok().flatten();
+            let record = wire.and_then(|wire| proto::UsageRecord::decode(&*wire).ok());
+            let record = record.and_then(|record| UsageRecord::from_wire(record).ok());
+            if let (Some(record), 'o') = (record, hold.kind) {
+                let charge = hold.abandoned();
+                records.push(UsageRecord { charge, outcome: Outcome::Abandoned, ..record });
+            }
+        }
+        Ok(records)
+    }
+}

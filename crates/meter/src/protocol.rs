@@ -1,0 +1,234 @@
+//! The protocol for money, as Redis executes it: the keys of a shard and the scripts that change them.
+//!
+//! The meter and the desk speak through here; it is public so that tests can call each script with
+//! plain arguments, `scripts.call(Script::Hold).arg(…)`. What a script takes and answers stands at the
+//! head of its file in `src/scripts`, and [`calls`] has the same with types.
+//!
+//! Shard and era stand in the scripts' text, and only the desk loads them. A server that restarted, was
+//! promoted or was wiped does not know them: its `NOSCRIPT` is the fence, and nobody falls back to EVAL.
+//! A script whose era is no longer the published one answers `NOERA`.
+//!
+//! # Keys
+//! `{shard}:era` is the number of the era that is open. All others begin with `{shard}:era:`, so that
+//! everything of a shard lies in one hash slot:
+//!
+//! | Key | Type | What |
+//! |---|---|---|
+//! | `a:<account>` | hash | `free held unposted` in nano-dollars; `loaded` once Postgres has said what there is, `applied` the sequence of the last credit; `leased` the part of `held` that leases could give back, `leases` how many are open, `recall` if they shall |
+//! | `h:<incarnation>` | hash | hold → `kind account amount floor reported step taken`, then for each counter `id window amount floor`; kinds are `o` a request's own, `l` an open lease, `c` a closed one |
+//! | `r:<incarnation>` | hash | hold → the record that is posted if nobody hears of the request again |
+//! | `i:<incarnation>` | hash | `seq` the last batch of records, `s0`…`s15` the entries of the last sixteen, `declared` the last part of its declaration, `dead` |
+//! | `c:<account>:<counter>` | hash | `i` number of the present window, `c` its count, `p` that of the one before, `l` the part of `c` that leases could give back |
+//! | `want` | set | accounts to load |
+//! | `b` | hash | incarnation → number of its last beat; only those that may have holds |
+//! | `d` | set | incarnations that have declared |
+//! | `collected` | hash | id → what the desk has taken for it and not posted yet |
+//! | `u` | stream | `b` a batch of records, `p` what they have paid, `c` what they are charged; or `w` an account to load |
+//! | `posted` | string | how far the desk has posted the stream |
+//! | `fence` | string | the highest fencing number of a desk |
+//!
+//! Amounts are written in full; Lua has doubles, which are exact below 2^53.
+
+pub mod calls;
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::Shard;
+use redis::{Cmd, RedisError};
+
+use crate::stream::{era_key, posted_key, usage_key};
+
+/// One of the scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Script {
+    /// A proxy, in a new era: its open holds as they are.
+    Declare,
+    /// A proxy: a numbered batch of records, each paid from its hold.
+    Settle,
+    /// A proxy: it lives; what its streams produced, what its leases give back.
+    Beat,
+    /// A proxy, about one that was before it on the same spool: releases what is left.
+    Bury,
+    /// The desk: takes what is missing, as far as it is free.
+    Collect,
+    /// The desk: a withdrawal was committed, or given up.
+    Withdrawn,
+    /// The desk: Postgres has everything up to a position.
+    Posted,
+    /// A proxy, before a provider is called.
+    Hold,
+    /// A proxy, while a provider answers.
+    Extend,
+    /// The desk: money has arrived.
+    Credit,
+    /// The desk: what an account has.
+    Load,
+    /// The desk: ends holds of an incarnation that beats no longer.
+    Reap,
+}
+
+impl Script {
+    /// What a new era begins with: enough for proxies to declare and for the desk to post.
+    pub const FIRST: [Script; 7] = [
+        Script::Declare,
+        Script::Settle,
+        Script::Beat,
+        Script::Bury,
+        Script::Collect,
+        Script::Withdrawn,
+        Script::Posted,
+    ];
+    /// What is loaded once all have declared.
+    pub const SECOND: [Script; 5] =
+        [Script::Hold, Script::Extend, Script::Credit, Script::Load, Script::Reap];
+    /// All of them.
+    pub const ALL: [Script; 12] = {
+        let (mut all, mut at) = ([Script::Declare; 12], 0);
+        while at < 12 {
+            all[at] = if at < 7 { Self::FIRST[at] } else { Self::SECOND[at - 7] };
+            at += 1;
+        }
+        all
+    };
+
+    /// Its name, and the parts that it is made of.
+    fn parts(self) -> (&'static str, &'static [&'static str], &'static str) {
+        macro_rules! part {
+            ($name:literal) => {
+                include_str!(concat!("scripts/parts/", $name, ".lua"))
+            };
+        }
+        const CORE: &str = part!("core");
+        const FENCE: &str = part!("fence");
+        const CLOCK: &str = part!("clock");
+        const ACCOUNTS: &str = part!("accounts");
+        const COUNTERS: &str = part!("counters");
+        const WINDOWS: &str = part!("windows");
+        const HOLDS: &str = part!("holds");
+        const ROOM: &str = part!("room");
+        macro_rules! script {
+            ($name:literal, $parts:expr) => {
+                ($name, $parts, include_str!(concat!("scripts/", $name, ".lua")))
+            };
+        }
+        match self {
+            Self::Declare => script!("declare", &[CORE, CLOCK, ACCOUNTS, COUNTERS, HOLDS]),
+            Self::Settle => script!("settle", &[CORE, ACCOUNTS, COUNTERS, HOLDS]),
+            Self::Beat => script!("beat", &[CORE, CLOCK, ACCOUNTS, COUNTERS, HOLDS]),
+            Self::Bury => script!("bury", &[CORE, ACCOUNTS, COUNTERS, HOLDS]),
+            Self::Collect => script!("collect", &[CORE, FENCE, ACCOUNTS]),
+            Self::Withdrawn => script!("withdrawn", &[CORE, FENCE, ACCOUNTS]),
+            Self::Posted => script!("posted", &[CORE, FENCE, ACCOUNTS, COUNTERS]),
+            Self::Hold => script!("hold", &[CORE, CLOCK, ACCOUNTS, COUNTERS, WINDOWS, HOLDS, ROOM]),
+            Self::Extend => script!("extend", &[CORE, CLOCK, ACCOUNTS, COUNTERS, WINDOWS, HOLDS, ROOM]),
+            Self::Credit => script!("credit", &[CORE, FENCE, ACCOUNTS]),
+            Self::Load => script!("load", &[CORE, FENCE, ACCOUNTS, COUNTERS]),
+            Self::Reap => script!("reap", &[CORE, FENCE, ACCOUNTS, COUNTERS, HOLDS]),
+        }
+    }
+}
+
+/// As in its file's name.
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.parts().0)
+    }
+}
+
+/// Where scripts have the time from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clock {
+    /// From Redis.
+    #[default]
+    Redis,
+    /// Milliseconds since 1970 that a test has written to [`clock_key`].
+    Key,
+}
+
+/// The scripts of one era of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scripts {
+    shard: Shard,
+    era: u64,
+    digests: Arc<[String]>,
+}
+
+impl Scripts {
+    /// As proxies and desks call them.
+    pub fn of(shard: Shard, era: u64) -> Self {
+        Self::with(shard, era, Clock::Redis)
+    }
+
+    /// With a clock of a test's own.
+    pub fn with(shard: Shard, era: u64, clock: Clock) -> Self {
+        let digest = |script| redis::Script::new(&text(script, shard, era, clock)).get_hash().to_owned();
+        Self { shard, era, digests: Script::ALL.map(digest).into() }
+    }
+
+    /// Which shard.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// Which era.
+    pub fn era(&self) -> u64 {
+        self.era
+    }
+
+    /// The digest under which a server that has not forgotten it knows a script.
+    pub fn digest(&self, script: Script) -> &str {
+        &self.digests[script as usize]
+    }
+
+    /// A call to which the arguments have yet to be added.
+    pub fn call(&self, script: Script) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        let (usage, posted) = (usage_key(self.shard, self.era), posted_key(self.shard, self.era));
+        command.arg(self.digest(script)).arg(2).arg(usage).arg(posted);
+        command
+    }
+}
+
+/// The text as the desk loads it. Comments and indentation stay behind: a server keeps twelve texts for
+/// each of 256 shards.
+pub fn text(script: Script, shard: Shard, era: u64, clock: Clock) -> String {
+    let (_, parts, body) = script.parts();
+    let clock = match clock {
+        Clock::Redis => {
+            "(function() local t = call('TIME') return t[1] * 1000 + floor(t[2] / 1000) end)()".to_owned()
+        }
+        Clock::Key => "tonumber(call('GET', at .. 'clock'))".to_owned(),
+    };
+    let (flags, body) =
+        body.split_once('\n').filter(|(line, _)| line.starts_with("#!")).unwrap_or(("", body));
+    let flags = if flags.is_empty() { "#!lua" } else { flags };
+    let mut text = flags.to_owned();
+    let lines = parts.iter().chain([&body]).flat_map(|part| part.lines()).map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with("--")) {
+        text.push('\n');
+        text.push_str(line);
+    }
+    text.replace("{shard}", &shard.to_string()).replace("{era}", &era.to_string()).replace("{clock}", &clock)
+}
+
+/// What every other key of an era begins with.
+pub fn key(shard: Shard, era: u64, name: &str) -> String {
+    format!("{shard}:{era}:{name}")
+}
+
+/// The key that says which era of the shard is open.
+pub fn published(shard: Shard) -> String {
+    era_key(shard)
+}
+
+/// Where [`Clock::Key`] reads the time.
+pub fn clock_key(shard: Shard, era: u64) -> String {
+    key(shard, era, "clock")
+}
+
+/// Whether the answer means that this era is over: the server does not know the script, or the
+/// era's keys are gone, or another era is published.
+pub fn era_is_over(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOSCRIPT" | "NOERA"))
+}

@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- The desk has committed withdrawals, or given them up.
+--
+-- ARGV: fence, how many, then for each: id, account, how much of what was collected goes back.
+-- Repeated: nothing.
+for _ = 1, number() do
+  local id, owner, back = take(), take(), number()
+  local collected = call('HGET', at .. 'collected', id)
+  if collected then
+    call('HDEL', at .. 'collected', id)
+    local a = account(owner)
+    move(a, 'unposted', -tonumber(collected))
+    give(a, back)
+  end
+end
+write()
+return 'OK'
