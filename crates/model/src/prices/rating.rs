@@ -27,6 +27,9 @@ impl Price {
     }
 
     /// The prices that hold for a tier and a number of tokens read.
+    ///
+    /// A class that costs what its base class costs in the regular list does so in every other one, unless
+    /// that says otherwise: a tier with another price of output has it for reasoning too.
     pub fn prices(&self, tier: Tier, input_tokens: u64) -> TokenPrices {
         let longest = |tier| {
             let reached = |variant: &&Variant| {
@@ -35,15 +38,19 @@ impl Price {
             };
             self.variants.iter().filter(reached).max_by_key(|variant| variant.above_input_tokens)
         };
+        let own_classes = self.tokens.own_classes();
         let regular = longest(Tier::Standard);
         let regular_above = regular.map_or(0, |variant| variant.above_input_tokens);
-        let regular = regular.map_or(self.tokens, |variant| variant.tokens.with(self.tokens, Option::or));
+        let regular = regular.map_or(own_classes, |variant| variant.tokens.with(own_classes, Option::or));
         match longest(tier) {
             None => regular,
             Some(own) if own.above_input_tokens >= regular_above => own.tokens.with(regular, Option::or),
             // The tier says nothing about inputs this long. Either the request is served as a regular one
             // or in its tier, so the dearer price holds.
-            Some(own) => own.tokens.with(regular, Ord::max),
+            Some(own) => {
+                let own = own.tokens.with(own_classes, Option::or);
+                own.resolved().with(regular.resolved(), Ord::max)
+            }
         }
     }
 
@@ -104,6 +111,26 @@ impl TokenPrices {
             image_input,
             cached_image_input: cached_image_input.or(image_input),
             image_output: image_output.or(output),
+        }
+    }
+
+    /// Without the classes that cost what their base class costs.
+    fn own_classes(self) -> Self {
+        let all = self.resolved();
+        let differs = |price: Option<Picos>, base: Option<Picos>| price.filter(|_| price != base);
+        Self {
+            input: self.input,
+            cached_input: differs(self.cached_input, self.input),
+            cache_write: differs(self.cache_write, self.input),
+            cache_write_long: differs(self.cache_write_long, all.cache_write),
+            output: self.output,
+            reasoning: differs(self.reasoning, self.output),
+            audio_input: differs(self.audio_input, self.input),
+            cached_audio_input: differs(self.cached_audio_input, all.audio_input),
+            audio_output: differs(self.audio_output, self.output),
+            image_input: differs(self.image_input, self.input),
+            cached_image_input: differs(self.cached_image_input, all.image_input),
+            image_output: differs(self.image_output, self.output),
         }
     }
 

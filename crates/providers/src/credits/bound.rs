@@ -33,6 +33,8 @@ pub struct Bound {
     pub input_tokens: u64,
     /// The most tokens that are produced, by all answers together.
     pub output_tokens: u64,
+    /// Whether a stream shows all the output that is billed, so that what came of one can be counted.
+    pub is_visible: bool,
     /// After how many tokens of output more must be set aside; `None` if all of it is.
     pub step: Option<u64>,
     /// The limit that each answer was given here, for `tollgate-output-limit`; `None` if the caller's
@@ -137,12 +139,9 @@ impl Priced<'_> {
         bound.output_tokens = each.saturating_mul(outputs);
         bound.whole = bound.up_to(bound.output_tokens);
         bound.output_limit = (named.or(default) != Some(each)).then_some(each);
+        bound.is_visible = provider.output_is_visible && !self.found.reasons() && !facts.speaks;
         // Cutting a stream off saves only where the provider then stops, and where all was seen so far.
-        let in_steps = facts.stream
-            && provider.output_is_visible
-            && provider.stops_billing_on_cancel
-            && !self.found.reasons()
-            && !facts.speaks;
+        let in_steps = facts.stream && bound.is_visible && provider.stops_billing_on_cancel;
         bound.step = (in_steps && bound.output_tokens > STEP).then_some(STEP);
         bound.hold = bound.up_to(bound.step.unwrap_or(bound.output_tokens));
         Ok(bound)
@@ -206,7 +205,7 @@ impl Priced<'_> {
         base.add(input.pictures, or_text([prices.image_input, prices.cached_image_input]));
         base.add(input.sound, or_text([prices.audio_input, prices.cached_audio_input]));
         let mut floor = Unrounded::default();
-        let estimated = self.facts.estimated().min(input.text);
+        let estimated = self.facts.estimated().min(input.tokens());
         if let Some(regular) = self.found.price.prices(Tier::Standard, estimated).input {
             floor.add(estimated, regular);
         }
@@ -226,6 +225,7 @@ impl Bound {
             floor,
             input_tokens,
             output_tokens: 0,
+            is_visible: false,
             step: None,
             output_limit: None,
             base,
@@ -242,6 +242,13 @@ impl Bound {
         let mut sum = self.base;
         sum.add(output_tokens, self.output);
         sum.round()
+    }
+
+    /// What the request costs at most if it reads and produces no more than so many tokens together:
+    /// what is affordable under a limit of tokens. Nothing, if its input alone may be more.
+    pub fn up_to_tokens(&self, tokens: i64) -> Nanos {
+        let tokens = u64::try_from(tokens).unwrap_or_default();
+        tokens.checked_sub(self.input_tokens).map_or(Nanos::ZERO, |output| self.up_to(output))
     }
 
     /// The most tokens that are read and produced, for limits that count them.

@@ -150,6 +150,11 @@ impl Facts {
         self.include_usage
     }
 
+    /// How many answers are told, each of which a stream that is cut off has to end.
+    pub fn answers(&self) -> u64 {
+        self.copies.unwrap_or(1).saturating_mul(self.prompts.max(1))
+    }
+
     /// Bytes of the body that can become text of the prompt. Names and brackets are among them, and make
     /// up for what the provider adds to messages.
     pub(super) fn text_bytes(&self) -> u64 {
