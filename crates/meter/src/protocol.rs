@@ -2,7 +2,7 @@
 //!
 //! The meter and the desk speak through here; it is public so that tests can call each script with
 //! plain arguments, `scripts.call(Script::Hold).arg(…)`. What a script takes and answers stands at the
-//! head of its file in `src/scripts`, and [`calls`] has the same with types.
+//! head of its file in `src/scripts`, and [`calls`] has the proxy's with types.
 //!
 //! Shard and era stand in the scripts' text, and only the desk loads them. A server that restarted, was
 //! promoted or was wiped does not know them: its `NOSCRIPT` is the fence, and nobody falls back to EVAL.
@@ -32,7 +32,7 @@
 pub mod calls;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use model::Shard;
 use redis::{Cmd, RedisError};
@@ -69,62 +69,78 @@ pub enum Script {
 }
 
 impl Script {
-    /// What a new era begins with: enough for proxies to declare and for the desk to post.
-    pub const FIRST: [Script; 7] = [
-        Script::Declare,
-        Script::Settle,
-        Script::Beat,
-        Script::Bury,
-        Script::Collect,
-        Script::Withdrawn,
-        Script::Posted,
-    ];
-    /// What is loaded once all have declared.
-    pub const SECOND: [Script; 5] =
-        [Script::Hold, Script::Extend, Script::Credit, Script::Load, Script::Reap];
-    /// All of them.
-    pub const ALL: [Script; 12] = {
-        let (mut all, mut at) = ([Script::Declare; 12], 0);
-        while at < 12 {
-            all[at] = if at < 7 { Self::FIRST[at] } else { Self::SECOND[at - 7] };
-            at += 1;
+    /// Its name, which is its file's.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Declare => "declare",
+            Self::Settle => "settle",
+            Self::Beat => "beat",
+            Self::Bury => "bury",
+            Self::Collect => "collect",
+            Self::Withdrawn => "withdrawn",
+            Self::Posted => "posted",
+            Self::Hold => "hold",
+            Self::Extend => "extend",
+            Self::Credit => "credit",
+            Self::Load => "load",
+            Self::Reap => "reap",
         }
-        all
-    };
+    }
 
-    /// Its name, and the parts that it is made of.
-    fn parts(self) -> (&'static str, &'static [&'static str], &'static str) {
-        macro_rules! part {
-            ($name:literal) => {
-                include_str!(concat!("scripts/parts/", $name, ".lua"))
-            };
+    /// In which text Redis has it.
+    pub const fn bundle(self) -> Bundle {
+        match self {
+            Self::Declare
+            | Self::Settle
+            | Self::Beat
+            | Self::Bury
+            | Self::Collect
+            | Self::Withdrawn
+            | Self::Posted => Bundle::First,
+            Self::Hold | Self::Extend | Self::Credit | Self::Load | Self::Reap => Bundle::Second,
         }
-        const CORE: &str = part!("core");
-        const FENCE: &str = part!("fence");
-        const CLOCK: &str = part!("clock");
-        const ACCOUNTS: &str = part!("accounts");
-        const COUNTERS: &str = part!("counters");
-        const WINDOWS: &str = part!("windows");
-        const HOLDS: &str = part!("holds");
-        const ROOM: &str = part!("room");
-        macro_rules! script {
-            ($name:literal, $parts:expr) => {
-                ($name, $parts, include_str!(concat!("scripts/", $name, ".lua")))
+    }
+}
+
+/// Operations that Redis has in one text: a server compiles and keeps two for each of 256 shards, and
+/// most of what they consist of they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bundle {
+    /// What a new era begins with: enough for proxies to declare and for the desk to post. It also runs
+    /// when there is no memory left, because it is what frees memory; proxies stop sending before.
+    First,
+    /// What is loaded once all have declared.
+    Second,
+}
+
+impl Bundle {
+    /// Both.
+    pub const ALL: [Bundle; 2] = [Bundle::First, Bundle::Second];
+
+    /// Flags, the parts that the operations share, the operations.
+    fn parts(self) -> (&'static str, &'static [&'static str], &'static [(Script, &'static str)]) {
+        macro_rules! parts {
+            ($($name:literal),*) => { &[$(include_str!(concat!("scripts/parts/", $name, ".lua"))),*] };
+        }
+        macro_rules! scripts {
+            ($($script:ident $name:literal),*) => {
+                &[$((Script::$script, include_str!(concat!("scripts/", $name, ".lua")))),*]
             };
         }
         match self {
-            Self::Declare => script!("declare", &[CORE, CLOCK, ACCOUNTS, COUNTERS, HOLDS]),
-            Self::Settle => script!("settle", &[CORE, ACCOUNTS, COUNTERS, HOLDS]),
-            Self::Beat => script!("beat", &[CORE, CLOCK, ACCOUNTS, COUNTERS, HOLDS]),
-            Self::Bury => script!("bury", &[CORE, ACCOUNTS, COUNTERS, HOLDS]),
-            Self::Collect => script!("collect", &[CORE, FENCE, ACCOUNTS]),
-            Self::Withdrawn => script!("withdrawn", &[CORE, FENCE, ACCOUNTS]),
-            Self::Posted => script!("posted", &[CORE, FENCE, ACCOUNTS, COUNTERS]),
-            Self::Hold => script!("hold", &[CORE, CLOCK, ACCOUNTS, COUNTERS, WINDOWS, HOLDS, ROOM]),
-            Self::Extend => script!("extend", &[CORE, CLOCK, ACCOUNTS, COUNTERS, WINDOWS, HOLDS, ROOM]),
-            Self::Credit => script!("credit", &[CORE, FENCE, ACCOUNTS]),
-            Self::Load => script!("load", &[CORE, FENCE, ACCOUNTS, COUNTERS]),
-            Self::Reap => script!("reap", &[CORE, FENCE, ACCOUNTS, COUNTERS, HOLDS]),
+            Self::First => (
+                "#!lua flags=allow-oom",
+                parts!("core", "fence", "clock", "accounts", "counters", "holds"),
+                scripts!(
+                    Settle "settle", Beat "beat", Posted "posted", Collect "collect", Withdrawn "withdrawn",
+                    Declare "declare", Bury "bury"
+                ),
+            ),
+            Self::Second => (
+                "#!lua",
+                parts!("core", "fence", "clock", "accounts", "counters", "windows", "holds", "room"),
+                scripts!(Hold "hold", Extend "extend", Credit "credit", Load "load", Reap "reap"),
+            ),
         }
     }
 }
@@ -132,7 +148,7 @@ impl Script {
 /// As in its file's name.
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.parts().0)
+        f.write_str(self.name())
     }
 }
 
@@ -151,7 +167,7 @@ pub enum Clock {
 pub struct Scripts {
     shard: Shard,
     era: u64,
-    digests: Arc<[String]>,
+    digests: Arc<[String; 2]>,
 }
 
 impl Scripts {
@@ -162,8 +178,8 @@ impl Scripts {
 
     /// With a clock of a test's own.
     pub fn with(shard: Shard, era: u64, clock: Clock) -> Self {
-        let digest = |script| redis::Script::new(&text(script, shard, era, clock)).get_hash().to_owned();
-        Self { shard, era, digests: Script::ALL.map(digest).into() }
+        let digest = |bundle| redis::Script::new(&text(bundle, shard, era, clock)).get_hash().to_owned();
+        Self { shard, era, digests: Arc::new(Bundle::ALL.map(digest)) }
     }
 
     /// Which shard.
@@ -176,40 +192,52 @@ impl Scripts {
         self.era
     }
 
-    /// The digest under which a server that has not forgotten it knows a script.
-    pub fn digest(&self, script: Script) -> &str {
-        &self.digests[script as usize]
+    /// The digests under which a server that has not forgotten them knows both texts.
+    pub fn digests(&self) -> &[String; 2] {
+        &self.digests
     }
 
-    /// A call to which the arguments have yet to be added.
+    /// A call to which the script's own arguments have yet to be added.
     pub fn call(&self, script: Script) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         let (usage, posted) = (usage_key(self.shard, self.era), posted_key(self.shard, self.era));
-        command.arg(self.digest(script)).arg(2).arg(usage).arg(posted);
+        command.arg(&self.digests[script.bundle() as usize]).arg(2).arg(usage).arg(posted);
+        command.arg(script.name());
         command
     }
 }
 
-/// The text as the desk loads it. Comments and indentation stay behind: a server keeps twelve texts for
-/// each of 256 shards.
-pub fn text(script: Script, shard: Shard, era: u64, clock: Clock) -> String {
-    let (_, parts, body) = script.parts();
+/// The text as the desk loads it, without comments and indentation.
+pub fn text(bundle: Bundle, shard: Shard, era: u64, clock: Clock) -> String {
+    static TEMPLATES: LazyLock<[String; 2]> = LazyLock::new(|| Bundle::ALL.map(template));
     let clock = match clock {
-        Clock::Redis => {
-            "(function() local t = call('TIME') return t[1] * 1000 + floor(t[2] / 1000) end)()".to_owned()
-        }
-        Clock::Key => "tonumber(call('GET', at .. 'clock'))".to_owned(),
+        Clock::Redis => "(function() local t = call('TIME') return t[1] * 1000 + floor(t[2] / 1000) end)()",
+        Clock::Key => "tonumber(call('GET', at .. 'clock'))",
     };
-    let (flags, body) =
-        body.split_once('\n').filter(|(line, _)| line.starts_with("#!")).unwrap_or(("", body));
-    let flags = if flags.is_empty() { "#!lua" } else { flags };
+    let template = &TEMPLATES[bundle as usize];
+    template
+        .replace("{shard}", &shard.to_string())
+        .replace("{era}", &era.to_string())
+        .replace("{clock}", clock)
+}
+
+fn template(bundle: Bundle) -> String {
+    let (flags, parts, scripts) = bundle.parts();
     let mut text = flags.to_owned();
-    let lines = parts.iter().chain([&body]).flat_map(|part| part.lines()).map(str::trim);
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with("--")) {
-        text.push('\n');
-        text.push_str(line);
+    let mut add = |part: &str| {
+        let lines = part.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+        lines.for_each(|line| {
+            text.push('\n');
+            text.push_str(line);
+        });
+    };
+    parts.iter().for_each(|part| add(part));
+    for (script, body) in scripts {
+        add(&format!("if ARGV[1] == '{script}' then"));
+        add(body);
+        add("end");
     }
-    text.replace("{shard}", &shard.to_string()).replace("{era}", &era.to_string()).replace("{clock}", &clock)
+    text
 }
 
 /// What every other key of an era begins with.

@@ -1,5 +1,7 @@
 //! Each script, branch by branch, on a real Redis, and each repeated.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
+
 #[path = "protocol/desk.rs"]
 mod desk;
 #[path = "protocol/eras.rs"]

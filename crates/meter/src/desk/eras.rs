@@ -9,7 +9,7 @@ use redis::{FromRedisValue as _, RedisError, Value};
 use uuid::Uuid;
 
 use super::{Desk, DeskError, Place, Standing};
-use crate::protocol::{Script, key, text};
+use crate::protocol::{Bundle, key, text};
 use crate::stream::{Position, era_key, posted_key, usage_key};
 
 /// Posted entries are kept for so long, for a Postgres that was restored to a recent point.
@@ -31,20 +31,19 @@ impl Desk {
         let mut commands = redis::pipe();
         for Place { shard, era, .. } in places {
             let scripts = self.scripts(*shard, *era);
-            let digests = Script::ALL.map(|script| scripts.digest(script).to_owned());
             commands.cmd("GET").arg(era_key(*shard));
             commands.cmd("EXISTS").arg(posted_key(*shard, *era));
-            commands.cmd("SCRIPT").arg("EXISTS").arg(&digests);
+            commands.cmd("SCRIPT").arg("EXISTS").arg(scripts.digests());
         }
         let answers: Vec<Value> = commands.query_async(&mut self.commands).await?;
         let mut standing = Vec::with_capacity(places.len());
         for (place, answers) in places.iter().zip(answers.chunks_exact(3)) {
             let published = Option::<u64>::from_redis_value(answers[0].clone()).map_err(RedisError::from)?;
             let positioned = bool::from_redis_value(answers[1].clone()).map_err(RedisError::from)?;
-            let scripts = Vec::<bool>::from_redis_value(answers[2].clone()).map_err(RedisError::from)?;
-            let (first, second) = scripts.split_at(Script::FIRST.len().min(scripts.len()));
-            let begun = published == Some(place.era) && positioned && first.iter().all(|known| *known);
-            standing.push(match second.iter().all(|known| *known) {
+            let (first, second) =
+                <(bool, bool)>::from_redis_value(answers[2].clone()).map_err(RedisError::from)?;
+            let begun = published == Some(place.era) && positioned && first;
+            standing.push(match second {
                 true if begun => Standing::Open,
                 false if begun => Standing::Opening,
                 _ => Standing::Over,
@@ -67,7 +66,7 @@ impl Desk {
 
     /// Opens eras at once: where no proxy can have anything to declare.
     pub async fn open(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        self.load_scripts(eras, &Script::SECOND).await?;
+        self.load_scripts(eras, Bundle::Second).await?;
         self.begin(eras).await
     }
 
@@ -75,7 +74,7 @@ impl Desk {
     /// number by which proxies find the era. A number that is lower than the published one is not
     /// published: a later desk has moved on.
     pub async fn begin(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        self.load_scripts(eras, &Script::FIRST).await?;
+        self.load_scripts(eras, Bundle::First).await?;
         let mut commands = redis::pipe();
         for (shard, era) in eras {
             let position = Position::default().to_string();
@@ -94,7 +93,7 @@ impl Desk {
 
     /// The second step: from now on accounts are loaded and new holds taken.
     pub async fn admit(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        self.load_scripts(eras, &Script::SECOND).await
+        self.load_scripts(eras, Bundle::Second).await
     }
 
     /// Which incarnations have declared in each era. Those that the desk saw beating in the last 30
@@ -136,15 +135,13 @@ impl Desk {
         }
     }
 
-    async fn load_scripts(&mut self, eras: &[(Shard, u64)], scripts: &[Script]) -> Result<(), DeskError> {
+    async fn load_scripts(&mut self, eras: &[(Shard, u64)], bundle: Bundle) -> Result<(), DeskError> {
         // In parts, so that a server that compiles them all still answers others in between.
         for eras in eras.chunks(16) {
             let mut commands = redis::pipe();
             for (shard, era) in eras {
-                for script in scripts {
-                    let text = text(*script, *shard, *era, self.clock);
-                    commands.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
-                }
+                let text = text(bundle, *shard, *era, self.clock);
+                commands.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
             }
             let () = commands.query_async(&mut self.commands).await?;
         }

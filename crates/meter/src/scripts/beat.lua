@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- A proxy says that it lives, what its streams have produced, and which holds it has; and it gives back
 -- what its leases do not need.
 --

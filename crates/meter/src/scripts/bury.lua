@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Releases what is left of an incarnation whose records have all been sent: nobody asked a provider
 -- for what these holds were meant for. From then on it holds nothing.
 --

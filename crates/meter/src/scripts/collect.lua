@@ -1,9 +1,12 @@
-#!lua flags=allow-oom
 -- Takes for the desk what is missing, as far as it is free: of a record that cost more than it has paid,
 -- or for a withdrawal. Remembered under its id until it is posted or withdrawn.
 --
 -- ARGV: fence, how many, then for each: id, account, missing. Answers how much was taken for each.
 -- The same id again: the same answer.
+local refused = succeeded()
+if refused then
+  return refused
+end
 local taken = {}
 for n = 1, number() do
   local id, owner, missing = take(), take(), number()

@@ -1,9 +1,12 @@
-#!lua flags=allow-oom
 -- Money has arrived in Postgres.
 --
 -- ARGV: fence, how many, then for each: account, amount, sequence of the account's credits.
 -- Answers for each: 1 if it is free now; 0 if it was before, or the account is not loaded; -1 if a
 -- credit before it is missing.
+local refused = succeeded()
+if refused then
+  return refused
+end
 local answers = {}
 for n = 1, number() do
   local id, amount, sequence = take(), number(), number()

@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- In a new era a proxy says which holds it has. Leases end with their era: what requests had of them
 -- are holds of their own now.
 --

@@ -1,4 +1,3 @@
-#!lua
 -- Sets more aside for a request that is under way, and hears what it has produced.
 --
 -- ARGV: incarnation, id, step, what it needs (as in `hold`), more, reported; lease or nothing, the part

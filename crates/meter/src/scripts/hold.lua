@@ -1,4 +1,3 @@
-#!lua
 -- Sets money and parts of limits aside, for several requests at once.
 --
 -- ARGV: incarnation, how many, then for each: id, kind (`o` own, `l` lease), account, what it needs (`c`

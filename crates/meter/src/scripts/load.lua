@@ -1,11 +1,15 @@
-#!lua flags=allow-oom
 -- Tells Redis what accounts have, once in an era.
 --
 -- ARGV: fence, the position up to which Postgres had posted when these were read, how many accounts, for
 -- each id, balance, sequence of its last credit, how many counters, for each id, window, value.
 -- Answers for each 1, or 0 if it was loaded before. MOVED: another position was posted meanwhile, so
 -- these balances are not the present ones.
-if take() ~= posted then
+local refused = succeeded()
+if refused then
+  return refused
+end
+local as_of = take()
+if as_of ~= posted then
   return redis.error_reply('MOVED the posted position is ' .. posted)
 end
 local answers = {}

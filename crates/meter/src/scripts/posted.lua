@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- The desk has committed everything up to a position. It is what frees memory, so it runs when there is
 -- none.
 --
@@ -8,6 +7,10 @@
 -- goes back; how many collected ids, and these.
 -- Before an account is loaded its counters hold what Postgres does not have yet; afterwards they hold all.
 -- Answers 1, or 0 if this position was reached before: then nothing changes.
+local refused = succeeded()
+if refused then
+  return refused
+end
 local to, trim = take(), take()
 local function before(one, other)
   local ms, seq = string.match(one, '(%d+)-(%d+)')

@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Ends holds of an incarnation that beats no longer: requests are charged what was last reported of
 -- them, at least their input and at most their hold, and posted as abandoned; leases are released.
 -- From then on that incarnation holds nothing.
@@ -6,6 +5,10 @@
 -- ARGV: fence, incarnation, how many holds at most.
 -- Answers how many holds are left; the entry has the records as `b`, what they have paid as `p`, what they
 -- are charged as `c`.
+local refused = succeeded()
+if refused then
+  return refused
+end
 local incarnation, most = take(), number()
 call('HSET', at .. 'i:' .. incarnation, 'dead', '1')
 local ids = call('HRANDFIELD', at .. 'h:' .. incarnation, text(most))

@@ -1,4 +1,3 @@
-#!lua
 -- A proxy's batch of records, in one entry of the shard's stream, and what each has taken of its hold.
 --
 -- ARGV: incarnation, number of the batch, the encoded batch, how many records it has, how many groups,

@@ -1,8 +1,11 @@
-#!lua flags=allow-oom
 -- The desk has committed withdrawals, or given them up.
 --
 -- ARGV: fence, how many, then for each: id, account, how much of what was collected goes back.
 -- Repeated: nothing.
+local refused = succeeded()
+if refused then
+  return refused
+end
 for _ = 1, number() do
   local id, owner, back = take(), take(), number()
   local collected = call('HGET', at .. 'collected', id)

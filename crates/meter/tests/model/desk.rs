@@ -332,7 +332,7 @@ impl Ways<'_> {
                     world.desk.left.push((hold.start, place as u8, charge));
                 }
             }
-            world.redis = Redis { era: old.era + 1, fence: world.desk.fence, ..Redis::default() };
+            world.redis = Redis { era: old.era + 1, ..Redis::default() };
             world.redis.counter.limit = old.counter.limit;
             if !again.is_empty() {
                 for line in &again {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::invariants::{Invariant, violated};
-use crate::steps::{Run, Step, Ways};
+use crate::steps::{Next, Run, Step, Ways};
 use crate::world::World;
 
 /// What was looked at.
@@ -36,7 +36,12 @@ impl fmt::Debug for Violation {
 
 /// Explores everything, or until something is wrong.
 pub fn explore(run: &Run) -> Result<Explored, Violation> {
-    Exploration::default().run(run)
+    Exploration::default().run(run, |_, _| ())
+}
+
+/// The same, showing every step.
+pub fn explore_showing(run: &Run, show: impl FnMut(&World, &Next)) -> Result<Explored, Violation> {
+    Exploration::default().run(run, show)
 }
 
 #[derive(Default)]
@@ -50,7 +55,7 @@ struct Exploration {
 }
 
 impl Exploration {
-    fn run(mut self, run: &Run) -> Result<Explored, Violation> {
+    fn run(mut self, run: &Run, mut show: impl FnMut(&World, &Next)) -> Result<Explored, Violation> {
         let mut explored = Explored::default();
         let mut queue = VecDeque::new();
         self.reach(World::of(&run.scene), 0, Step::Start, 0, &mut queue);
@@ -66,6 +71,7 @@ impl Exploration {
             }
             explored.steps += ways.len();
             for next in ways {
+                show(&world, &next);
                 let is_fault = next.world.harm.faults != world.harm.faults;
                 let reached = self.reach(next.world, number, next.step, depth + 1, &mut queue);
                 if !is_fault {

@@ -1,6 +1,7 @@
 //! The protocol for money, looked at exhaustively.
 
 mod calls;
+mod calls_graph;
 mod desk;
 mod explorer;
 mod faults;
@@ -57,16 +58,34 @@ fn discover() {
             continue;
         }
         let found = kinds.iter().find_map(|(name, kinds)| {
-            [scene::PLAIN, scene::TELLER, scene::STREAM, scene::LEASE, scene::CARVE, scene::LIMIT].into_iter().find_map(|scene| {
-                let began = std::time::Instant::now();
-                let run = Run { scene, rules: Rules(Some(*mutation)), faults: 1, kinds: *kinds };
-                let violation = explore(&run).err()?;
-                println!("{mutation:?}: {} {name} {:?} {:?} {:?}", scene.name, violation.invariant, violation.trace, began.elapsed());
-                Some(())
-            })
+            [scene::PLAIN, scene::TELLER, scene::STREAM, scene::LEASE, scene::CARVE, scene::LIMIT]
+                .into_iter()
+                .find_map(|scene| {
+                    let began = std::time::Instant::now();
+                    let run = Run { scene, rules: Rules(Some(*mutation)), faults: 1, kinds: *kinds };
+                    let violation = explore(&run).err()?;
+                    println!(
+                        "{mutation:?}: {} {name} {:?} {:?} {:?}",
+                        scene.name,
+                        violation.invariant,
+                        violation.trace,
+                        began.elapsed()
+                    );
+                    Some(())
+                })
         });
         if found.is_none() {
             println!("{mutation:?}: NOT CAUGHT");
         }
+    }
+}
+
+#[test]
+fn graph() {
+    for scene in [scene::PLAIN, scene::TELLER, scene::STREAM, scene::LEASE, scene::CARVE, scene::LIMIT] {
+        let mut graph = calls_graph::Graph::default();
+        graph.add(&Run { scene, rules: Rules::default(), faults: 1, kinds: Kinds::ALL });
+        println!("{}", scene.name);
+        graph.measure();
     }
 }

@@ -374,7 +374,9 @@ impl World {
         let (account, counter) = (&self.redis.account, &self.redis.counter);
         self.harm.refused_what_was_leased |= match answer {
             Answer::NoCredits => account.free + account.leased >= amount,
-            Answer::NoLimit => counter.limit.is_some_and(|limit| counter.used - counter.leased + amount <= limit),
+            Answer::NoLimit => {
+                counter.limit.is_some_and(|limit| counter.used - counter.leased + amount <= limit)
+            }
             _ => false,
         };
     }

@@ -237,7 +237,10 @@ impl<'a> Ways<'a> {
                 });
             }
             if self.may_fail(|kinds| kinds.late) {
-                let late = Late { era: world.redis.era, call: call.clone().delayed(&world.redis) };
+                let mut late = Late { era: world.redis.era, call: call.clone() };
+                if !self.broken(M::BeatsNotNumbered) {
+                    late.call = late.call.delayed(&world.redis);
+                }
                 self.failed(Step::Late(by), &world, None, |world| world.late.push(late));
             }
             if by == Called::Desk && self.from.phase == Phase::Open && self.may_fail(|kinds| kinds.two_desks)

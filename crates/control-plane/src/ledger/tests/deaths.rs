@@ -44,8 +44,13 @@ async fn an_append_only_file_cut_back_loses_nothing(pool: PgPoolOptions, address
     let mut system = System::start(pool, address).await;
     let (desk, meter) = (system.desk(), system.meter());
     let mut ids = serve_for(&meter, Duration::from_millis(300)).await;
+    while meter.status().kept > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let before = system.redis.written();
-    ids.append(&mut serve_for(&meter, Duration::from_millis(300)).await);
+    while system.redis.written() <= before + 7 {
+        ids.append(&mut serve_for(&meter, Duration::from_millis(300)).await);
+    }
     system.redis.kill();
     // Not at the end of a command either: what is torn goes as well.
     system.redis.cut_back_to(before + 7);

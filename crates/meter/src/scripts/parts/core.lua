@@ -1,4 +1,5 @@
--- What every script begins with: is this era still the one, and what is asked.
+-- What every script begins with: is this era still the one, and what is asked. The first argument
+-- is the operation's name; those that operations list follow it.
 --
 -- Nothing is written before everything has been read and decided, because a script that fails half
 -- way is not undone: figures are gathered in tables and written at the end.
@@ -11,7 +12,7 @@ if era[1] ~= '{era}' or not posted then
 end
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 
-local cursor = 0
+local cursor = 1
 local function take()
   cursor = cursor + 1
   return ARGV[cursor]
