@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod authorized;
 pub mod body;
 pub mod caller;
+pub mod costs;
 pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
@@ -21,6 +22,7 @@ pub mod operator_keys;
 pub mod operator_settings;
 pub mod page;
 pub mod passwords;
+pub mod price_rules;
 pub mod provider_keys;
 pub mod proxies;
 pub mod receipt_keys;
@@ -117,6 +119,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(operator_settings::routes())
         .merge(account_terms::routes())
         .merge(spending_limit::routes())
+        .merge(price_rules::routes())
+        .merge(costs::routes())
 }
 
 /// The whole API, with and without `/client/v4`.

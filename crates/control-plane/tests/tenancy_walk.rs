@@ -72,6 +72,7 @@ impl Tenant {
         let resources = json!({format!("com.cloudflare.api.account.{account}"): "*"});
         let policy = json!({"effect": "allow", "permission_groups": [{"id": group}], "resources": resources});
         let friend = json!({"email": "friend@example.com", "roles": ["viewer"]});
+        let cost = json!({"provider": "openai", "model": "m", "cost_in": 0.001});
         let ids = BTreeMap::from([
             ("gateways/gateway_id", gateway.clone()),
             ("provider_configs/provider_config_id", made(&format!("{below}/provider_configs"), key).await),
@@ -79,12 +80,14 @@ impl Tenant {
             ("members/member_id", made("/members", friend).await),
             ("gateway/token_id", made(&format!("{below}/tokens"), json!({"name": "token"})).await),
             ("logs/log_id", log(api, account).await),
+            ("costs/cost_id", made("/ai-gateway/custom-providers/costs", cost).await),
             // Words that are the same for everybody.
             ("roles/role_id", "owner".to_owned()),
             ("url/provider", "openai".to_owned()),
             // The operator's: no tenant has any.
             ("proxies/proxy_id", format!("prx_{}", Uuid::now_v7().simple())),
             ("provider_keys/provider_key_id", format!("opk_{}", Uuid::now_v7().simple())),
+            ("price_rules/price_rule_id", format!("prr_{}", Uuid::now_v7().simple())),
             ("join-tokens/join_token_id", format!("jtk_{}", Uuid::now_v7().simple())),
         ]);
         Self { account, owner, ids }
@@ -100,6 +103,7 @@ impl Tenant {
             ("members/member_id", id("mem_")),
             ("gateway/token_id", id("gwt_")),
             ("logs/log_id", Uuid::now_v7().to_string()),
+            ("costs/cost_id", id("prr_")),
             ("roles/role_id", "owner".to_owned()),
             ("url/provider", "openai".to_owned()),
         ]);

@@ -83,7 +83,7 @@ impl ModelRule {
 }
 
 /// What the answer to a rule carries beside it, and clients send back.
-const OF_THE_ANSWER: &[&str] = &["id", "created_at", "modified_at", "changed_by", "weight"];
+const OF_THE_ANSWER: &[&str] = &["id", "created_at", "modified_at", "changed_by", "weight", "version"];
 
 impl PriceRule {
     /// Reads an operator's rule. Without `effective_from` it holds from `now` on.
