@@ -13,20 +13,24 @@ pub mod join_tokens;
 pub mod ledger;
 pub mod logs;
 pub mod members;
+pub mod notices;
 pub mod operator_keys;
 pub mod operator_settings;
 pub mod operators;
 pub mod outbox;
-pub mod price_catalogues;
+pub mod payments;
 pub mod price_rules;
 pub mod provider_keys;
 pub mod proxies;
+pub mod receipts;
+pub mod reratings;
 pub mod resources;
 pub mod sessions;
 pub mod shards;
 pub mod signing_keys;
 pub mod usage;
 pub mod users;
+pub mod vouchers;
 
 pub use config_tx::ConfigTx;
 
