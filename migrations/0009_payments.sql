@@ -166,3 +166,6 @@ create table notice_deliveries (
 create index notice_deliveries_notice on notice_deliveries (notice_id);
 create index notice_deliveries_pending on notice_deliveries (next_attempt_at) where state = 'pending';
 grant select, insert, update, delete on notice_deliveries to tollgate_runtime;
+
+-- What an account spent of its credits in a month, by model.
+create index usage_records_credits on usage_records (account_id, id) where key_source = 'credits';

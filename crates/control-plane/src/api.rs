@@ -5,9 +5,11 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod attempts;
 pub mod authorized;
+pub mod billing;
 pub mod body;
 pub mod caller;
 pub mod costs;
+pub mod credits;
 pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
@@ -26,6 +28,7 @@ pub mod price_rules;
 pub mod provider_keys;
 pub mod proxies;
 pub mod receipt_keys;
+pub mod receipts;
 pub mod session_keys;
 pub mod sessions;
 mod spans;
@@ -56,6 +59,8 @@ use receipt_keys::ReceiptKeys;
 use session_keys::SessionKeys;
 pub use spans::Spans;
 
+use crate::payments::Payments;
+
 /// What handlers share. `State<Store>` and `State<Sealer>` can be asked for alone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -71,6 +76,8 @@ pub struct ApiState {
     pub passwords: Passwords,
     /// Failed attempts to log in.
     pub attempts: Arc<Attempts>,
+    /// How credits are bought.
+    pub payments: Payments,
     /// What the operator said.
     pub settings: Arc<ApiSettings>,
     /// Where spans go, if anywhere.
@@ -94,9 +101,21 @@ impl FromRef<ApiState> for Store {
     }
 }
 
+impl FromRef<ApiState> for Arc<ReceiptKeys> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.receipts.clone()
+    }
+}
+
 impl FromRef<ApiState> for Sealer {
     fn from_ref(state: &ApiState) -> Self {
         state.sealer.clone()
+    }
+}
+
+impl FromRef<ApiState> for Payments {
+    fn from_ref(state: &ApiState) -> Self {
+        state.payments.clone()
     }
 }
 
@@ -113,6 +132,9 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(provider_keys::routes())
         .merge(urls::routes())
         .merge(logs::routes())
+        .merge(billing::routes())
+        .merge(credits::routes())
+        .merge(receipts::routes())
         .merge(proxies::routes())
         .merge(join_tokens::routes())
         .merge(operator_keys::routes())
@@ -130,10 +152,11 @@ pub fn router(state: ApiState) -> Router {
     let api = routes
         .merge(openapi::routes(openapi::finished(document)))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .with_state(state);
+        .with_state(state.clone());
     Router::new()
         .nest("/client/v4", api.clone())
         .merge(api)
+        .merge(billing::stripe_webhook::routes().with_state(state))
         .fallback(|| async { ApiError::NotFound })
         .layer(DefaultBodyLimit::max(body::LARGEST))
         .layer(CatchPanicLayer::custom(error::panicked))

@@ -7,6 +7,7 @@ use model::Secret;
 use process::Shutdown;
 use vault::KeyRings;
 
+use crate::payments::PaymentsConfig;
 use crate::push::PushConfig;
 
 /// Everything that a control plane reads from its environment.
@@ -27,6 +28,9 @@ pub struct Config {
     /// who may come in
     #[command(flatten)]
     pub entrance: Entrance,
+    /// how credits are bought
+    #[command(flatten)]
+    pub payments: PaymentsConfig,
     /// what seals secrets
     #[command(flatten)]
     pub keys: KeyRings,

@@ -5,6 +5,8 @@ pub mod config;
 pub mod installation_keys;
 pub mod join_token;
 pub mod ledger;
+pub mod payments;
+mod price_lists;
 pub mod push;
 pub mod rotation;
 
@@ -27,6 +29,7 @@ use api::receipt_keys::ReceiptKeys;
 use api::session_keys::SessionKeys;
 use api::{ApiSettings, ApiState, Spans};
 pub use config::Config;
+use payments::Payments;
 
 /// Runs a control plane until `shutdown`, and then until what is under way has ended.
 pub async fn run(config: Config, traces: Option<&Traces>, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -39,7 +42,8 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     installation_keys::ensure(&store, &sealer).await?;
     let listener = process::bind(config.listen.api, "the management API")?;
     let address = listener.local_addr()?;
-    let state = api_state(&config, traces, address, &store, &sealer, &contents).await?;
+    let payments = Payments::open(&config.payments, &contents)?;
+    let state = api_state(&config, traces, address, &store, &sealer, &contents, &payments).await?;
     let push = push::open(&config.push, store.clone(), &contents, shutdown.clone()).await?;
     offer_setup(&store, config.entrance.setup_token, &state.settings.public_api_url).await?;
 
@@ -48,6 +52,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     desks.spawn(api::serve(listener, state, shutdown.clone(), drain).map(Ok));
     desks.spawn(push.serving);
     desks.spawn(ledger::run(store.clone(), config.stores.redis_url, shutdown.clone()));
+    desks.spawn(payments::run(store.clone(), payments, shutdown.clone()));
     info!(%address, "Serving the management API on http://{address}");
     drop(starting);
 
@@ -99,6 +104,7 @@ async fn api_state(
     store: &Store,
     sealer: &Sealer,
     contents: &ContentsBox,
+    payments: &Payments,
 ) -> anyhow::Result<ApiState> {
     let bare = |url: &str| url.trim_end_matches('/').to_owned();
     let public_api_url = config.public.public_api_url.as_deref().map(bare);
@@ -109,6 +115,7 @@ async fn api_state(
         receipts: Arc::new(ReceiptKeys::load(store, contents).await?),
         passwords: Passwords::new()?,
         attempts: Arc::default(),
+        payments: payments.clone(),
         settings: Arc::new(ApiSettings {
             public_gateway_url: bare(&config.public.public_gateway_url),
             public_api_url: public_api_url.unwrap_or_else(|| format!("http://{address}")),

@@ -5,6 +5,7 @@ pub mod events;
 pub mod lock;
 pub mod payers;
 pub mod reversals;
+pub mod usage;
 
 use model::id::PaymentId;
 use model::{AccountId, Nanos};

@@ -38,6 +38,12 @@ pub enum ApiError {
     /// The caller may know why this is not allowed.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The buyer's card, or the buyer, did not pay.
+    #[error("{0}")]
+    PaymentRequired(String),
+    /// Whoever takes payments for us did not answer as we need.
+    #[error("{0}")]
+    PaymentProvider(String),
     /// It is there already, or the state does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
@@ -82,6 +88,8 @@ impl ApiError {
             ApiError::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 10405),
             ApiError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, 10000),
             ApiError::Forbidden(_) => (StatusCode::FORBIDDEN, 9109),
+            ApiError::PaymentRequired(_) => (StatusCode::PAYMENT_REQUIRED, 10402),
+            ApiError::PaymentProvider(_) => (StatusCode::BAD_GATEWAY, 10502),
             ApiError::Conflict(_) => (StatusCode::CONFLICT, 7009),
             ApiError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 10413),
             ApiError::TimedOut => (StatusCode::REQUEST_TIMEOUT, 10408),

@@ -11,6 +11,7 @@ use control_plane::api::passwords::Passwords;
 use control_plane::api::receipt_keys::ReceiptKeys;
 use control_plane::api::session_keys::SessionKeys;
 use control_plane::api::{self, ApiSettings, ApiState};
+use control_plane::payments::{Payments, PaymentsConfig};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -22,7 +23,7 @@ use model::token::TokenDigest;
 use model::{AccountId, Secret};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use store::{Store, members, sessions, users};
+use store::{Store, members, operators, sessions, users};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +36,7 @@ pub(crate) struct Api {
     pub(crate) contents: Secret,
     sessions: Arc<SessionKeys>,
     pub(crate) address: SocketAddr,
+    pub(crate) payments: Payments,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -67,12 +69,31 @@ impl Api {
         address: PgConnectOptions,
         sign_up_open: bool,
     ) -> Self {
+        Self::start_as(pool, address, sign_up_open, &PaymentsConfig::default()).await
+    }
+
+    /// The same where payments are taken and notices sent as configured.
+    pub(crate) async fn start_paid(
+        pool: PgPoolOptions,
+        address: PgConnectOptions,
+        payments: &PaymentsConfig,
+    ) -> Self {
+        Self::start_as(pool, address, false, payments).await
+    }
+
+    async fn start_as(
+        pool: PgPoolOptions,
+        address: PgConnectOptions,
+        sign_up_open: bool,
+        payments: &PaymentsConfig,
+    ) -> Self {
         let store = Store::open(pool, address).await.unwrap();
         let (credentials, contents) =
             (RootRing::generate("one").unwrap(), RootRing::generate("one").unwrap());
         let ring = |text: &Secret| RootRing::parse("KEYS", text.expose()).unwrap();
         let contents_box = ContentsBox::new(ring(&contents));
         let sessions = Arc::new(SessionKeys::load(&store, &contents_box).await.unwrap());
+        let payments = Payments::open(payments, &contents_box).unwrap();
         let state = ApiState {
             store: store.clone(),
             sealer: Sealer::new(ring(&credentials), ring(&contents)),
@@ -80,6 +101,7 @@ impl Api {
             receipts: Arc::new(ReceiptKeys::load(&store, &contents_box).await.unwrap()),
             passwords: Passwords::new().unwrap(),
             attempts: Arc::default(),
+            payments: payments.clone(),
             settings: Arc::new(ApiSettings {
                 public_gateway_url: "http://gateway.example".to_owned(),
                 public_api_url: "http://api.example".to_owned(),
@@ -91,7 +113,7 @@ impl Api {
         let address = listener.local_addr().unwrap();
         tokio::spawn(api::serve(listener, state, CancellationToken::new(), std::time::Duration::ZERO));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { store, credentials, contents, sessions, address, client }
+        Self { store, credentials, contents, sessions, address, payments, client }
     }
 
     /// A person with a session, and a place in no account yet.
@@ -158,6 +180,14 @@ impl Api {
         format!("http://{}/client/v4", self.address)
     }
 
+    /// The person who runs the installation.
+    pub(crate) async fn operator(&self) -> Actor {
+        let operator = self.person().await;
+        let mut connection = self.store.pool.acquire().await.unwrap();
+        operators::appoint(&mut connection, operator.user.unwrap()).await.unwrap();
+        operator
+    }
+
     /// Somebody who shows nothing.
     pub(crate) fn nobody(&self) -> Actor {
         Actor { bearer: String::new(), user: None }
@@ -188,15 +218,28 @@ impl Api {
         path: &str,
         body: Option<Value>,
     ) -> Answer {
+        self.call_with(actor, method, path, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub(crate) async fn call_with(
+        &self,
+        actor: &Actor,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url()))
             .header("authorization", format!("Bearer {}", actor.bearer))
-            .header("content-type", "application/json")
-            .body(Full::from(body))
-            .unwrap();
-        let response = self.client.request(request).await.unwrap();
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::from(body)).unwrap()).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))

@@ -36,6 +36,11 @@ impl PaymentsLock {
         Ok(None)
     }
 
+    /// Gives the lock back at once.
+    pub async fn release(self) -> Result<(), StoreError> {
+        Ok(self.connection.close().await?)
+    }
+
     /// Fails once the connection, and with it the lock, is lost.
     pub async fn check(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.ping().await?)
