@@ -1,20 +1,26 @@
-//! How fast bodies are scanned, streams read, tokens counted and the price catalogue loaded:
+//! How fast bodies are scanned and judged, streams read, tokens counted and prices found:
 //! `cargo run --release -p providers --example speed`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::{HeaderMap, Method};
+use model::{AccountId, Nanos};
+use providers::credits::{self, Permit, Request, bound};
 use providers::openai::hide::HideUsageChunk;
 use providers::openai::stream::SseTap;
 use providers::prices::Catalogue;
 use providers::tokens::Encoding;
-use providers::{Endpoint, scan};
+use providers::{Endpoint, catalog, scan};
+use time::OffsetDateTime;
 
 fn main() {
     scanning();
     streaming();
     println!("price catalogue, first look: {:?}", timed(1, first_price));
+    println!("price catalogue, a look: {:?}", timed(100_000, price));
+    judging();
     // Repetition is what slows other tokenizers down.
     let repeated = "a".repeat(200_000);
     Encoding::O200k.count("the tokenizer is loaded by the first count");
@@ -49,6 +55,39 @@ fn streaming() {
 
 fn first_price() {
     black_box(Catalogue::current().find("openai", "gpt-4o"));
+}
+
+fn price() {
+    let (at, asked) = (OffsetDateTime::UNIX_EPOCH, black_box("gpt-4o-mini"));
+    black_box(Catalogue::current().price(AccountId::INSTALLATION, "openai", asked, at));
+}
+
+/// What a request on credits costs beyond others: all of its body is looked at.
+fn judging() {
+    let headers = HeaderMap::new();
+    let text = "The quick brown fox jumps over the lazy dog, and says: \\\"Hello\\\".\\n";
+    for times in [1, 15, 1500] {
+        let message = format!(r#"{{"role":"user","content":"{}"}}"#, text.repeat(times));
+        let body = format!(r#"{{"messages":[{message}],"model":"gpt-4o","stream":true}}"#);
+        let each = timed(2000, || {
+            let request = Request {
+                endpoint: Endpoint::ChatCompletions,
+                method: &Method::POST,
+                operation: "chat/completions",
+                query: None,
+                headers: &headers,
+                body: Some(black_box(body.as_bytes())),
+                model: None,
+            };
+            let Ok(provider) = catalog::find("openai") else { return };
+            let Ok(Permit::Call(facts)) = credits::allowed(provider, &request) else { return };
+            let at = OffsetDateTime::UNIX_EPOCH;
+            let found = Catalogue::current().price(AccountId::INSTALLATION, "openai", facts.model(), at);
+            let Some(found) = found else { return };
+            drop(black_box(bound::bound(provider, &facts, &found, 16_384, Nanos(i64::MAX))));
+        });
+        println!("a request of {} bytes judged and bounded: {each:?}", body.len());
+    }
 }
 
 fn count(text: &str) {
