@@ -94,7 +94,7 @@ pub async fn begin(
         keep(store, account, purchase.amount, payer.customer, payment_method, purchase.email, now).await?;
     let intent = match stripe.create_intent(&payment).await {
         Ok(intent) => intent,
-        // An intent that was made and not heard of charges nothing, and is called off later.
+        // An intent that was made and not heard of charges nothing, and nobody can go on with it.
         Err(error) => {
             if matches!(error, StripeError::Refused(_) | StripeError::Declined { .. }) {
                 refused(store, &payment, &error, now).await?;
@@ -103,41 +103,51 @@ pub async fn begin(
         }
     };
     settling::learn(store, payment.id, &intent, now).await?;
-    let intent = if payment.payment_method.is_some() && intent.state == IntentState::RequiresConfirmation {
-        confirm(store, stripe, &payment, &intent.id, now).await?
-    } else {
-        intent
-    };
-    let came = settling::learn(store, payment.id, &intent, now).await?;
-    let card = if came == Came::Credited { keep_card(store, stripe, account, &intent).await } else { None };
-    Ok(Begun {
-        client_secret: intent.client_secret.filter(|_| came == Came::Open),
-        intent: intent.id,
+    let begun = Begun {
+        intent: intent.id.clone(),
+        client_secret: None,
         onboarded: payer.card.is_some(),
         fee: payment.fee,
-        card: card.or(payer.card),
-    })
+        card: payer.card,
+    };
+    if payment.payment_method.is_none() || intent.state != IntentState::RequiresConfirmation {
+        return Ok(Begun { client_secret: intent.client_secret, ..begun });
+    }
+    // Whoever does not know the end yet may ask for it; to buy again would be to buy twice.
+    let Some(intent) = confirm(store, stripe, &payment, &intent.id, now).await? else { return Ok(begun) };
+    match settling::learn(store, payment.id, &intent, now).await? {
+        Came::Credited => {
+            let card = keep_card(store, stripe, account, &intent).await;
+            Ok(Begun { card: card.or(begun.card), ..begun })
+        }
+        Came::Open => Ok(Begun { client_secret: intent.client_secret, ..begun }),
+        Came::Stranded | Came::Failed(_) => Ok(begun),
+    }
 }
 
-/// Charges the card. If that is declined nobody goes on with this intent.
+/// Charges the card. If that is declined nobody goes on with this intent. `None` if Stripe did not say
+/// what became of it.
 async fn confirm(
     store: &Store,
     stripe: &Stripe,
     payment: &Payment,
     intent: &str,
     now: OffsetDateTime,
-) -> Result<Intent, PurchaseError> {
-    let error = match stripe.confirm(payment, intent).await {
-        Ok(intent) => return Ok(intent),
-        Err(error) => error,
-    };
-    if matches!(error, StripeError::Refused(_) | StripeError::Declined { .. }) {
-        refused(store, payment, &error, now).await?;
-        if let Err(error) = stripe.cancel(intent).await {
-            warn!(payment = %payment.id, %error, "A declined payment could not be called off: {error}");
+) -> Result<Option<Intent>, PurchaseError> {
+    match stripe.confirm(payment, intent).await {
+        Ok(intent) => Ok(Some(intent)),
+        Err(error @ StripeError::Unavailable(_)) => {
+            warn!(payment = %payment.id, %error, "The end of payment {} is not known yet: {error}", payment.id);
+            Ok(None)
+        }
+        Err(error) => {
+            refused(store, payment, &error, now).await?;
+            if let Err(error) = stripe.cancel(intent).await {
+                warn!(payment = %payment.id, %error, "A declined payment could not be called off: {error}");
+            }
+            Err(error.into())
         }
     }
-    Err(error.into())
 }
 
 async fn refused(

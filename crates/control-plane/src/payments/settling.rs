@@ -286,15 +286,17 @@ async fn follow(
         Reason::Dispute => (CauseKind::Reversal, "Disputed top-up"),
     };
     let cause = |part: &str| Cause::new(kind, format!("{intent}/{number}{part}"));
+    let account = payment.account;
+    if step.amount < Nanos::ZERO {
+        give_again(tx, account, -step.amount, cause, description).await?;
+    }
+    // What the operator kept of the payment goes and comes with it. The locks of the ledger are taken in
+    // one order: those of the operator's purses, which this takes, before the customer's own.
+    ledger::correct_fee(tx, account, -step.fee, &cause("/fee"), description).await?;
     if step.amount > Nanos::ZERO {
         let (to, missing) = (Destination::Payment, Missing::Owe);
-        let account = payment.account;
         ledger::request_withdrawal(tx, account, step.amount, to, missing, &cause(""), description).await?;
-    } else if step.amount < Nanos::ZERO {
-        give_again(tx, payment.account, -step.amount, cause, description).await?;
     }
-    // What the operator kept of the payment goes and comes with it.
-    ledger::correct_fee(tx, payment.account, -step.fee, &cause("/fee"), description).await?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use model::{AccountId, Secret};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use store::payments::Payment;
 use store::payments::payers::Card;
 use time::OffsetDateTime;
@@ -138,7 +139,9 @@ impl Stripe {
         let account = account.to_string();
         let mut form = vec![("name", name), ("metadata[account_id]", &account)];
         form.extend(email.map(|email| ("email", email)));
-        let key = format!("customer-{account}");
+        // Stripe refuses a key that comes again with another name or address.
+        let asked = Sha256::digest(format!("{account}\0{name}\0{}", email.unwrap_or_default()));
+        let key = format!("customer-{}", hex::encode(asked));
         let customer = self.post("/v1/customers", &form, Some(&key)).await?;
         text(&customer, "id")
     }

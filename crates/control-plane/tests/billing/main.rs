@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
 
 mod auto_topups;
+mod desk;
 mod localstripe;
 mod notices;
 mod receiver;

@@ -43,6 +43,11 @@ impl Receiver {
         self.answer.store(status.as_u16(), Ordering::Relaxed);
     }
 
+    /// The next call, whenever it comes.
+    pub(crate) async fn next(&mut self) -> Call {
+        self.calls.recv().await.unwrap()
+    }
+
     /// The calls since the last time.
     pub(crate) fn received(&mut self) -> Vec<Call> {
         let mut calls = Vec::new();

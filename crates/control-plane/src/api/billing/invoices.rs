@@ -31,13 +31,13 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 ///
 /// Every top-up, the newest first, as an invoice over credits and fee.
 #[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/billing/invoice-history", tag = "Billing",
-    params(HistoryQuery, PageParams), responses((status = 200, body = Envelope<History>)))]
+    params(HistoryQuery, PageParams), responses((status = 200, body = Envelope<InvoiceHistory>)))]
 async fn history(
     account: Authorized<Account, BillingRead>,
     page: Page,
     Query(query): Query<HistoryQuery>,
     State(store): State<Store>,
-) -> ApiResult<History> {
+) -> ApiResult<InvoiceHistory> {
     let kind = query.r#type.unwrap_or_else(|| "all".to_owned());
     let kind: InvoiceKind = one_of("`auto`, `all` or `manual`")(&kind.into())
         .map_err(|message| ApiError::query("type", message))?;
@@ -47,30 +47,30 @@ async fn history(
         InvoiceKind::Manual => Some(Origin::Manual),
     };
     let (found, total) = payments::list(&store, account.account, origin, page.limit(), page.offset()).await?;
-    let pagination = Pagination {
+    let pagination = InvoicePagination {
         has_more: page.offset() + page.limit() < total,
         page: page.page,
         per_page: page.per_page,
         total_count: total,
     };
-    Ok(Envelope::of(History { invoices: found.iter().map(Invoice::of).collect(), pagination }))
+    Ok(Envelope::of(InvoiceHistory { invoices: found.iter().map(Invoice::of).collect(), pagination }))
 }
 
-/// Preview this month's usage
+/// InvoicePreview this month's usage
 ///
 /// One line per model: what its requests took of the credits since the month began, in UTC. It is paid
 /// already, so nothing remains of it.
 #[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/billing/invoice-preview", tag = "Billing",
-    responses((status = 200, body = Envelope<Preview>)))]
+    responses((status = 200, body = Envelope<InvoicePreview>)))]
 async fn preview(
     account: Authorized<Account, BillingRead>,
     State(store): State<Store>,
-) -> ApiResult<Preview> {
+) -> ApiResult<InvoicePreview> {
     let now = OffsetDateTime::now_utc();
     let start =
         now.replace_day(1).map_err(|error| ApiError::Internal(error.into()))?.replace_time(Time::MIDNIGHT);
     let lines = usage::by_model(&store, account.account, start).await?;
-    Ok(Envelope::of(Preview::of(account.account, &lines, start, now)))
+    Ok(Envelope::of(InvoicePreview::of(account.account, &lines, start, now)))
 }
 
 /// Which purchases are asked for.
@@ -91,14 +91,14 @@ enum InvoiceKind {
 
 /// A page of purchases.
 #[derive(Debug, Serialize, ToSchema)]
-struct History {
+struct InvoiceHistory {
     invoices: Vec<Invoice>,
-    pagination: Pagination,
+    pagination: InvoicePagination,
 }
 
 /// Where the page stands.
 #[derive(Debug, Serialize, ToSchema)]
-struct Pagination {
+struct InvoicePagination {
     has_more: bool,
     page: u32,
     per_page: u32,
@@ -189,7 +189,7 @@ impl Invoice {
 
 /// This month's usage so far.
 #[derive(Debug, Serialize, ToSchema)]
-struct Preview {
+struct InvoicePreview {
     id: String,
     /// Cents, rounded down.
     amount_due: i64,
@@ -204,12 +204,12 @@ struct Preview {
     period_end: i64,
     /// Always `draft`: the month is not over.
     status: &'static str,
-    invoice_lines: Vec<PreviewLine>,
+    invoice_lines: Vec<InvoicePreviewLine>,
 }
 
 /// One model's usage.
 #[derive(Debug, Serialize, ToSchema)]
-struct PreviewLine {
+struct InvoicePreviewLine {
     /// Cents, rounded down.
     amount: i64,
     amount_usd: String,
@@ -217,27 +217,27 @@ struct PreviewLine {
     description: String,
     /// Requests.
     quantity: i64,
-    period: Period,
-    pricing: Pricing,
+    period: InvoicePeriod,
+    pricing: InvoicePricing,
 }
 
 /// Seconds since 1970.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-struct Period {
+struct InvoicePeriod {
     start: i64,
     end: i64,
 }
 
 /// Null: a request has no price of its own.
 #[derive(Debug, Serialize, ToSchema)]
-struct Pricing {
+struct InvoicePricing {
     unit_amount_decimal: Option<String>,
 }
 
-impl Preview {
+impl InvoicePreview {
     fn of(account: AccountId, models: &[OfModel], start: OffsetDateTime, now: OffsetDateTime) -> Self {
         let paid: Nanos = models.iter().map(|of| of.paid).sum();
-        let period = Period { start: start.unix_timestamp(), end: now.unix_timestamp() };
+        let period = InvoicePeriod { start: start.unix_timestamp(), end: now.unix_timestamp() };
         Self {
             id: format!("preview_{account}_{:04}{:02}", start.year(), u8::from(start.month())),
             amount_due: cents(paid),
@@ -250,13 +250,13 @@ impl Preview {
             period_start: period.start,
             period_end: period.end,
             status: "draft",
-            invoice_lines: models.iter().map(|of| PreviewLine::of(of, period)).collect(),
+            invoice_lines: models.iter().map(|of| InvoicePreviewLine::of(of, period)).collect(),
         }
     }
 }
 
-impl PreviewLine {
-    fn of(of: &OfModel, period: Period) -> Self {
+impl InvoicePreviewLine {
+    fn of(of: &OfModel, period: InvoicePeriod) -> Self {
         let OfModel { provider, model, requests, paid } = of;
         Self {
             amount: cents(*paid),
@@ -265,7 +265,7 @@ impl PreviewLine {
             description: format!("{provider}/{model}"),
             quantity: *requests,
             period,
-            pricing: Pricing { unit_amount_decimal: None },
+            pricing: InvoicePricing { unit_amount_decimal: None },
         }
     }
 }

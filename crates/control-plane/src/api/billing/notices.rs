@@ -164,12 +164,12 @@ struct Notices {
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
     /// The latest notices, the newest first.
-    latest: Vec<Told>,
+    latest: Vec<NoticeDelivery>,
 }
 
 /// Somebody who was told, or is to be.
 #[derive(Debug, Serialize, ToSchema)]
-struct Told {
+struct NoticeDelivery {
     #[schema(value_type = String)]
     notice_id: NoticeId,
     #[serde(with = "time::serde::rfc3339")]
@@ -196,12 +196,12 @@ impl Notices {
             letters: payments.letters.is_some(),
             webhook_url: webhook.map(|webhook| webhook.url),
             webhook_secret: secret.map(|secret| secret.expose().to_owned()),
-            latest: latest.into_iter().map(Told::from).collect(),
+            latest: latest.into_iter().map(NoticeDelivery::from).collect(),
         }
     }
 }
 
-impl From<Shown> for Told {
+impl From<Shown> for NoticeDelivery {
     fn from(shown: Shown) -> Self {
         let Shown { notice, balance, threshold, at, channel, target, state, error } = shown;
         Self {

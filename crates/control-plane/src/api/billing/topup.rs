@@ -77,8 +77,8 @@ async fn status(
     let payment = found.ok_or(ApiError::NotFound)?;
     let stripe = payments.provider.stripe().ok();
     let status = match purchase::status(&store, stripe, &payment, OffsetDateTime::now_utc()).await? {
-        Came::Credited => Status::Completed,
-        Came::Open => Status::Pending,
+        Came::Credited => TopUpState::Completed,
+        Came::Open => TopUpState::Pending,
         Came::Failed(reason) => return Err(ApiError::PaymentRequired(reason)),
         Came::Stranded => {
             let message = "The payment arrived but could not be credited; the operator has been told";
@@ -92,15 +92,15 @@ async fn status(
 ///
 /// Also says whether cards can be charged here at all.
 #[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/billing/topup/limits", tag = "Billing",
-    responses((status = 200, body = Envelope<Limits>)))]
+    responses((status = 200, body = Envelope<TopUpLimits>)))]
 async fn limits(
     _: Authorized<Account, BillingRead>,
     State(store): State<Store>,
     State(payments): State<Payments>,
-) -> ApiResult<Limits> {
+) -> ApiResult<TopUpLimits> {
     let settings = operator_settings::get(&mut *store.pool.acquire().await?).await?;
     let stripe = payments.provider.stripe();
-    Ok(Envelope::of(Limits {
+    Ok(Envelope::of(TopUpLimits {
         enabled: stripe.is_ok(),
         reason: stripe.is_err().then_some(Off::MESSAGE),
         publishable_key: stripe.ok().and_then(|stripe| stripe.publishable_key()).map(str::to_owned),
@@ -223,13 +223,13 @@ impl StatusQuestion {
 #[derive(Debug, Serialize, ToSchema)]
 struct TopUpStatus {
     payment_intent_id: String,
-    status: Status,
+    status: TopUpState,
 }
 
 /// Whether the credits are there.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum TopUpState {
     /// They are.
     Completed,
     /// Not yet.
@@ -238,7 +238,7 @@ enum Status {
 
 /// What can be bought.
 #[derive(Debug, Serialize, ToSchema)]
-struct Limits {
+struct TopUpLimits {
     /// Whether cards can be charged here.
     enabled: bool,
     /// Why not.
