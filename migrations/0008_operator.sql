@@ -1,5 +1,5 @@
 -- What belongs to the whole installation and travels to every proxy: the operator's provider keys and
--- terms; and what operator and accounts say about prices.
+-- terms; what operator and accounts say about prices; and on what terms accounts and tokens spend.
 
 -- The installation's own data keys, sealed under the root key rings like those of an account; made at
 -- the first start.
@@ -12,6 +12,9 @@ alter table installation add column settings jsonb not null default '{}';
 
 -- On what terms the account buys and spends credits: one typed document.
 alter table accounts add column terms jsonb not null default '{}';
+
+-- The most that the token may spend: one typed document, or null.
+alter table gateway_tokens add column budget jsonb;
 
 create table operator_keys (
     id uuid primary key,

@@ -456,3 +456,40 @@ async fn mistakes_in_limits_are_told_together(pool: PgPoolOptions, address: PgCo
     ];
     assert_eq!((status, paths), (StatusCode::BAD_REQUEST, expected.map(str::to_owned).to_vec()));
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_gateway_token_has_a_budget_that_editors_change(pool: PgPoolOptions, address: PgConnectOptions) {
+    let api = Api::start(pool, address).await;
+    let (account, owner) = api.owner().await;
+    let editor = api.member_called(account, Role::Editor, "editor@example.com").await;
+    let viewer = api.member_called(account, Role::Viewer, "viewer@example.com").await;
+    let tokens = format!("{}/default/tokens", gateways(account));
+    let body = json!({"name": "app", "budget": {"limit": 2.5, "period": "month"}});
+    let (status, created) = api.call(&editor, Method::POST, &tokens, Some(body)).await;
+    assert_eq!(status, StatusCode::OK, "{created}");
+    let budget = json!({"limit": 2.5, "period": "month", "hard_stop": true});
+    assert_eq!(created["result"]["budget"], budget);
+
+    let path = format!("{tokens}/{}", created["result"]["id"].as_str().unwrap());
+    let rename = json!({"name": "renamed"});
+    let (_, renamed) = api.call(&editor, Method::PATCH, &path, Some(rename.clone())).await;
+    assert_eq!((&renamed["result"]["name"], &renamed["result"]["budget"]), (&json!("renamed"), &budget));
+    assert_eq!(renamed["result"]["value"], Value::Null);
+    let (status, _) = api.call(&viewer, Method::PATCH, &path, Some(rename)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let without = json!({"budget": null});
+    let (_, without) = api.call(&owner, Method::PATCH, &path, Some(without)).await;
+    assert_eq!((&without["result"]["name"], &without["result"]["budget"]), (&json!("renamed"), &Value::Null));
+
+    let bad = json!({"budget": {"limit": 0, "period": "year", "hard_stop": 1}, "expires_on": null});
+    let (status, answer) = api.call(&owner, Method::PATCH, &path, Some(bad)).await;
+    let paths: Vec<&Value> =
+        answer["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+    let expected = [
+        json!(["body", "budget", "limit"]),
+        json!(["body", "budget", "period"]),
+        json!(["body", "budget", "hard_stop"]),
+        json!(["body", "expires_on"]),
+    ];
+    assert_eq!((status, paths), (StatusCode::BAD_REQUEST, expected.iter().collect::<Vec<_>>()));
+}

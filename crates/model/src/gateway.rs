@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use limits::counter_id;
 pub use limits::{
-    DEFAULT_MAX_OUTPUT_TOKENS, Dimensions, LARGEST_LIMIT, Limit, LimitType, RateLimit, Source, SpendLimits,
-    SpendRule, Split, TokenBudget, Unpriced,
+    Budget, DEFAULT_MAX_OUTPUT_TOKENS, Dimensions, LARGEST_LIMIT, Limit, LimitType, RateLimit, Source,
+    SpendLimits, SpendRule, Split, TokenBudget, Unpriced,
 };
 
 use crate::time_zone::TimeZone;

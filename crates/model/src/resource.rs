@@ -4,8 +4,8 @@ mod gateway;
 mod wire;
 
 use crate::gateway::{
-    DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, RateLimit, SpendRule, StoredKeys, TokenBudget,
-    Unpriced,
+    Budget, DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, RateLimit, SpendRule, StoredKeys,
+    TokenBudget, Unpriced,
 };
 use crate::id::{
     AccountId, ApiTokenId, GatewayId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId,
@@ -169,6 +169,8 @@ pub struct GatewayToken {
     pub digest: TokenDigest,
     /// Milliseconds since 1970.
     pub expires_at_ms: Option<i64>,
+    /// The most that it may spend.
+    pub budget: Option<Budget>,
 }
 
 /// A management token with the permission to run requests.
@@ -281,7 +283,10 @@ impl Resource {
             .into_iter()
             .filter_map(|(name, used)| used.then_some(name))
             .collect(),
-            Body::GatewayToken(token) => token.expires_at_ms.map(|_| "expiry").into_iter().collect(),
+            Body::GatewayToken(token) => {
+                let expiry = token.expires_at_ms.map(|_| "expiry");
+                expiry.into_iter().chain(token.budget.map(|_| "gateway_token_budget")).collect()
+            }
             Body::ApiToken(token) => {
                 token.expires_at_ms.or(token.not_before_ms).map(|_| "expiry").into_iter().collect()
             }
@@ -295,6 +300,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::Technique;
+    use crate::limits::Period;
     use crate::money::Nanos;
     use crate::terms::{LimitDuration, SpendingLimit};
 
@@ -322,6 +328,18 @@ mod tests {
         .unwrap();
         let gateway = Gateway::of(GatewayInternalId(Uuid::from_u128(2)), "demo".parse().unwrap(), &settings);
         Resource { account: AccountId(Uuid::from_u128(1)), body: Body::Gateway(gateway) }
+    }
+
+    fn token() -> Resource {
+        let budget = Budget { limit: Nanos(2_000_000_001), period: Period::Week, hard_stop: true };
+        let token = GatewayToken {
+            id: GatewayTokenId(Uuid::from_u128(5)),
+            gateway: GatewayInternalId(Uuid::from_u128(2)),
+            digest: TokenDigest([1; 32]),
+            expires_at_ms: Some(6),
+            budget: Some(budget),
+        };
+        Resource { account: AccountId(Uuid::from_u128(1)), body: Body::GatewayToken(token) }
     }
 
     fn of_installation() -> [Resource; 4] {
@@ -365,6 +383,7 @@ mod tests {
         let expected =
             ["rate_limit", "spend_limits", "token_budget", "max_output_tokens", "time_zone", "zdr"];
         assert_eq!(everything_set().to_wire().requires, expected);
+        assert_eq!(token().to_wire().requires, ["expiry", "gateway_token_budget"]);
         let required: Vec<_> =
             of_installation().iter().flat_map(|resource| resource.to_wire().requires).collect();
         assert_eq!(required, ["account_spending_limit", "terms", "operator_keys", "price_rules"]);

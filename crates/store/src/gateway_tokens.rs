@@ -1,9 +1,11 @@
 //! Gateway tokens: each works for one gateway, is shown once and kept as its digest.
 
 use model::AccountId;
+use model::gateway::Budget;
 use model::id::{GatewayInternalId, GatewayTokenId};
 use model::resource::{ResourceId, ResourceKey};
 use model::token::TokenDigest;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -18,22 +20,42 @@ pub struct GatewayToken {
     pub name: String,
     /// Not good from then on.
     pub expires_on: Option<OffsetDateTime>,
+    /// The most that it may spend.
+    pub budget: Option<Budget>,
     /// When it was created.
     pub created_at: OffsetDateTime,
 }
+
+/// What people say about a token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// What they call it.
+    pub name: String,
+    /// The most that it may spend.
+    pub budget: Option<Budget>,
+}
+
+const COLUMNS: &str = "id, name, expires_on, budget, created_at";
 
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
     name: String,
     expires_on: Option<OffsetDateTime>,
+    budget: Option<Json<Budget>>,
     created_at: OffsetDateTime,
 }
 
 impl From<Row> for GatewayToken {
     fn from(row: Row) -> Self {
-        let Row { id, name, expires_on, created_at } = row;
-        Self { id: GatewayTokenId(id), name, expires_on, created_at }
+        let Row { id, name, expires_on, budget, created_at } = row;
+        Self {
+            id: GatewayTokenId(id),
+            name,
+            expires_on,
+            budget: budget.map(|Json(budget)| budget),
+            created_at,
+        }
     }
 }
 
@@ -44,22 +66,23 @@ pub async fn create(
     gateway: GatewayInternalId,
     id: GatewayTokenId,
     digest: &TokenDigest,
-    name: &str,
+    terms: &Terms,
     expires_on: Option<OffsetDateTime>,
 ) -> Result<Option<GatewayToken>, StoreError> {
     if !gateways::lock(tx, account, gateway).await? {
         return Ok(None);
     }
-    let row: Row = sqlx::query_as(
-        "insert into gateway_tokens (id, account_id, gateway_internal_id, digest, name, expires_on)
-         values ($1, $2, $3, $4, $5, $6) returning id, name, expires_on, created_at",
-    )
+    let row: Row = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "insert into gateway_tokens (id, account_id, gateway_internal_id, digest, name, expires_on, budget)
+         values ($1, $2, $3, $4, $5, $6, $7) returning {COLUMNS}"
+    )))
     .bind(id.0)
     .bind(account.0)
     .bind(gateway.0)
     .bind(digest.0)
-    .bind(name)
+    .bind(&terms.name)
     .bind(expires_on)
+    .bind(terms.budget.map(Json))
     .fetch_one(&mut **tx)
     .await?;
     tx.touch(key(account, id));
@@ -73,15 +96,57 @@ pub async fn get(
     gateway: GatewayInternalId,
     id: GatewayTokenId,
 ) -> Result<Option<GatewayToken>, StoreError> {
-    let row: Option<Row> = sqlx::query_as(
-        "select id, name, expires_on, created_at from gateway_tokens
-         where account_id = $1 and gateway_internal_id = $2 and id = $3",
-    )
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from gateway_tokens
+         where account_id = $1 and gateway_internal_id = $2 and id = $3"
+    )))
     .bind(account.0)
     .bind(gateway.0)
     .bind(id.0)
     .fetch_optional(&store.pool)
     .await?;
+    Ok(row.map(GatewayToken::from))
+}
+
+/// The same, for somebody who is about to change it: nobody else changes it meanwhile.
+pub async fn lock(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    id: GatewayTokenId,
+) -> Result<Option<GatewayToken>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from gateway_tokens
+         where account_id = $1 and gateway_internal_id = $2 and id = $3 for update"
+    )))
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(id.0)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(GatewayToken::from))
+}
+
+/// Replaces what people say about a token. What it opened stays open.
+pub async fn set_terms(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    gateway: GatewayInternalId,
+    id: GatewayTokenId,
+    terms: &Terms,
+) -> Result<Option<GatewayToken>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "update gateway_tokens set name = $4, budget = $5
+         where account_id = $1 and gateway_internal_id = $2 and id = $3 returning {COLUMNS}"
+    )))
+    .bind(account.0)
+    .bind(gateway.0)
+    .bind(id.0)
+    .bind(&terms.name)
+    .bind(terms.budget.map(Json))
+    .fetch_optional(&mut **tx)
+    .await?;
+    tx.touch(key(account, id));
     Ok(row.map(GatewayToken::from))
 }
 
@@ -93,10 +158,10 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<GatewayToken>, i64), StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, name, expires_on, created_at from gateway_tokens
-         where account_id = $1 and gateway_internal_id = $2 order by created_at, id limit $3 offset $4",
-    )
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from gateway_tokens
+         where account_id = $1 and gateway_internal_id = $2 order by created_at, id limit $3 offset $4"
+    )))
     .bind(account.0)
     .bind(gateway.0)
     .bind(limit)

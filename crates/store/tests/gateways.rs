@@ -56,7 +56,8 @@ async fn add_token(store: &Store, id: u128) -> GatewayTokenId {
     let id = GatewayTokenId(Uuid::from_u128(id));
     let mut tx = store.config_tx().await.unwrap();
     let digest = TokenDigest::of("token");
-    gateway_tokens::create(&mut tx, account(), gateway(), id, &digest, "app", None).await.unwrap();
+    let terms = gateway_tokens::Terms { name: "app".to_owned(), budget: None };
+    gateway_tokens::create(&mut tx, account(), gateway(), id, &digest, &terms, None).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

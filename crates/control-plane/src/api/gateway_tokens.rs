@@ -1,13 +1,14 @@
 //! Gateway tokens: Tollgate's own addition. Each works for one gateway, and its value is shown once.
 
 use axum::extract::State;
-use model::document::{self, Mistake, instant, nullable, text};
+use model::document::{self, Exact, Mistake, instant, nullable, text};
+use model::gateway::Budget;
 use model::id::GatewayTokenId;
 use model::token::{self, TokenKind};
 use model::{AccountId, Secret};
 use serde::Serialize;
 use serde_json::Value;
-use store::gateway_tokens;
+use store::gateway_tokens::{self, Terms};
 use store::gateways::Gateway;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
@@ -25,7 +26,7 @@ use super::page::{Page, PageParams};
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, revoke))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, revoke))
 }
 
 /// A token with the gateway that the path names beside it.
@@ -57,17 +58,25 @@ impl Guarded for TokenOfGateway {
 async fn create(
     gateway: Authorized<Gateway, AiGatewayWrite>,
     State(store): State<Store>,
-    Body(body): Body<Value>,
+    Body(Exact(body)): Body<Exact>,
 ) -> ApiResult<GatewayToken> {
     let now = OffsetDateTime::now_utc();
-    let NewGatewayToken { name, expires_on } = NewGatewayToken::of(&body, now)?;
+    let NewGatewayToken { name, expires_on, budget } = NewGatewayToken::of(&body, now)?;
+    let terms = Terms { name, budget };
     let id = GatewayTokenId(Uuid::now_v7());
     let (value, digest) = token::mint(TokenKind::Gateway, id.0, super::random()?);
     let mut tx = store.config_tx().await?;
-    let created =
-        gateway_tokens::create(&mut tx, gateway.account, gateway.internal_id, id, &digest, &name, expires_on)
-            .await?
-            .ok_or(ApiError::NotFound)?;
+    let created = gateway_tokens::create(
+        &mut tx,
+        gateway.account,
+        gateway.internal_id,
+        id,
+        &digest,
+        &terms,
+        expires_on,
+    )
+    .await?
+    .ok_or(ApiError::NotFound)?;
     tx.commit().await?;
     Ok(Envelope::of(GatewayToken::of(&created, now, Some(&value))))
 }
@@ -104,6 +113,33 @@ async fn show(found: Authorized<TokenOfGateway, AiGatewayRead>) -> ApiResult<Gat
     Ok(Envelope::of(GatewayToken::of(&found.token, OffsetDateTime::now_utc(), None)))
 }
 
+/// Change a gateway token
+///
+/// Its name, or what it may spend; what the body leaves out stays. What it opened stays open. What was
+/// spent counts on, unless the budget's period is another.
+#[utoipa::path(
+    patch,
+    path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens/{token_id}",
+    tag = "Gateway tokens",
+    request_body = GatewayTokenChange,
+    responses((status = 200, body = Envelope<GatewayToken>)),
+)]
+async fn change(
+    found: Authorized<TokenOfGateway, AiGatewayWrite>,
+    State(store): State<Store>,
+    Body(Exact(body)): Body<Exact>,
+) -> ApiResult<GatewayToken> {
+    let (gateway, id) = (&found.gateway, found.token.id);
+    let mut tx = store.config_tx().await?;
+    let before = gateway_tokens::lock(&mut tx, gateway.account, gateway.internal_id, id).await?;
+    let terms = changed(before.ok_or(ApiError::NotFound)?, &body)?;
+    let changed =
+        gateway_tokens::set_terms(&mut tx, gateway.account, gateway.internal_id, id, &terms).await?;
+    let changed = changed.ok_or(ApiError::NotFound)?;
+    tx.commit().await?;
+    Ok(Envelope::of(GatewayToken::of(&changed, OffsetDateTime::now_utc(), None)))
+}
+
 /// Revoke a gateway token
 ///
 /// Within a second no proxy accepts it, and the streams that it opened end.
@@ -134,6 +170,29 @@ pub struct NewGatewayToken {
     /// Not good from then on; absent or null for never.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_on: Option<OffsetDateTime>,
+    /// The most that it may spend, on credits and own keys alike; absent or null for no bound.
+    budget: Option<Budget>,
+}
+
+/// What may be changed of a gateway token. What is absent stays.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what `changed` reads")]
+pub struct GatewayTokenChange {
+    /// What people call it, 1 to 120 characters.
+    name: Option<String>,
+    /// The most that it may spend; null for no bound.
+    budget: Option<Budget>,
+}
+
+fn changed(before: gateway_tokens::GatewayToken, body: &Value) -> Result<Terms, Vec<Mistake>> {
+    document::read(body, |document| {
+        let name = document.optional("name", before.name, text(1..=120));
+        let budget = match document.has("budget") {
+            true => document.object("budget", Budget::of),
+            false => Some(before.budget),
+        };
+        Some(Terms { name: name?, budget: budget? })
+    })
 }
 
 impl NewGatewayToken {
@@ -148,7 +207,8 @@ impl NewGatewayToken {
                     if at > now { Ok(at) } else { Err("must be in the future".to_owned()) }
                 }),
             );
-            Some(Self { name: name?, expires_on: expires_on? })
+            let budget = document.object("budget", Budget::of);
+            Some(Self { name: name?, expires_on: expires_on?, budget: budget? })
         })
     }
 }
@@ -162,6 +222,8 @@ pub struct GatewayToken {
     status: GatewayTokenStatus,
     #[serde(with = "time::serde::rfc3339::option")]
     expires_on: Option<OffsetDateTime>,
+    /// The most that it may spend.
+    budget: Option<Budget>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     /// The token itself, in the answer that creates it and in no other.
@@ -181,13 +243,14 @@ pub enum GatewayTokenStatus {
 
 impl GatewayToken {
     fn of(token: &gateway_tokens::GatewayToken, now: OffsetDateTime, value: Option<&Secret>) -> Self {
-        let gateway_tokens::GatewayToken { id, name, expires_on, created_at } = token;
+        let gateway_tokens::GatewayToken { id, name, expires_on, budget, created_at } = token;
         let expired = expires_on.is_some_and(|at| at <= now);
         Self {
             id: *id,
             name: name.clone(),
             status: if expired { GatewayTokenStatus::Expired } else { GatewayTokenStatus::Active },
             expires_on: *expires_on,
+            budget: *budget,
             created_at: *created_at,
             value: value.map(|value| value.expose().to_owned()),
         }

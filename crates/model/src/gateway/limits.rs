@@ -10,7 +10,8 @@ use super::Technique;
 use crate::decimal;
 use crate::limits::{Counter, Period, Window};
 use crate::money::Nanos;
-use crate::resource::Gateway;
+use crate::resource::{Gateway, GatewayToken};
+use crate::time_zone::TimeZone;
 use crate::usage::Measure;
 
 /// The most that a limit can be, in nano-dollars or tokens. Scripts count in doubles, and two windows
@@ -114,6 +115,19 @@ pub struct TokenBudget {
     pub hard_stop: bool,
 }
 
+/// A bound on what one token may spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Budget {
+    /// US dollars, with up to nine decimals.
+    #[serde(with = "decimal::dollars")]
+    #[schema(value_type = f64)]
+    pub limit: Nanos,
+    /// In which stretch of its gateway's calendar.
+    pub period: Period,
+    /// Whether requests beyond it are refused; else they are only told that it is spent.
+    pub hard_stop: bool,
+}
+
 /// A rate limit that counts: so many calls in so many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
@@ -182,8 +196,7 @@ impl Gateway {
             let window = Window::Calendar { period, offset_seconds: self.time_zone.offset_seconds() };
             let id = counter_id(window, &["tokens", &gateway]);
             let told = i64::try_from(limit).unwrap_or(LARGEST_LIMIT).min(LARGEST_LIMIT);
-            let limit = if hard_stop { told } else { NOBODY_REACHES };
-            let counter = Counter { id, measure: Measure::Tokens, limit, window };
+            let counter = Counter { id, measure: Measure::Tokens, limit: bound(told, hard_stop), window };
             Limit { source: Source::TokenBudget, counter, told }
         });
         let rules = self.spend_rules.iter().filter_map(|rule| rule.limit(&gateway, request));
@@ -191,8 +204,23 @@ impl Gateway {
     }
 }
 
+impl GatewayToken {
+    /// What the token's own requests count in, if it has a budget; its gateway has the calendar. The
+    /// bound that callers are told is the budget's.
+    pub fn counter(&self, time_zone: TimeZone) -> Option<Counter> {
+        let Budget { limit, period, hard_stop } = self.budget?;
+        let window = Window::Calendar { period, offset_seconds: time_zone.offset_seconds() };
+        let id = counter_id(window, &["token", &self.id.to_string()]);
+        Some(Counter { id, measure: Measure::Spend, limit: bound(limit.0, hard_stop), window })
+    }
+}
+
 /// More than any count comes to, and still exact in a script.
 const NOBODY_REACHES: i64 = 1 << 53;
+
+fn bound(told: i64, hard_stop: bool) -> i64 {
+    if hard_stop { told } else { NOBODY_REACHES }
+}
 
 impl Limit<'_> {
     fn hard(source: Source<'_>, counter: Counter) -> Limit<'_> {
@@ -390,6 +418,24 @@ mod tests {
         let request = Dimensions { provider: "", model: "", metadata: &Map::new() };
         let limits = gateway.limits(&request);
         assert_eq!((limits[0].told, limits[0].counter.limit), (5, NOBODY_REACHES));
+    }
+
+    #[test]
+    fn a_token_counts_in_its_budget_by_its_gateways_calendar() {
+        let token = |budget| GatewayToken {
+            id: crate::id::GatewayTokenId(Uuid::from_u128(1)),
+            gateway: GatewayInternalId(Uuid::from_u128(1)),
+            digest: crate::token::TokenDigest([0; 32]),
+            expires_at_ms: None,
+            budget,
+        };
+        assert_eq!(token(None).counter(TimeZone::UTC), None);
+        let budget = Budget { limit: Nanos(7), period: Period::Month, hard_stop: true };
+        let hard = token(Some(budget)).counter("+02:00".parse().unwrap()).unwrap();
+        assert_eq!((hard.measure, hard.limit), (Measure::Spend, 7));
+        assert_eq!(hard.window, Window::Calendar { period: Period::Month, offset_seconds: 7200 });
+        let soft = token(Some(Budget { hard_stop: false, ..budget })).counter(TimeZone::UTC).unwrap();
+        assert_eq!(soft.limit, NOBODY_REACHES);
     }
 
     #[test]

@@ -54,13 +54,7 @@ impl Gateway {
             refuse_unpriced: *unpriced == Unpriced::Refuse,
             token_budget: token_budget.map(|TokenBudget { limit, period, hard_stop }| proto::TokenBudget {
                 limit,
-                period: match period {
-                    Period::Hour => proto::Period::Hour,
-                    Period::Day => proto::Period::Day,
-                    Period::Week => proto::Period::Week,
-                    Period::Month => proto::Period::Month,
-                }
-                .into(),
+                period: period_to_wire(period).into(),
                 hard_stop,
             }),
             max_output_tokens: *max_output_tokens,
@@ -159,15 +153,28 @@ fn rate_limit(wire: proto::RateLimit) -> Result<RateLimit, InvalidResource> {
 }
 
 fn token_budget(wire: proto::TokenBudget) -> Result<TokenBudget, InvalidResource> {
-    let period = match wire.period() {
-        proto::Period::Unspecified => return Err(InvalidResource::Field("token_budget")),
-        proto::Period::Hour => Period::Hour,
-        proto::Period::Day => Period::Day,
-        proto::Period::Week => Period::Week,
-        proto::Period::Month => Period::Month,
-    };
-    let proto::TokenBudget { limit, period: _, hard_stop } = wire;
+    let proto::TokenBudget { limit, period, hard_stop } = wire;
+    let period = period_of(period).ok_or(InvalidResource::Field("token_budget"))?;
     Ok(TokenBudget { limit, period, hard_stop })
+}
+
+pub(super) fn period_to_wire(period: Period) -> proto::Period {
+    match period {
+        Period::Hour => proto::Period::Hour,
+        Period::Day => proto::Period::Day,
+        Period::Week => proto::Period::Week,
+        Period::Month => proto::Period::Month,
+    }
+}
+
+pub(super) fn period_of(wire: i32) -> Option<Period> {
+    match proto::Period::try_from(wire).ok()? {
+        proto::Period::Unspecified => None,
+        proto::Period::Hour => Some(Period::Hour),
+        proto::Period::Day => Some(Period::Day),
+        proto::Period::Week => Some(Period::Week),
+        proto::Period::Month => Some(Period::Month),
+    }
 }
 
 pub(super) fn technique_to_wire(technique: Technique) -> proto::Technique {

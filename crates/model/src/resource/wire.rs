@@ -2,11 +2,12 @@
 
 use uuid::Uuid;
 
-use super::gateway::{technique_of, technique_to_wire};
+use super::gateway::{period_of, period_to_wire, technique_of, technique_to_wire};
 use super::{
     ApiToken, Body, Gateway, GatewayToken, InvalidResource, OBEYED, OperatorKey, PriceRule, ProviderKey,
     Resource, ResourceId, ResourceKey,
 };
+use crate::gateway::Budget;
 use crate::id::{AccountId, GatewayInternalId};
 use crate::money::Nanos;
 use crate::operator_key::Cancel;
@@ -24,11 +25,16 @@ impl Resource {
                 terms: Some(account_terms_to_wire(terms)),
             }),
             Body::Gateway(gateway) => Wire::Gateway(gateway.to_wire()),
-            Body::GatewayToken(GatewayToken { id: _, gateway, digest, expires_at_ms }) => {
+            Body::GatewayToken(GatewayToken { id: _, gateway, digest, expires_at_ms, budget }) => {
                 Wire::GatewayToken(proto::GatewayToken {
                     digest: digest.0.to_vec(),
                     gateway_internal_id: gateway.0.as_bytes().to_vec(),
                     expires_at_ms: expires_at_ms.unwrap_or(0),
+                    budget: budget.map(|Budget { limit, period, hard_stop }| proto::Budget {
+                        limit_nanos: limit.0,
+                        period: period_to_wire(period).into(),
+                        hard_stop,
+                    }),
                 })
             }
             Body::ApiToken(ApiToken { id: _, digest, not_before_ms, expires_at_ms }) => {
@@ -97,6 +103,7 @@ impl Resource {
                 gateway: internal_id(&token.gateway_internal_id)?,
                 digest: digest(token.digest)?,
                 expires_at_ms: instant(token.expires_at_ms),
+                budget: token.budget.map(budget).transpose()?,
             }),
             (ResourceId::ApiToken(id), Wire::ApiToken(token)) => Body::ApiToken(ApiToken {
                 id,
@@ -185,6 +192,12 @@ fn digest(bytes: Vec<u8>) -> Result<TokenDigest, InvalidResource> {
 
 fn instant(milliseconds: i64) -> Option<i64> {
     (milliseconds != 0).then_some(milliseconds)
+}
+
+fn budget(wire: proto::Budget) -> Result<Budget, InvalidResource> {
+    let proto::Budget { limit_nanos, period, hard_stop } = wire;
+    let period = period_of(period).ok_or(InvalidResource::Field("budget"))?;
+    Ok(Budget { limit: Nanos(limit_nanos), period, hard_stop })
 }
 
 fn account_terms_to_wire(terms: &AccountTerms) -> proto::AccountTerms {

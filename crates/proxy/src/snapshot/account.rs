@@ -246,7 +246,7 @@ impl AccountState {
                 let deleted = known.map(|live| live.deleted).unwrap_or_default();
                 self.gateways.insert(gateway.internal_id, LiveGateway { gateway, deleted });
             }
-            Body::GatewayToken(token) => upsert_token(&mut self.gateway_tokens, token.id, token),
+            Body::GatewayToken(token) => self.upsert_gateway_token(token),
             Body::ApiToken(token) => upsert_token(&mut self.api_tokens, token.id, token),
             Body::ProviderKey(key) => {
                 self.provider_keys.insert(key.id, Arc::new(key));
@@ -259,6 +259,19 @@ impl AccountState {
                 self.price_rules.insert(rule.id, Arc::new(rule));
             }
         }
+    }
+
+    /// A token with another budget is the same token: what it opened stays open.
+    fn upsert_gateway_token(&mut self, token: GatewayToken) {
+        if let Some(known) = self.gateway_tokens.get(&token.id)
+            && known.token.budget != token.budget
+            && known.token == (GatewayToken { budget: known.token.budget, ..token.clone() })
+        {
+            let live = LiveToken { token, revoked: known.revoked.clone() };
+            self.gateway_tokens.insert(live.token.id, Arc::new(live));
+            return;
+        }
+        upsert_token(&mut self.gateway_tokens, token.id, token);
     }
 
     fn indexed_by_provider(&self) -> HashMap<String, Vec<Arc<OperatorKey>>> {

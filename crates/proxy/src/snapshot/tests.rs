@@ -1,7 +1,8 @@
 //! What changes in a snapshot, and what must not.
 
-use model::gateway::GatewaySettings;
+use model::gateway::{Budget, GatewaySettings};
 use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
+use model::limits::Period;
 use model::resource::{ApiToken, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey};
 use model::terms::{AccountTerms, Terms};
 use model::token::TokenDigest;
@@ -34,6 +35,7 @@ fn gateway_token(digest: u8) -> Resource {
         gateway: GATEWAY,
         digest,
         expires_at_ms: None,
+        budget: None,
     }))
 }
 
@@ -112,6 +114,19 @@ fn a_changed_token_ends_what_its_former_self_opened() {
     let after = before.apply(upsert(2, vec![gateway_token(6)]));
     assert!(token.revoked.is_cancelled());
     assert!(!gateway_token_of(&after).revoked.is_cancelled());
+}
+
+#[test]
+fn a_token_with_another_budget_keeps_what_it_opened() {
+    let before = demo();
+    let token = gateway_token_of(&before);
+    let Body::GatewayToken(mut changed) = gateway_token(5).body else { panic!("expected a token") };
+    changed.budget = Some(Budget { limit: model::Nanos(1), period: Period::Day, hard_stop: true });
+    let after = before.apply(upsert(2, vec![resource(Body::GatewayToken(changed.clone()))]));
+    assert!(!token.revoked.is_cancelled());
+    assert_eq!(gateway_token_of(&after).token, changed);
+    let after = after.apply(remove(3, ResourceId::GatewayToken(GATEWAY_TOKEN)));
+    assert!(token.revoked.is_cancelled() && after.account(ACCOUNT).is_some());
 }
 
 #[test]

@@ -327,6 +327,7 @@ impl Keys {
                 gateway,
                 digest: minted.2,
                 expires_at_ms,
+                budget: None,
             })
         };
         let api_token = |minted: &Minted, not_before_ms| {

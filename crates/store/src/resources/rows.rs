@@ -157,11 +157,12 @@ pub(super) struct GatewayTokenRow {
     gateway_internal_id: Uuid,
     digest: Vec<u8>,
     expires_on: Option<OffsetDateTime>,
+    budget: Option<Json<Box<RawValue>>>,
 }
 
 impl ResourceRow for GatewayTokenRow {
     queries!(
-        "id, account_id, gateway_internal_id, digest, expires_on from gateway_tokens",
+        "id, account_id, gateway_internal_id, digest, expires_on, budget from gateway_tokens",
         "true",
         "id",
         "account_id"
@@ -173,12 +174,13 @@ impl ResourceRow for GatewayTokenRow {
     }
 
     fn body(self) -> Result<Body, StoreError> {
-        let Self { id, account_id: _, gateway_internal_id, digest, expires_on } = self;
+        let Self { id, account_id: _, gateway_internal_id, digest, expires_on, budget } = self;
         Ok(Body::GatewayToken(GatewayToken {
             id: GatewayTokenId(id),
             gateway: GatewayInternalId(gateway_internal_id),
             digest: digest_of(digest)?,
             expires_at_ms: expires_on.map(milliseconds),
+            budget: budget.map(|budget| read(&budget, "budget")).transpose()?,
         }))
     }
 

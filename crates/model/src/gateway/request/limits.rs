@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::document::{Document, boolean, decimal, integer, one_of, text, texts};
 use crate::gateway::{
-    LARGEST_LIMIT, LimitType, SpendLimits, SpendRule, Split, Technique, TokenBudget, Unpriced,
+    Budget, LARGEST_LIMIT, LimitType, SpendLimits, SpendRule, Split, Technique, TokenBudget, Unpriced,
 };
 use crate::money::Nanos;
 
@@ -50,6 +50,16 @@ pub(super) fn token_budget(budget: &mut Document<'_>) -> Option<TokenBudget> {
     let period = budget.required("period", one_of("`hour`, `day`, `week` or `month`"));
     let hard_stop = budget.optional("hard_stop", true, boolean);
     Some(TokenBudget { limit: limit?, period: period?, hard_stop: hard_stop? })
+}
+
+impl Budget {
+    /// Reads what a request says of a budget.
+    pub fn of(budget: &mut Document<'_>) -> Option<Self> {
+        let limit = budget.required("limit", dollars);
+        let period = budget.required("period", one_of("`hour`, `day`, `week` or `month`"));
+        let hard_stop = budget.optional("hard_stop", true, boolean);
+        Some(Self { limit: Nanos(limit?), period: period?, hard_stop: hard_stop? })
+    }
 }
 
 fn dollars(value: &Value) -> Result<i64, String> {
