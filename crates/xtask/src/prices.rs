@@ -236,6 +236,29 @@ mod tests {
     }
 
     #[test]
+    fn a_correction_is_next_to_what_it_corrects() {
+        for (places, corrections) in [(6, CORRECTIONS), (12, RECURRING)] {
+            for (debris, exact) in corrections {
+                let [was, is]: [f64; 2] = [debris, exact].map(|text| text.parse().unwrap());
+                assert!((was - is).abs() < 1e-12, "{debris}");
+                assert!(integer(debris, places).is_none() && integer(exact, places).is_some(), "{debris}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fastest_tier_is_a_tier() {
+        let mut units = BTreeMap::from([("input_per_token_ultrafast", 6), ("input_per_second", 7)]);
+        let variant = ultrafast(&mut units).unwrap();
+        assert_eq!(
+            (variant.tier, variant.tokens["input"], variant.tokens["cached_input"]),
+            ("ultrafast", 6, 6)
+        );
+        assert_eq!(units, BTreeMap::from([("input_per_second", 7)]));
+        assert!(ultrafast(&mut units).is_none());
+    }
+
+    #[test]
     fn what_is_not_known_is_told_and_not_left_out() {
         let listed = BTreeMap::from([("smell_input".to_owned(), "1".to_owned())]);
         let mut mistakes = Vec::new();

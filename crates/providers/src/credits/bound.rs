@@ -17,6 +17,8 @@ pub const DEFAULT_OUTPUT: u64 = 16_384;
 pub const LEAST_OUTPUT: u64 = 256;
 /// A stream whose output is all seen is paid for in steps of so many tokens.
 pub const STEP: u64 = 2_048;
+/// The most that an account has in Redis: four million dollars.
+const MOST_HELD: Nanos = Nanos(4_000_000_000_000_000);
 /// What OpenAI makes of a completion that names no limit.
 const COMPLETION_OUTPUT: u64 = 16;
 
@@ -80,6 +82,8 @@ pub fn bound(
     max_output_tokens: u64,
     affordable: Nanos,
 ) -> Result<Bound, Unbounded> {
+    // No account holds more, so that what is held is never a number that Redis would not count exactly.
+    let affordable = affordable.min(MOST_HELD);
     let input = Input::at_most(facts, found)?;
     let dearest = found.price.dearest(tiers(facts), input.tokens());
     let priced = Priced { facts, found, dearest };

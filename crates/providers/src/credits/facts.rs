@@ -183,8 +183,8 @@ impl Facts {
             Mark::Model => self.model = shape::text(value)?.into_owned(),
             Mark::Stream => self.stream = value.kind == Kind::True,
             Mark::IncludeUsage => self.include_usage = value.kind == Kind::True,
-            Mark::Copies => self.copies = Some(at_least_one(value)?),
-            Mark::BestOf => self.best_of = Some(at_least_one(value)?),
+            Mark::Copies => self.copies = Some(number(value, MOST_COPIES)?),
+            Mark::BestOf => self.best_of = Some(number(value, MOST_COPIES)?),
             Mark::Tier => self.standard_tier = shape::text(value)? == "default",
             Mark::Modality => self.speaks |= shape::text(value)? == "audio",
             Mark::Prompt => self.prompts += 1,
@@ -213,7 +213,7 @@ impl Facts {
     }
 
     fn note_limit(&mut self, value: &Value<'_>, member: Option<Member>) -> Result<(), Forbidden> {
-        let tokens = if value.kind == Kind::Null { None } else { Some(at_least_one(value)?) };
+        let tokens = if value.kind == Kind::Null { None } else { Some(number(value, MOST_OUTPUT)?) };
         let Some(member) = member else { return Ok(()) };
         if self.limit.as_ref().is_some_and(|limit| limit.tokens.is_some()) && tokens.is_some() {
             let rule = "must be left out: the body has a limit of output by its other name";
@@ -227,9 +227,12 @@ impl Facts {
     }
 }
 
-fn at_least_one(value: &Value<'_>) -> Result<u64, Forbidden> {
-    match shape::whole(value)? {
-        0 => Err(Forbidden::field("", "must be at least 1")),
-        number => Ok(number),
-    }
+/// More answers than this at once no provider gives.
+const MOST_COPIES: u64 = 128;
+/// Longer answers than this no model gives.
+const MOST_OUTPUT: u64 = 100_000_000;
+
+fn number(value: &Value<'_>, most: u64) -> Result<u64, Forbidden> {
+    let number = shape::whole(value).ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| Forbidden::field("", format!("must be a whole number from 1 to {most}")))
 }

@@ -35,6 +35,11 @@ impl Input {
         let pictures = match read {
             Some(Read { low, other, .. }) => facts.pictures.low * low + facts.pictures.other * other,
             None if facts.pictures.low + facts.pictures.other == 0 => 0,
+            // Each is an input by itself.
+            None if facts.endpoint == Endpoint::Moderations => {
+                let each = found.context_window().ok_or_else(|| unknown("pictures"))?;
+                (facts.pictures.low + facts.pictures.other).saturating_mul(each)
+            }
             None => context.ok_or_else(|| unknown("pictures"))?,
         };
         // How long sound is, and how many pages a file has, only the provider sees.

@@ -378,8 +378,22 @@ fn a_model_without_the_price_that_is_needed_is_refused() {
 }
 
 #[test]
+fn no_number_is_too_large_to_be_held() {
+    let most = Nanos(4_000_000_000_000_000);
+    let facts = chat("gpt-5.5-cyber", r#","max_completion_tokens":100000000,"n":128"#);
+    let held = bound(&facts, RICH).unwrap();
+    assert!(held.whole <= most);
+    let body = r#"{"model":"gpt-4o","messages":[],"n":129}"#;
+    assert_eq!(super::tests::facts(Endpoint::ChatCompletions, body).unwrap_err().param(), Some("n"));
+}
+
+#[test]
 fn what_is_free_is_held_for_nothing() {
     let free = facts(Endpoint::Moderations, r#"{"input":["Hi",{"type":"text","text":"Hi"}]}"#).unwrap();
     assert_eq!(free.model(), "omni-moderation-latest");
+    assert_eq!(bound(&free, Nanos::ZERO).unwrap().hold, Nanos::ZERO);
+    let picture =
+        r#"{"input":[{"type":"image_url","image_url":{"url":"https://images.example.com/1.png"}}]}"#;
+    let free = facts(Endpoint::Moderations, picture).unwrap();
     assert_eq!(bound(&free, Nanos::ZERO).unwrap().hold, Nanos::ZERO);
 }
