@@ -40,6 +40,14 @@ impl Nanos {
     /// No money.
     pub const ZERO: Nanos = Nanos(0);
 
+    /// What is charged for a cost with so many millionths on top, or off: rounded half up, and never below
+    /// nothing.
+    pub fn with_markup(self, ppm: i64) -> Nanos {
+        const WHOLE: i128 = 1_000_000;
+        let charge = (i128::from(self.0) * (WHOLE + i128::from(ppm)) + WHOLE / 2).div_euclid(WHOLE);
+        Nanos(i64::try_from(charge.max(0)).unwrap_or(i64::MAX))
+    }
+
     /// The amount as a JSON number of dollars, for the fields where Cloudflare has one. Exact to
     /// fifteen digits, and never used to compute.
     pub fn approximate_dollars(self) -> f64 {
@@ -107,6 +115,14 @@ mod tests {
         let mut sum = Unrounded::default();
         sum.add(u64::MAX, Picos(i64::MAX));
         assert_eq!(sum.round(), Nanos(i64::MAX));
+    }
+
+    #[test]
+    fn a_markup_is_rounded_once_and_a_discount_takes_no_more_than_all() {
+        let charged = |cost, ppm| Nanos(cost).with_markup(ppm).0;
+        assert_eq!((charged(10, 50_000), charged(9, 50_000), charged(30, 50_000)), (11, 9, 32));
+        assert_eq!((charged(10, -50_000), charged(10, -2_000_000), charged(7, 0)), (10, 0, 7));
+        assert_eq!(charged(i64::MAX, 1), i64::MAX);
     }
 
     #[test]
