@@ -160,7 +160,30 @@ async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
     let (status, made) = api.call(&token, Method::POST, &keys, Some(key.clone())).await;
     assert_eq!(status, StatusCode::OK, "{made}");
     let own = format!("{keys}/{}", made["result"]["id"].as_str().unwrap());
+    // The operator's keys: the person who set the installation up is the operator.
+    let operators = canaries.plant("sk-canary-operator-0123456789");
+    let operator_keys = "/operator/provider_keys".to_owned();
+    let operator_key = json!({"provider_slug": "openai", "secret": operators});
+    let with_operators = |member: &str, value: &str| {
+        let mut body = operator_key.clone();
+        body[member] = json!(value);
+        body
+    };
+    let (status, made) = api.call(&owner, Method::POST, &operator_keys, Some(operator_key.clone())).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    canaries.answers.push_str(&made.to_string());
+    let own_operator_key = format!("{operator_keys}/{}", made["result"]["id"].as_str().unwrap());
     let calls = [
+        (Method::GET, own_operator_key.clone(), None),
+        (Method::PUT, own_operator_key, Some(json!({"secret": operators, "priority": 1}))),
+        (Method::POST, operator_keys.clone(), Some(operator_key.clone())),
+        (Method::POST, operator_keys.clone(), Some(with_operators("cancel", &misplaced))),
+        (Method::POST, operator_keys.clone(), Some(with_operators("priority", &misplaced))),
+        (Method::POST, operator_keys.clone(), Some(with_operators("provider_slug", &misplaced))),
+        (Method::POST, operator_keys.clone(), Some(with_operators("alias", &format!("{misplaced} ?")))),
+        (Method::GET, operator_keys.clone(), None),
+        (Method::PATCH, "/operator/settings".to_owned(), Some(json!({"calls_a_minute": misplaced}))),
+        (Method::POST, "/operator/price_rules".to_owned(), Some(json!({"provider": misplaced}))),
         (Method::GET, own.clone(), None),
         (Method::GET, keys.clone(), None),
         (Method::PUT, own.clone(), Some(json!({"secret": second}))),
