@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use control_plane::payments::{self, PaymentsConfig};
 use http::{Method, StatusCode};
+use model::Secret;
 use model::token::TokenDigest;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::installation;
 use support::{Actor, Api};
+use time::OffsetDateTime;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Everything that is logged by this process, at the lowest level there is.
@@ -114,6 +117,55 @@ async fn every_table(pool: &PgPool) -> String {
     text
 }
 
+/// What opens a payment provider and a mail server, of which neither listens.
+fn unreachable_payments(canaries: &mut Canaries) -> PaymentsConfig {
+    let password = canaries.plant("canary-smtp-0123456789");
+    PaymentsConfig {
+        stripe_secret_key: Some(Secret::new(canaries.plant("sk_live_canary0123456789"))),
+        stripe_webhook_secret: Some(Secret::new(canaries.plant("whsec_canary0123456789"))),
+        stripe_url: "http://127.0.0.1:9".to_owned(),
+        smtp_url: Some(Secret::new(format!("smtp://user:{password}@127.0.0.1:9"))),
+        ..PaymentsConfig::default()
+    }
+}
+
+/// What has to do with credits: vouchers, cards, notices that reach nobody, and events of nobody's.
+async fn spend(api: &Api, owner: &Actor, account: &str, canaries: &mut Canaries) {
+    let billing = |rest: &str| format!("/accounts/{account}/ai-gateway/billing/{rest}");
+    let notices =
+        json!({"threshold": 1000, "emails": ["ops@example.com"], "webhook_url": "http://127.0.0.1:9/"});
+    let (status, set) = api.call(owner, Method::PUT, &billing("notices"), Some(notices)).await;
+    assert_eq!(status, StatusCode::OK, "{set}");
+    canaries.shown(&set, ["webhook_secret"]);
+    let voucher = json!({"amount": 100});
+    let (status, made) = api.call(owner, Method::POST, "/operator/vouchers", Some(voucher)).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    let code = canaries.plant(made["result"][0]["code"].as_str().unwrap());
+    canaries.plant(&code.replace('-', ""));
+    for (method, path, body) in [
+        (Method::POST, billing("vouchers/redeem"), Some(json!({"code": code}))),
+        (Method::POST, billing("vouchers/redeem"), Some(json!({"code": code}))),
+        (Method::POST, billing("vouchers/redeem"), Some(json!({"code": {"code": code}}))),
+        (Method::GET, "/operator/vouchers".to_owned(), None),
+        (Method::POST, billing("topup"), Some(json!({"amount": 1000}))),
+        (Method::GET, billing("topup/limits"), None),
+        (Method::GET, billing("credit-balance"), None),
+    ] {
+        let (_, answer) = api.call(owner, method, &path, body).await;
+        canaries.answers.push_str(&answer.to_string());
+    }
+    let now = OffsetDateTime::now_utc();
+    payments::notices::notice(&api.store, now).await.unwrap();
+    payments::notices::deliver(&api.store, &api.payments, now).await.unwrap();
+    let headers = [("stripe-signature", "t=1,v1=00")];
+    let refused = api.raw(Method::POST, "/stripe/webhook", &headers, "{}").await;
+    canaries.answers.push_str(&String::from_utf8_lossy(refused.body()));
+    let (_, shown) = api.call(owner, Method::GET, &billing("notices"), None).await;
+    let latest = shown["result"]["latest"].as_array().unwrap();
+    assert!(latest.len() == 2 && latest.iter().all(|told| told["error"].is_string()), "{shown}");
+    canaries.answers.push_str(&shown.to_string());
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
     pool: PgPoolOptions,
@@ -121,8 +173,9 @@ async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
 ) {
     let logged = Logged::begin();
     let owners_pool = pool.clone().connect_with(address.clone()).await.unwrap();
-    let api = Api::start(pool, address).await;
     let mut canaries = Canaries::default();
+    let config = unreachable_payments(&mut canaries);
+    let api = Api::start_paid(pool, address, &config).await;
     let nobody = Actor { bearer: canaries.plant("canary-bearer-0123456789"), user: None };
 
     // A person: the setup token, the password, both tokens of the session.
@@ -210,6 +263,7 @@ async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
         canaries.answers.push_str(&answer.to_string());
     }
     api.call(&owner, Method::POST, &keys, Some(key)).await;
+    spend(&api, &owner, &account, &mut canaries).await;
 
     let tables = every_table(&owners_pool).await;
     assert!(tables.contains("owner@example.com"), "the tables were read");
