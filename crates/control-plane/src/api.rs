@@ -15,6 +15,7 @@ pub mod error;
 pub mod gateway_tokens;
 pub mod gateways;
 pub mod join_tokens;
+pub mod ledger;
 pub mod logs;
 pub mod members;
 mod observe;
@@ -29,6 +30,7 @@ pub mod provider_keys;
 pub mod proxies;
 pub mod receipt_keys;
 pub mod receipts;
+pub mod reratings;
 pub mod session_keys;
 pub mod sessions;
 mod spans;
@@ -134,7 +136,9 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(logs::routes())
         .merge(billing::routes())
         .merge(credits::routes())
+        .merge(ledger::routes())
         .merge(receipts::routes())
+        .merge(reratings::routes())
         .merge(proxies::routes())
         .merge(join_tokens::routes())
         .merge(operator_keys::routes())

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod payments;
 mod price_lists;
 pub mod push;
+mod rerating;
 pub mod rotation;
 
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use store::{Store, StoreError};
 
 /// The price that a record was rated by: its rule's at that moment, or its version of the price list's.
 /// `None` where it was rated by nothing that is kept, such as prices in a header of the request.
-pub async fn price_then(store: &Store, evidence: &Evidence) -> Result<Option<Price>, StoreError> {
+pub(crate) async fn price_then(store: &Store, evidence: &Evidence) -> Result<Option<Price>, StoreError> {
     if let Ok(rule) = evidence.price_version.parse::<PriceRuleId>() {
         let said = receipts::rule_then(store, rule, evidence.at).await?;
         let rule = said.map(serde_json::from_value::<PriceRule>).transpose();

@@ -13,7 +13,7 @@ use uuid::Uuid;
 const BATCH: i64 = 5_000;
 
 /// Computes in the background. Should another control plane be at it, this one leaves it to that.
-pub fn begin(store: &Store, id: Uuid) {
+pub(crate) fn begin(store: &Store, id: Uuid) {
     let store = store.clone();
     tokio::spawn(async move {
         if let Err(error) = compute(&store, id).await {
@@ -79,7 +79,7 @@ fn rerated(rerating: &Rerating, candidate: &Candidate) -> Option<Rerated> {
 
 /// Posts each account's change in a transaction of its own, which its cause keeps from being posted
 /// twice.
-pub async fn post(store: &Store, rerating: &Rerating) -> Result<(), LedgerError> {
+pub(crate) async fn post(store: &Store, rerating: &Rerating) -> Result<(), LedgerError> {
     let changes = reratings::changes(&mut *store.pool.acquire().await?, rerating.id).await?;
     for change in changes {
         let account = change.account;

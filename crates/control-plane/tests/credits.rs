@@ -1,7 +1,5 @@
 //! Credits that the operator gives and takes by hand.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
-
 mod support;
 
 use http::{Method, StatusCode};

@@ -22,7 +22,7 @@ pub use arrivals::{Source, deposit, grant_promotion, settle_owed};
 pub use balance::{Balance, Promotion, Standing, balance, promotions, standings};
 pub use charges::{Before, Charged, Claim, charge};
 pub use check::{Check, Finding, check};
-pub use fees::{correct_fee, moved};
+pub use fees::{correct_fee, correct_provider_cost, moved};
 pub use outbox::{CHANNEL, Credit, acknowledge_credits, unacknowledged_credits};
 pub use purse::{OperatorPurse, Purse};
 pub use rollups::{Used, add_used, prune_used, used};
@@ -88,6 +88,8 @@ cause_kinds! {
     Debit = "debit",
     /// A price that was corrected.
     Rerating = "rerating",
+    /// What providers bill, by a price that was corrected.
+    ProviderRerating = "provider_rerating",
     /// A debt that is given up.
     WriteOff = "write_off",
 }
