@@ -65,9 +65,16 @@ impl Served<'_> {
         let tier =
             answer.service_tier.as_deref().or(self.service_tier).map(Tier::from_word).unwrap_or_default();
         let units = units::units(self.endpoint, price, self.asked, answer);
-        let cost = price.cost(&answer.tokens.unwrap_or_default(), &units, tier)?;
+        // What is billed by units is not billed by tokens, should somebody have counted some.
+        let tokens = answer.tokens.filter(|_| units.is_empty()).unwrap_or_default();
+        let cost = price.cost(&tokens, &units, tier)?;
         // Nothing reported and nothing counted has not cost nothing.
         if answer.tokens.is_none() && units.is_empty() {
+            return None;
+        }
+        // Nor has speech whose words were counted and whose sound nobody could.
+        let is_heard = answer.tokens.is_some_and(|tokens| tokens.audio_output > 0);
+        if self.endpoint == Endpoint::Speech && price.tokens.audio_output.is_some() && !is_heard {
             return None;
         }
         Some(Rated { cost, units, tier, name: found.name.to_owned(), version: found.version.to_owned() })
@@ -130,5 +137,17 @@ mod tests {
     fn nothing_said_is_not_nothing_used() {
         assert_eq!(rated(Endpoint::ChatCompletions, "gpt-4o", "", &Answer::default()), None);
         assert_eq!(rated(Endpoint::Transcriptions, "whisper-1", "", &Answer::default()), None);
+        let tokens = |tokens| Answer { tokens: Some(tokens), ..Answer::default() };
+        let counted = tokens(Tokens { input: 100, ..Tokens::default() });
+        assert_eq!(rated(Endpoint::Speech, "gpt-4o-mini-tts", "", &counted), None);
+        let reported = tokens(Tokens { input: 100, audio_output: 100, ..Tokens::default() });
+        // 100 at 0.60 and 100 at 12 dollars a million.
+        let found = rated(Endpoint::Speech, "gpt-4o-mini-tts", "", &reported).unwrap();
+        assert_eq!(found.cost, Nanos(1_260_000));
+        // Where characters are billed, counted words change nothing.
+        for answer in [counted, Answer::default()] {
+            let found = rated(Endpoint::Speech, "tts-1", r#"{"input":"Hello"}"#, &answer).unwrap();
+            assert_eq!(found.cost, Nanos(75_000));
+        }
     }
 }
