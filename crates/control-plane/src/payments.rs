@@ -7,6 +7,7 @@ mod looking;
 pub mod metrics;
 pub mod notices;
 pub mod purchase;
+mod reversing;
 pub mod settling;
 pub mod signature;
 pub mod stripe;
