@@ -12,6 +12,7 @@ use crate::id::{
     ProviderKeyId,
 };
 use crate::operator_key::Cancel;
+pub use crate::prices::PriceRule;
 use crate::terms::{AccountTerms, Terms};
 use crate::time_zone::TimeZone;
 use crate::token::TokenDigest;
@@ -100,7 +101,7 @@ pub enum Body {
     /// The operator's terms.
     Terms(Terms),
     /// What somebody says about prices.
-    PriceRule(PriceRule),
+    PriceRule(Box<PriceRule>),
 }
 
 /// The part of a gateway that proxies obey.
@@ -221,15 +222,6 @@ pub struct OperatorKey {
     pub sealed: Vec<u8>,
 }
 
-/// What somebody says about prices: a document that the catalogue understands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PriceRule {
-    /// The rule's id.
-    pub id: PriceRuleId,
-    /// What it says.
-    pub rule: serde_json::Value,
-}
-
 /// Why a resource from the wire is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidResource {
@@ -342,6 +334,27 @@ mod tests {
         Resource { account: AccountId(Uuid::from_u128(1)), body: Body::GatewayToken(token) }
     }
 
+    fn price_rule() -> PriceRule {
+        let body = serde_json::json!({"provider": "openai", "model": "x", "cost_in": "0.0000015"});
+        let id = PriceRuleId(Uuid::from_u128(4));
+        PriceRule::of_operator(&body, id, time::OffsetDateTime::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn a_price_rule_that_is_another_or_means_nothing_is_refused_alone() {
+        let wire = |change: fn(&mut String)| {
+            let body = Body::PriceRule(Box::new(price_rule()));
+            let mut wire = Resource { account: AccountId::INSTALLATION, body }.to_wire();
+            let Some(proto::resource::Body::PriceRule(rule)) = &mut wire.body else { panic!("a price rule") };
+            change(&mut rule.rule_json);
+            Resource::from_wire(wire)
+        };
+        assert!(wire(|_| ()).is_ok());
+        let refused = Err(InvalidResource::Field("rule"));
+        assert_eq!(wire(|json| *json = json.replace("openai\"", "openai\",\"price\":7")), refused);
+        assert_eq!(wire(|json| *json = json.replace("prr_0", "prr_1")), refused);
+    }
+
     fn of_installation() -> [Resource; 4] {
         let limit = SpendingLimit {
             amount: Nanos(1_500_000_001),
@@ -363,10 +376,7 @@ mod tests {
                 cancel: Some(Cancel::Stop),
                 sealed: vec![3],
             }),
-            Body::PriceRule(PriceRule {
-                id: PriceRuleId(Uuid::from_u128(4)),
-                rule: serde_json::json!({"model": "x"}),
-            }),
+            Body::PriceRule(Box::new(price_rule())),
         ];
         bodies.map(|body| Resource { account: AccountId::INSTALLATION, body })
     }

@@ -71,9 +71,10 @@ impl Resource {
                 default_markup_ppm: *default_markup_ppm,
                 calls_a_minute: *calls_a_minute,
             }),
-            Body::PriceRule(PriceRule { id: _, rule }) => {
-                Wire::PriceRule(proto::PriceRule { rule_json: rule.to_string() })
-            }
+            // What cannot be written, proxies refuse.
+            Body::PriceRule(rule) => Wire::PriceRule(proto::PriceRule {
+                rule_json: serde_json::to_string(rule).unwrap_or_default(),
+            }),
         };
         proto::Resource {
             key: Some(self.key().to_wire()),
@@ -136,8 +137,11 @@ impl Resource {
                 Body::Terms(Terms { default_markup_ppm, calls_a_minute })
             }
             (ResourceId::PriceRule(id), Wire::PriceRule(proto::PriceRule { rule_json })) => {
-                let rule = serde_json::from_str(&rule_json).map_err(|_| field("rule"))?;
-                Body::PriceRule(PriceRule { id, rule })
+                let rule: PriceRule = serde_json::from_str(&rule_json).map_err(|_| field("rule"))?;
+                if rule.id != id {
+                    return Err(field("rule"));
+                }
+                Body::PriceRule(Box::new(rule))
             }
             _ => return Err(field("kind")),
         };

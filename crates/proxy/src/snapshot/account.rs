@@ -192,7 +192,7 @@ impl AccountState {
             .chain(self.gateway_tokens.values().map(|live| Body::GatewayToken(live.token.clone())))
             .chain(self.api_tokens.values().map(|live| Body::ApiToken(live.token.clone())))
             .chain(self.provider_keys.values().map(|key| Body::ProviderKey(ProviderKey::clone(key))))
-            .chain(self.price_rules.values().map(|rule| Body::PriceRule(PriceRule::clone(rule))))
+            .chain(self.price_rules.values().map(|rule| Body::PriceRule(Box::new(PriceRule::clone(rule)))))
             .chain(self.operator_keys.values().map(|key| Body::OperatorKey(OperatorKey::clone(key))))
             .chain(self.operator_terms.iter().map(|terms| Body::Terms(*terms)))
             .map(move |body| Resource { account, body })
@@ -256,7 +256,7 @@ impl AccountState {
             }
             Body::Terms(terms) => self.operator_terms = Some(terms),
             Body::PriceRule(rule) => {
-                self.price_rules.insert(rule.id, Arc::new(rule));
+                self.price_rules.insert(rule.id, Arc::from(rule));
             }
         }
     }

@@ -234,11 +234,15 @@ fn the_operators_terms_are_known_or_are_not() {
 #[test]
 fn an_account_has_its_terms_and_its_price_rules() {
     let terms = AccountTerms { markup_ppm: Some(7), spending_limit: None };
-    let rule =
-        |id| PriceRule { id: PriceRuleId(Uuid::from_u128(id)), rule: serde_json::json!({"model": id}) };
+    let rule = |id| {
+        let body = serde_json::json!({"provider": "openai", "model": "m", "cost_in": 1});
+        let (id, now) = (PriceRuleId(Uuid::from_u128(id)), std::time::UNIX_EPOCH.into());
+        PriceRule::of_operator(&body, id, now).unwrap()
+    };
     let account = Body::Account { credentials_key: vec![1], contents_key: vec![2], terms };
-    let bodies = [account, Body::PriceRule(rule(2)), Body::PriceRule(rule(1))];
-    let snapshot = demo().apply(upsert(2, bodies.map(resource).to_vec()));
+    let rules = [rule(2), rule(1)].map(|rule| Body::PriceRule(Box::new(rule)));
+    let bodies = [account].into_iter().chain(rules);
+    let snapshot = demo().apply(upsert(2, bodies.map(resource).collect()));
     let account = snapshot.account(ACCOUNT).unwrap();
     assert_eq!(account.terms(), &terms);
     let rules: Vec<&PriceRule> = account.price_rules().map(Arc::as_ref).collect();

@@ -291,8 +291,8 @@ impl ResourceRow for PriceRuleRow {
     }
 
     fn body(self) -> Result<Body, StoreError> {
-        let Self { id, account_id: _, rule } = self;
-        Ok(Body::PriceRule(PriceRule { id: PriceRuleId(id), rule: read(&rule, "price rule")? }))
+        let rule: PriceRule = read(&self.rule, "price rule")?;
+        Ok(Body::PriceRule(Box::new(rule)))
     }
 
     fn id(&self) -> Uuid {
