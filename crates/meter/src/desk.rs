@@ -10,6 +10,7 @@
 //! Every call names the shard's era. A desk that was succeeded by another is refused with
 //! [`DeskError::Succeeded`] as soon as the other has called; see [`Desk::set_fence`].
 
+mod carrying;
 mod entry;
 mod eras;
 mod incarnations;

@@ -23,7 +23,7 @@
 //! | `b` | hash | incarnation → number of its last beat; only those that may have holds |
 //! | `d` | set | incarnations that have declared |
 //! | `collected` | hash | id → what the desk has taken for it and not posted yet |
-//! | `u` | stream | `b` a batch of records, `p` what they have paid, `c` what they are charged; or `w` an account to load |
+//! | `u` | stream | `b` a batch of records, `p` what they have paid, `c` what they are charged, `k` if the desk carried them here from the era before; or `w` an account to load |
 //! | `posted` | string | how far the desk has posted the stream |
 //! | `fence` | string | the highest fencing number of a desk |
 //!
@@ -96,8 +96,9 @@ impl Script {
             | Self::Bury
             | Self::Collect
             | Self::Withdrawn
-            | Self::Posted => Bundle::First,
-            Self::Hold | Self::Extend | Self::Credit | Self::Load | Self::Reap => Bundle::Second,
+            | Self::Posted
+            | Self::Load => Bundle::First,
+            Self::Hold | Self::Extend | Self::Credit | Self::Reap => Bundle::Second,
         }
     }
 }
@@ -106,8 +107,9 @@ impl Script {
 /// most of what they consist of they share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bundle {
-    /// What a new era begins with: enough for proxies to declare and for the desk to post. It also runs
-    /// when there is no memory left, because it is what frees memory; proxies stop sending before.
+    /// What a new era begins with: enough for proxies to declare and for the desk to post. That takes
+    /// loading: what a record lacks is taken from what nobody holds. It also runs when there is no memory
+    /// left, because it is what frees memory; proxies stop sending before.
     First,
     /// What is loaded once all have declared.
     Second,
@@ -133,13 +135,13 @@ impl Bundle {
                 parts!("core", "fence", "clock", "accounts", "counters", "holds"),
                 scripts!(
                     Settle "settle", Beat "beat", Posted "posted", Collect "collect", Withdrawn "withdrawn",
-                    Declare "declare", Bury "bury"
+                    Declare "declare", Bury "bury", Load "load"
                 ),
             ),
             Self::Second => (
                 "#!lua",
                 parts!("core", "fence", "clock", "accounts", "counters", "windows", "holds", "room"),
-                scripts!(Hold "hold", Extend "extend", Credit "credit", Load "load", Reap "reap"),
+                scripts!(Hold "hold", Extend "extend", Credit "credit", Reap "reap"),
             ),
         }
     }

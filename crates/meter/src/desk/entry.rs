@@ -28,6 +28,8 @@ pub struct Entry {
     /// The records stand for requests of a proxy that fell silent. If it returns, or its spool is sent,
     /// the real ones follow under the same ids.
     pub is_reaped: bool,
+    /// The desk has carried the records here from the era before, so no counter here has counted them.
+    pub is_carried: bool,
     /// The entry has no records: somebody waits for this account to be loaded. It stands in
     /// [`Desk::wanted`] too.
     pub wanted: Option<AccountId>,
@@ -77,6 +79,7 @@ impl Entry {
             records: Vec::new(),
             unreadable: Vec::new(),
             is_reaped: false,
+            is_carried: false,
             wanted: None,
         };
         let (mut batch, mut paid, mut charges) = (None, Vec::new(), Vec::new());
@@ -85,6 +88,7 @@ impl Entry {
                 "b" => batch = Some(value),
                 "p" => paid = amounts(&value),
                 "c" => charges = amounts(&value),
+                "k" => entry.is_carried = true,
                 "w" => entry.wanted = std::str::from_utf8(&value).ok().and_then(|id| id.parse().ok()),
                 _ => (),
             }

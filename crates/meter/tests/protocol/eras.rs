@@ -48,12 +48,24 @@ async fn an_era_opens_in_two_steps() {
     let refused = world.call(command).await.unwrap_err();
     assert!(meter::protocol::era_is_over(&refused), "{refused}");
     let load = Load { account: account(1), balance: Nanos(1), sequence: 0, counters: Vec::new() };
-    assert!(world.desk.load(world.place, &[load]).await.is_err());
+    assert_eq!(world.desk.load(world.place, &[load]).await.unwrap(), [true]);
     world.settle(A, 1, Vec::new()).await;
     assert!(!world.declare(A, 1, true, &[]).await);
     world.desk.admit(&[(SHARD, ERA)]).await.unwrap();
     assert_eq!(world.standing().await, Standing::Open);
-    assert_eq!(world.hold(A, &own(id(1), account(1), 1)).await, Held::Cold);
+    assert_eq!(world.hold(A, &own(id(1), account(2), 1)).await, Held::Cold);
+}
+
+#[tokio::test]
+async fn what_an_ended_era_lacks_is_carried_to_the_next() {
+    let mut world = World::begin().await;
+    let record = model::samples::usage_record(id(1), account(1));
+    world.desk.carry(SHARD, ERA + 1, std::slice::from_ref(&record)).await.unwrap();
+    let next = Place { shard: SHARD, era: ERA + 1, position: Position::default() };
+    let entries = world.desk.read(&[next], std::time::Duration::ZERO).await.unwrap();
+    assert_eq!((entries.len(), &entries[0].records, entries[0].is_carried), (1, &vec![record], true));
+    let ends = world.desk.ends(&[(SHARD, ERA + 1), (SHARD, ERA + 2)]).await.unwrap();
+    assert_eq!(ends, [entries[0].position, Position::default()]);
 }
 
 #[tokio::test]
