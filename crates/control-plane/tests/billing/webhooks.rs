@@ -1,16 +1,21 @@
 //! `/stripe/webhook`: who is believed, and that whatever Stripe says, in whatever order and however often,
 //! money is credited once and taken back once.
 
-use control_plane::payments::signature;
+use control_plane::payments::stripe::{Event, News};
+use control_plane::payments::{settling, signature};
 use http::{Method, StatusCode};
+use model::id::PaymentId;
 use model::{Nanos, Secret};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::payments::reversals::DisputeState;
+use store::payments::{self, Origin, Payment, PaymentState};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::localstripe::{GOOD, WEBHOOK_SECRET};
 use crate::support::Api;
-use crate::{DOLLAR, Shop, assert_balanced, purse, take, work_off_withdrawals};
+use crate::{DOLLAR, Shop, assert_balanced, balance, purse, take, work_off_withdrawals};
 
 /// An event as Stripe would send it.
 fn event(id: &str, kind: &str, object: &Value) -> String {
@@ -305,4 +310,75 @@ async fn a_dispute_whose_end_is_heard_of_first_takes_what_its_end_says(
     let balance = shop.balance().await;
     assert_eq!((balance.credits, balance.owed), (Nanos(20 * DOLLAR), Nanos::ZERO));
     assert_balanced(&shop.api).await;
+}
+
+/// All orders of the numbers below `n`.
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(n - 1);
+    let with = |order: &Vec<usize>, at: usize| {
+        let mut longer = order.clone();
+        longer.insert(at, n - 1);
+        longer
+    };
+    shorter.iter().flat_map(|order| (0..n).map(move |at| with(order, at))).collect()
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn every_order_of_the_same_news_ends_at_the_same_figures(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let api = Api::start(pool, address).await;
+    let (account, _) = api.owner().await;
+    let now = OffsetDateTime::now_utc();
+    let orders = orders(5);
+    for (number, order) in (1_i64..).zip(&orders) {
+        let payment = Payment {
+            id: PaymentId(Uuid::now_v7()),
+            account,
+            origin: Origin::Manual,
+            customer: "cus_1".to_owned(),
+            payment_method: None,
+            amount: Nanos(20 * DOLLAR),
+            fee: Nanos(DOLLAR),
+            intent: None,
+            state: PaymentState::Pending,
+            error: String::new(),
+            refunded: 0,
+            created_by: None,
+            created_at: now,
+            settled_at: None,
+        };
+        let intent = format!("pi_{number}");
+        let mut connection = api.store.pool.acquire().await.unwrap();
+        payments::create(&mut connection, &payment, now).await.unwrap();
+        payments::set_intent(&mut connection, payment.id, &intent).await.unwrap();
+        drop(connection);
+        let paid = json!({"id": intent, "status": "succeeded", "amount": 2100, "currency": "usd"});
+        let dispute =
+            |state| News::Dispute { id: format!("dp_{number}"), intent: intent.clone(), cents: 2100, state };
+        let news = [
+            News::Intent(Box::new(serde_json::from_value(paid).unwrap())),
+            News::Refunded { intent: intent.clone(), cents: 500 },
+            News::Refunded { intent: intent.clone(), cents: 1050 },
+            dispute(DisputeState::Open),
+            dispute(DisputeState::Won),
+        ];
+        for at in order {
+            let (id, news) = (format!("evt_{number}_{at}"), news[*at].clone());
+            settling::hear(&api.store, &Event { id, kind: "of the test".to_owned(), news }, now)
+                .await
+                .unwrap();
+        }
+        work_off_withdrawals(&api).await;
+        let balance = balance(&api, account).await;
+        assert_eq!(balance.total() - balance.owed, Nanos(number * 10 * DOLLAR), "{order:?}");
+        assert_eq!(purse(&api, "fees").await, Nanos(number * DOLLAR / 2), "{order:?}");
+        assert_eq!(purse(&api, "payments_clearing").await, Nanos(-number * 21 * DOLLAR / 2), "{order:?}");
+    }
+    assert_eq!(orders.len(), 120);
+    assert_balanced(&api).await;
 }
