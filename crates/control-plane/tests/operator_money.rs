@@ -13,19 +13,12 @@ use model::resource::{Body, OperatorKey, Resource};
 use model::{AccountId, Secret};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::Store;
 use store::resources::Everything;
-use store::{Store, operators};
 use support::{Actor, Api};
 use vault::{ContentsBox, Opener, RootRing, Sealer};
 
 const SECRET: &str = "sk-operator-canary-0123456789";
-
-async fn operator(api: &Api) -> Actor {
-    let operator = api.person().await;
-    let mut connection = api.store.pool.acquire().await.unwrap();
-    operators::appoint(&mut connection, operator.user.unwrap()).await.unwrap();
-    operator
-}
 
 /// What proxies are told at this moment.
 async fn told(store: &Store) -> Vec<Resource> {
@@ -74,7 +67,7 @@ async fn patch(api: &Api, actor: &Actor, path: &str, body: Value) -> Value {
 async fn an_operators_key_is_told_sealed_and_never_shown(pool: PgPoolOptions, address: PgConnectOptions) {
     const KEYS: &str = "/operator/provider_keys";
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let new = json!({"provider_slug": "openai", "secret": format!(" {SECRET}\n"), "alias": "main"});
     let (status, created) = api.call(&operator, Method::POST, KEYS, Some(new.clone())).await;
     assert_eq!(status, StatusCode::OK, "{created}");
@@ -109,7 +102,7 @@ async fn an_operators_key_is_told_sealed_and_never_shown(pool: PgPoolOptions, ad
 #[sqlx::test(migrations = "../../migrations")]
 async fn mistakes_in_an_operators_key_are_told_together(pool: PgPoolOptions, address: PgConnectOptions) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let body = json!({"provider_slug": "nobody", "secret": " ", "alias": "a b", "priority": 1_000_001});
     let (status, answer) = api.call(&operator, Method::POST, "/operator/provider_keys", Some(body)).await;
     let errors = answer["errors"].as_array().unwrap();
@@ -124,7 +117,7 @@ async fn an_operators_key_opens_after_a_rotation_without_the_old_root_key(
     address: PgConnectOptions,
 ) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let new = json!({"provider_slug": "openai", "secret": SECRET});
     api.call(&operator, Method::POST, "/operator/provider_keys", Some(new)).await;
     let next = [RootRing::generate("two").unwrap(), RootRing::generate("two").unwrap()];
@@ -146,7 +139,7 @@ async fn an_operators_key_opens_after_a_rotation_without_the_old_root_key(
 async fn the_operators_settings_reach_proxies_as_terms(pool: PgPoolOptions, address: PgConnectOptions) {
     const SETTINGS: &str = "/operator/settings";
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let body = json!({"default_markup_percent": 5.25, "purchase_fee_percent": 5, "calls_a_minute": 200});
     let changed = patch(&api, &operator, SETTINGS, body).await;
     assert_eq!(
@@ -179,7 +172,7 @@ async fn the_operators_settings_reach_proxies_as_terms(pool: PgPoolOptions, addr
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_account_has_the_operators_markup_or_its_own(pool: PgPoolOptions, address: PgConnectOptions) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let (account, owner) = api.owner().await;
     patch(&api, &operator, "/operator/settings", json!({"default_markup_ppm": 50_000})).await;
     let path = format!("/operator/accounts/{account}/terms");

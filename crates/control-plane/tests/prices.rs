@@ -11,18 +11,10 @@ use model::account::Role;
 use model::resource::{Body, ResourceKey};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use store::operators;
 use store::resources::Everything;
 use support::{Actor, Api};
 
 const RULES: &str = "/operator/price_rules";
-
-async fn operator(api: &Api) -> Actor {
-    let operator = api.person().await;
-    let mut connection = api.store.pool.acquire().await.unwrap();
-    operators::appoint(&mut connection, operator.user.unwrap()).await.unwrap();
-    operator
-}
 
 async fn ok(api: &Api, actor: &Actor, method: Method, path: &str, body: Option<Value>) -> Value {
     let (status, answer) = api.call(actor, method, path, body).await;
@@ -60,7 +52,7 @@ fn fields(answer: &Value) -> Vec<&str> {
 #[sqlx::test(migrations = "../../migrations")]
 async fn the_operator_sets_changes_and_takes_back_a_price(pool: PgPoolOptions, address: PgConnectOptions) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let new = json!({"provider": "openai", "model": "gpt-4o", "model_rule": "starts-with",
                      "effective_from": "2026-01-01T00:00:00Z", "unit_pricing": {"input_per_second": "0.001"},
                      "token_pricing": {"input_tokens": 3.1, "output_tokens": 12}, "max_output_tokens": 100});
@@ -108,7 +100,7 @@ async fn a_price_must_be_of_a_provider_and_an_account_that_there_are(
     address: PgConnectOptions,
 ) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let (account, owner) = api.owner().await;
     let nobody = AccountId::INSTALLATION;
     let body = json!({"provider": "nobody", "model": "m", "cost_in": 1, "account_id": nobody});
@@ -172,7 +164,7 @@ async fn everybody_reads_the_price_list_under_the_operators_prices(
     address: PgConnectOptions,
 ) {
     let api = Api::start(pool, address).await;
-    let operator = operator(&api).await;
+    let operator = api.operator().await;
     let (account, owner) = api.owner().await;
     let (_, other) = api.owner().await;
     let viewer = api.member(account, Role::Viewer).await;

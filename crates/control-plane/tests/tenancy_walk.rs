@@ -80,6 +80,7 @@ impl Tenant {
             ("members/member_id", made("/members", friend).await),
             ("gateway/token_id", made(&format!("{below}/tokens"), json!({"name": "token"})).await),
             ("logs/log_id", log(api, account).await),
+            ("ledger/transaction_id", credits(api, account).await),
             ("costs/cost_id", made("/ai-gateway/custom-providers/costs", cost).await),
             // Words that are the same for everybody.
             ("roles/role_id", "owner".to_owned()),
@@ -88,6 +89,8 @@ impl Tenant {
             ("proxies/proxy_id", format!("prx_{}", Uuid::now_v7().simple())),
             ("provider_keys/provider_key_id", format!("opk_{}", Uuid::now_v7().simple())),
             ("price_rules/price_rule_id", format!("prr_{}", Uuid::now_v7().simple())),
+            ("vouchers/voucher_id", format!("vch_{}", Uuid::now_v7().simple())),
+            ("reratings/rerating_id", Uuid::now_v7().to_string()),
             ("join-tokens/join_token_id", format!("jtk_{}", Uuid::now_v7().simple())),
         ]);
         Self { account, owner, ids }
@@ -103,12 +106,24 @@ impl Tenant {
             ("members/member_id", id("mem_")),
             ("gateway/token_id", id("gwt_")),
             ("logs/log_id", Uuid::now_v7().to_string()),
+            ("ledger/transaction_id", Uuid::now_v7().to_string()),
             ("costs/cost_id", id("prr_")),
             ("roles/role_id", "owner".to_owned()),
             ("url/provider", "openai".to_owned()),
         ]);
         (AccountId(Uuid::now_v7()), ids)
     }
+}
+
+/// Credits that the operator gave the tenant: the transaction.
+async fn credits(api: &Api, account: AccountId) -> String {
+    let path = format!("/accounts/{account}/ai-gateway/billing/credits");
+    let (key, body) = (Uuid::now_v7().to_string(), json!({"amount": 1000}));
+    let headers = [("idempotency-key", key.as_str())];
+    let (status, answer) =
+        api.call_with(&api.operator().await, Method::POST, &path, &headers, Some(body)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer["result"]["transaction_id"].as_str().unwrap().to_owned()
 }
 
 /// A request of the tenant's in its log.
@@ -151,7 +166,8 @@ async fn belongings(api: &Api, victim: &Tenant) -> Vec<Value> {
 fn forget_times(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|name, _| name != "last_used_on");
+            // A preview's period ends now.
+            members.retain(|name, _| !matches!(name.as_str(), "last_used_on" | "period_end" | "period"));
             members.values_mut().for_each(forget_times);
         }
         Value::Array(items) => items.iter_mut().for_each(forget_times),
