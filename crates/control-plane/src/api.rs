@@ -44,6 +44,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderValue, header};
+use model::Secret;
 use process::{Leaving, Port};
 use prometheus::{IntGauge, register_int_gauge};
 use store::Store;
@@ -80,6 +81,8 @@ pub struct ApiState {
     pub attempts: Arc<Attempts>,
     /// How credits are bought.
     pub payments: Payments,
+    /// Where momentary figures of money are, for the check of the books.
+    pub redis_url: Secret,
     /// What the operator said.
     pub settings: Arc<ApiSettings>,
     /// Where spans go, if anywhere.

@@ -117,6 +117,7 @@ async fn api_state(
         passwords: Passwords::new()?,
         attempts: Arc::default(),
         payments: payments.clone(),
+        redis_url: config.stores.redis_url.clone(),
         settings: Arc::new(ApiSettings {
             public_gateway_url: bare(&config.public.public_gateway_url),
             public_api_url: public_api_url.unwrap_or_else(|| format!("http://{address}")),

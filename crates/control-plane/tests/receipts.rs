@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -81,7 +82,8 @@ impl Spent {
             set_aside: Some(record.charge),
             before: None,
         };
-        let charged = ledger::charge(&mut tx, &format!("{account}/1"), &[claim]).await.unwrap();
+        let batches = BTreeMap::from([(account.shard(), format!("{account}/1"))]);
+        let charged = ledger::charge(&mut tx, &batches, &[claim]).await.unwrap();
         let posted = Posted { record, transaction: charged[0].transaction };
         usage::insert_new(&mut tx, &[posted]).await.unwrap();
         tx.commit().await.unwrap();

@@ -23,7 +23,7 @@ use model::usage::{Measure, UsageRecord};
 use model::{Secret, Shard};
 use prost::Message as _;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 
 use crate::protocol::{Clock, Scripts, era_is_over};
 use crate::stream::Position;
@@ -137,6 +137,14 @@ impl Desk {
         let clock = self.clock;
         let scripts = || Scripts::with(shard, era, clock);
         self.scripts.entry((shard, era)).or_insert_with(scripts).clone()
+    }
+
+    /// Sends commands and reads all their answers as one; nothing is asked where there is nothing to ask.
+    async fn query<T: FromRedisValue + Default>(&mut self, commands: &Pipeline) -> Result<T, DeskError> {
+        if commands.is_empty() {
+            return Ok(T::default());
+        }
+        Ok(commands.query_async(&mut self.commands).await?)
     }
 
     /// Sends commands, each with an answer of its own.

@@ -1,5 +1,7 @@
-//! The task that carries closed records to Redis and frees their slots once Postgres has them.
+//! The task that carries closed records to Redis, frees their slots once Postgres has them, says that
+//! this process lives, and moves with every shard from era to era.
 
+mod beats;
 mod shard;
 
 use std::collections::BTreeMap;
@@ -12,33 +14,26 @@ use process::failpoint;
 use redis::{Pipeline, RedisResult, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::link::Link;
-use crate::meter::Shared;
-use crate::protocol::calls::{self, Batch};
-use crate::protocol::{Scripts, era_is_over};
-use crate::spool::Slot;
-use crate::stream::{Position, era_key};
-use shard::{Due, Waiting};
+use crate::meter::{Inbox, Shared};
+use crate::protocol::{Scripts, calls, era_is_over};
+use crate::stream::Position;
+use shard::{Due, Sent, Waiting};
 
 /// How long a record waits for company.
 const GATHER: Duration = Duration::from_millis(1);
 /// The longest sleep when nothing is closed.
 const IDLE: Duration = Duration::from_secs(5);
-/// Batches in one round trip.
-const BATCHES: usize = 256;
+/// Commands in one round trip.
+const TOGETHER: usize = 256;
 /// How often Redis is asked for its memory while there is something to send.
 const MEMORY_CHECK: Duration = Duration::from_secs(2);
 /// Above this share of Redis's memory records stay here, so that money keeps its room.
 const MEMORY_SHARE: f64 = 0.7;
-
-/// What one command of a round trip asked for.
-enum Question {
-    Memory,
-    Era(Shard),
-    Settle(Shard, Vec<Slot>),
-    Beat(Shard),
-}
+/// Above this share credits are refused.
+const MEMORY_LEFT: f64 = 0.9;
 
 struct Flusher {
     shared: Arc<Shared>,
@@ -48,10 +43,15 @@ struct Flusher {
     redis_full: bool,
 }
 
+/// What one command of a round trip asked for.
+enum Question {
+    Memory,
+    Of(Shard, Due),
+}
+
 /// Sends until told to stop; what is not posted by then stays in the spool.
 pub(crate) async fn run(shared: Arc<Shared>, link: Link, stop: CancellationToken) {
-    let mut flusher =
-        Flusher { shared, link, shards: BTreeMap::new(), memory_checked: None, redis_full: false };
+    let mut flusher = Flusher::new(shared, link);
     loop {
         let pause = flusher.round().await;
         let woken = async {
@@ -59,35 +59,59 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Link, stop: CancellationToken
             tokio::time::sleep(GATHER).await;
         };
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             () = woken => (),
             () = tokio::time::sleep(pause) => (),
         }
     }
+    flusher.farewell().await;
 }
 
 impl Flusher {
+    /// Begins by asking which eras are open, so that the first request of each shard need not wait, and
+    /// with what there is to be buried.
+    fn new(shared: Arc<Shared>, link: Link) -> Self {
+        let former = shared.incarnations.former();
+        let present = shared.incarnations.present();
+        let shards = Shard::all().map(|shard| (shard, Waiting::new(shard, present, former.clone())));
+        Self { shards: shards.collect(), shared, link, memory_checked: None, redis_full: false }
+    }
+
     /// One round trip, if anything is due; answers how long nothing will be.
     async fn round(&mut self) -> Duration {
-        for (shard, slot) in self.shared.take_closed() {
-            self.shards.entry(shard).or_default().closed.push_back(slot);
-        }
+        self.look_into_inbox();
         let (questions, mut commands) = self.questions(Instant::now());
         if !questions.is_empty() {
             let answers = self.link.ask(&mut commands).await;
             self.shared.redis_up.store(answers.is_ok(), Ordering::Relaxed);
             match answers {
                 Ok(answers) => {
-                    questions.into_iter().zip(answers).for_each(|(q, answer)| self.hear(q, answer))
+                    questions.into_iter().zip(answers).for_each(|(q, answer)| self.hear(q, answer));
                 }
-                Err(_) => questions.into_iter().for_each(|question| self.take_back(question)),
+                Err(_) => questions.into_iter().for_each(|question| self.hear_nothing(&question)),
             }
         }
         let now = Instant::now();
-        let next = self.shards.values().filter_map(|shard| shard.next_due(self.redis_full)).min();
-        let pause = next.map_or(IDLE, |at| at.saturating_duration_since(now)).max(self.link.closed_for());
+        let due = self.shards.values().filter_map(|waiting| waiting.next_due(&self.shared, self.redis_full));
+        let pause =
+            due.min().map_or(IDLE, |at| at.saturating_duration_since(now)).max(self.link.closed_for());
         // An answer of "not now" must not turn into a busy loop.
         if self.redis_full { pause.max(Duration::from_millis(50)).min(MEMORY_CHECK) } else { pause }
+    }
+
+    fn look_into_inbox(&mut self) {
+        let Inbox { closed, doubts, watched, releases, dead } = self.shared.take_inbox();
+        for record in closed {
+            self.shard(record.shard).take(record);
+        }
+        doubts.into_iter().for_each(|shard| self.shard(shard).doubt());
+        watched.into_iter().for_each(|shard| self.shard(shard).watch());
+        for (shard, incarnation, hold) in releases {
+            self.shard(shard).release(incarnation, hold);
+        }
+        for incarnation in dead {
+            self.shards.values_mut().for_each(|waiting| waiting.bury(incarnation));
+        }
     }
 
     fn questions(&mut self, now: Instant) -> (Vec<Question>, Pipeline) {
@@ -96,27 +120,16 @@ impl Flusher {
             return (questions, commands);
         }
         for (shard, waiting) in &mut self.shards {
-            while questions.len() < BATCHES {
-                match waiting.due(now, self.redis_full) {
-                    Due::Nothing => break,
-                    Due::Era => {
-                        commands.cmd("GET").arg(era_key(*shard));
-                        questions.push(Question::Era(*shard));
-                    }
-                    Due::Settle(slots, scripts, (incarnation, number)) => {
-                        let encoded = batch(slots.iter().map(|slot| self.shared.spool.closed_bytes(slot)));
-                        let batch = Batch { number, encoded, length: slots.len(), groups: Vec::new() };
-                        commands.add_command(calls::settle(&scripts, incarnation, &batch));
-                        questions.push(Question::Settle(*shard, slots));
-                    }
-                    Due::Beat(command) => {
-                        commands.add_command(command);
-                        questions.push(Question::Beat(*shard));
-                    }
-                }
+            if questions.len() >= TOGETHER {
+                break;
+            }
+            for (due, command) in waiting.due(&self.shared, now, self.redis_full) {
+                commands.add_command(command);
+                questions.push(Question::Of(*shard, due));
             }
         }
-        if !self.shards.is_empty() && self.memory_checked.is_none_or(|at| now - at >= MEMORY_CHECK) {
+        let is_due = self.memory_checked.is_none_or(|at| now - at >= MEMORY_CHECK);
+        if is_due && self.shards.values().any(|waiting| !waiting.is_idle()) {
             self.memory_checked = Some(now);
             commands.cmd("INFO").arg("memory");
             questions.push(Question::Memory);
@@ -126,48 +139,112 @@ impl Flusher {
 
     fn hear(&mut self, question: Question, answer: RedisResult<Value>) {
         let answer = answer.and_then(Value::extract_error);
-        match (question, answer) {
-            (Question::Memory, Ok(answer)) => {
-                self.hear_memory(&redis::from_redis_value::<String>(answer).unwrap_or_default());
+        let (shard, due) = match question {
+            Question::Memory => {
+                let memory = answer.and_then(|answer| Ok(redis::from_redis_value::<String>(answer)?));
+                return self.hear_memory(&memory.unwrap_or_default());
             }
-            (Question::Era(shard), Ok(answer)) => {
-                let era = redis::from_redis_value::<Option<u64>>(answer).ok().flatten();
-                self.shard(shard).era_is(era.map(|era| Scripts::of(shard, era)));
+            Question::Of(shard, due) => (shard, due),
+        };
+        let read = answer.and_then(|answer| self.take_answer(shard, &due, answer));
+        let Err(error) = read else { return };
+        let shared = Arc::clone(&self.shared);
+        let waiting = self.shard(shard);
+        match (&due, error.code()) {
+            _ if era_is_over(&error) => {
+                debug!(shard = %shard, "The era of shard {shard} is over; waiting for the next");
+                waiting.era_is_over(&shared);
             }
-            (Question::Settle(shard, slots), Ok(answer)) => {
-                failpoint("settled");
-                match calls::settled(answer) {
-                    Ok((entry, posted)) => {
-                        self.shard(shard).sent(entry, slots);
-                        failpoint("streamed");
-                        self.free(shard, posted);
-                    }
-                    _ => self.shard(shard).put_back(slots),
-                }
-            }
-            (Question::Beat(shard), Ok(answer)) => {
-                self.free(shard, calls::heard(answer).map(|heard| heard.posted).unwrap_or_default());
-            }
-            (question, Err(error)) => {
-                match &question {
-                    Question::Settle(shard, _) | Question::Beat(shard) if era_is_over(&error) => {
-                        debug!(shard = %shard, "The era of shard {shard} is over; waiting for the next");
-                        self.shard(*shard).era_is_over();
-                    }
-                    Question::Settle(shard, _) | Question::Beat(shard) => {
-                        warn!(shard = %shard, error = %error, "Redis refuses records of shard {shard}");
-                        self.shard(*shard).refused();
-                    }
-                    Question::Era(_) | Question::Memory => (),
-                }
-                self.take_back(question);
+            (Due::Settle(number), Some("GAP")) => waiting.is_out_of_step(&shared, *number),
+            _ => {
+                warn!(shard = %shard, error = %error, "Redis refuses what shard {shard} has to say");
+                waiting.refused(&due);
             }
         }
     }
 
+    fn take_answer(&mut self, shard: Shard, due: &Due, answer: Value) -> RedisResult<()> {
+        match due {
+            Due::Era => {
+                let era = redis::from_redis_value::<Option<u64>>(answer)?;
+                self.era_is(shard, era);
+            }
+            Due::Settle(number) => {
+                failpoint("settled");
+                let (entry, posted) = calls::settled(answer)?;
+                let shared = Arc::clone(&self.shared);
+                self.shard(shard).settled(&shared, Sent { number: *number, entry });
+                failpoint("streamed");
+                self.free(shard, posted);
+            }
+            Due::Declare => {
+                let (posted, is_dead) = calls::declared(answer)?;
+                let shared = Arc::clone(&self.shared);
+                if let Some(incarnation) = self.shard(shard).declared(&shared)
+                    && is_dead
+                {
+                    shared.is_dead(shard, incarnation);
+                }
+                self.free(shard, posted);
+            }
+            Due::Beat(incarnation) => {
+                let heard = calls::heard(answer)?;
+                let shared = Arc::clone(&self.shared);
+                self.shard(shard).heard(&shared, *incarnation, &heard);
+                self.free(shard, heard.posted);
+            }
+            Due::Bury(incarnation) => {
+                let left = redis::from_redis_value::<usize>(answer)?;
+                if left == 0 {
+                    self.shard(shard).is_buried(*incarnation);
+                    self.forget(*incarnation);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_nothing(&mut self, question: &Question) {
+        match question {
+            Question::Memory => self.memory_checked = None,
+            Question::Of(shard, due) => self.shard(*shard).refused(due),
+        }
+    }
+
+    /// The desk says which era is open, or that none is.
+    fn era_is(&mut self, shard: Shard, era: Option<u64>) {
+        let shared = Arc::clone(&self.shared);
+        let waiting = self.shard(shard);
+        match era.map(|era| Scripts::of(shard, era)) {
+            Some(scripts) if waiting.is_new(&scripts) => self.move_on(shard, scripts),
+            Some(scripts) => waiting.resume(&shared, scripts),
+            None => waiting.no_era(),
+        }
+    }
+
+    /// Takes what is under way into a new era. Every request is found once: in the list of those under
+    /// way, or, closed before it was looked for there, in the inbox.
+    fn move_on(&mut self, shard: Shard, scripts: Scripts) {
+        let (present, era) = (self.shared.incarnations.present(), scripts.era());
+        self.shared.eras.close(shard);
+        self.shared.leases.end_era(shard, era);
+        let holds = self.shared.holds.all(shard);
+        let holds = holds.iter().filter_map(|held| held.outlive(era, present)).collect();
+        self.look_into_inbox();
+        let shared = Arc::clone(&self.shared);
+        self.shard(shard).begin(&shared, scripts, present, holds);
+    }
+
     fn free(&mut self, shard: Shard, posted: Position) {
-        let slots = self.shard(shard).posted(posted);
-        self.shared.posted(slots);
+        let records = self.shard(shard).posted(posted);
+        self.shared.posted(records);
+    }
+
+    /// Nothing is left of an incarnation once that is so in all shards.
+    fn forget(&mut self, incarnation: Uuid) {
+        if self.shards.values().all(|waiting| !waiting.is_to_bury(incarnation)) {
+            self.shared.incarnations.is_buried(incarnation);
+        }
     }
 
     fn hear_memory(&mut self, memory: &str) {
@@ -181,44 +258,23 @@ impl Flusher {
             warn!(used, bound, "Redis is short of memory; records stay in the spool");
         }
         self.redis_full = full;
+        self.shared.redis_is_full(bound > 0.0 && used > bound * MEMORY_LEFT);
     }
 
-    /// Whatever was not done for certain is done again.
-    fn take_back(&mut self, question: Question) {
-        match question {
-            Question::Settle(shard, slots) => self.shard(shard).put_back(slots),
-            Question::Memory => self.memory_checked = None,
-            Question::Era(shard) => self.shard(shard).refused(),
-            Question::Beat(_) => (),
+    /// Gives back what is leased and says bye, if Redis answers at once.
+    async fn farewell(&mut self) {
+        self.look_into_inbox();
+        let mut commands = redis::pipe();
+        for waiting in self.shards.values_mut() {
+            waiting.farewell(&self.shared).into_iter().for_each(|command| _ = commands.add_command(command));
+        }
+        if !commands.is_empty() {
+            let _ = self.link.ask(&mut commands).await;
         }
     }
 
     fn shard(&mut self, shard: Shard) -> &mut Waiting {
-        self.shards.entry(shard).or_default()
-    }
-}
-
-/// A `proto::UsageBatch` of records that are encoded already: field 1, length-delimited, repeated.
-fn batch<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut batch = Vec::with_capacity(1 << 15);
-    for record in records {
-        prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, &mut batch);
-        prost::encoding::encode_varint(record.len() as u64, &mut batch);
-        batch.extend_from_slice(record);
-    }
-    batch
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use prost::Message as _;
-
-    #[test]
-    fn a_batch_of_encoded_records_reads_as_a_batch() {
-        let records = [1, 2].map(|number| crate::samples::record(number).to_wire());
-        let encoded = records.each_ref().map(|record| record.encode_to_vec());
-        let batch = batch(encoded.iter().map(Vec::as_slice));
-        assert_eq!(proto::UsageBatch::decode(&*batch).unwrap().records, records);
+        let present = self.shared.incarnations.present();
+        self.shards.entry(shard).or_insert_with(|| Waiting::new(shard, present, Vec::new()))
     }
 }

@@ -5,18 +5,28 @@
 //! and leaves the spool when the desk's posted position has passed it in the same era. What is sent
 //! twice is recognised by its id in Postgres, so everything here may be repeated.
 
+mod claim;
 pub mod desk;
+mod eras;
 mod flush;
+mod held;
+mod holder;
+mod incarnations;
+mod leases;
 mod link;
 mod meter;
+mod open_record;
 pub mod protocol;
 mod replay;
 #[cfg(test)]
 mod samples;
+mod settlement;
 mod spool;
 mod stream;
 
-pub use meter::{Meter, MeterConfig, MeterError, MeterStatus, OpenRecord};
+pub use claim::{Claim, Denied, Standing};
+pub use meter::{Meter, MeterConfig, MeterError, MeterStatus};
+pub use open_record::OpenRecord;
 pub use replay::{Replayed, replay};
 pub use spool::{SpoolError, SpoolFull};
 pub use stream::Position;

@@ -34,12 +34,18 @@ impl Link {
         self.retry_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Sends the commands in one go. Each has its own answer.
+    /// Sends the commands in one go. Each has its own answer. A connection that has gone since it was used
+    /// last is made anew at once; that something may then arrive twice, all commands allow for.
     pub(crate) async fn ask(&mut self, commands: &mut Pipeline) -> Result<Vec<RedisResult<Value>>, Down> {
         if !self.closed_for().is_zero() {
             return Err(Down);
         }
-        let answers = self.try_ask(commands.ignore_errors()).await;
+        let was_connected = self.connection.is_some();
+        let mut answers = self.try_ask(commands.ignore_errors()).await;
+        if was_connected && answers.as_ref().is_err_and(RedisError::is_connection_dropped) {
+            self.connection = None;
+            answers = self.try_ask(commands).await;
+        }
         match answers {
             Ok(answers) => {
                 if self.retry_at.take().is_some() {

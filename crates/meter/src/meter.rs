@@ -1,24 +1,31 @@
-//! The proxy's hand on the meter. Everything here is synchronous and touches memory alone; a task
-//! in the background carries closed records to Redis.
+//! The proxy's hand on the meter. Opening and closing records touches memory alone; tasks in the
+//! background carry closed records to Redis and ask it for holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::id::GatewayInternalId;
-use model::usage::{Outcome, UsageRecord};
+use model::usage::UsageRecord;
 use model::{Secret, Shard};
-use process::failpoint;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
-use crate::flush;
+use crate::eras::Eras;
+use crate::held::Holds;
+use crate::holder::{self, Holder};
+use crate::incarnations::Incarnations;
+use crate::leases::Leases;
 use crate::link::Link;
+use crate::open_record::OpenRecord;
+use crate::settlement::Closed;
 use crate::spool::{Slot, Spool, SpoolError, SpoolFull};
+use crate::{flush, settlement};
 
 /// What a meter is started with.
 pub struct MeterConfig {
@@ -56,17 +63,54 @@ pub struct MeterStatus {
     pub redis_up: bool,
     /// Attempts that were not recorded because the spool was full, by gateway.
     pub missed: Vec<(GatewayInternalId, u64)>,
+    /// Requests under way for which something is set aside.
+    pub holds: usize,
+    /// Leases that this process has.
+    pub leases: usize,
+    /// Former starts on this spool whose holds have not all been released.
+    pub former: usize,
 }
 
 pub(crate) struct Shared {
     pub(crate) spool: Spool,
-    closed: Mutex<Vec<(Shard, Slot)>>,
+    pub(crate) incarnations: Incarnations,
+    pub(crate) eras: Eras,
+    pub(crate) holds: Holds,
+    pub(crate) leases: Leases,
+    pub(crate) holder: Holder,
+    inbox: Mutex<Inbox>,
     pub(crate) wake: Notify,
-    pub(crate) kept: AtomicUsize,
+    kept: AtomicUsize,
     pub(crate) redis_up: AtomicBool,
+    redis_full: AtomicBool,
+    /// Shards in which somebody looks whether this process lives.
+    watched: Box<[AtomicBool]>,
+    /// The number of each shard's next batch of records.
+    numbers: Box<[AtomicU64]>,
     missed: Mutex<HashMap<GatewayInternalId, u64>>,
     stop: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What has happened since the sending task looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) closed: Vec<Closed>,
+    /// Shards whose era may be another than is thought, or is not known.
+    pub(crate) doubts: BTreeSet<Shard>,
+    /// Shards in which there may be holds from now on.
+    pub(crate) watched: BTreeSet<Shard>,
+    /// Holds that nobody knows of: shard, incarnation, hold.
+    pub(crate) releases: Vec<(Shard, Uuid, Uuid)>,
+    /// Incarnations that hold nothing more.
+    pub(crate) dead: Vec<Uuid>,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        let Self { closed, doubts, watched, releases, dead } = self;
+        closed.is_empty() && doubts.is_empty() && watched.is_empty() && releases.is_empty() && dead.is_empty()
+    }
 }
 
 impl Meter {
@@ -74,8 +118,11 @@ impl Meter {
     /// begins to send.
     pub fn start(config: MeterConfig) -> Result<Self, MeterError> {
         let MeterConfig { directory, spool_bytes, redis_url } = config;
-        let link = Link::to(&redis_url).map_err(|_| MeterError::RedisUrl)?;
+        let link = || Link::to(&redis_url).map_err(|_| MeterError::RedisUrl);
+        let (settlements, holds) = (link()?, link()?);
         let (spool, left) = Spool::start(&directory, spool_bytes)?;
+        let incarnations = Incarnations::begin(&directory)
+            .map_err(|source| SpoolError::File { path: directory.join("incarnations"), source })?;
         let abandoned = left.iter().filter(|kept| kept.abandoned).count();
         if !left.is_empty() {
             info!(
@@ -83,18 +130,31 @@ impl Meter {
                 abandoned, "The spool holds records of a former process; they are sent now"
             );
         }
+        let (holder, asks) = Holder::new();
+        let closed: Vec<_> = left.into_iter().map(settlement::Closed::kept).collect();
         let shared = Arc::new(Shared {
             spool,
-            kept: AtomicUsize::new(left.len()),
-            closed: Mutex::new(left.into_iter().map(|kept| (kept.shard, kept.slot)).collect()),
+            incarnations,
+            eras: Eras::new(),
+            holds: Holds::new(),
+            leases: Leases::new(),
+            holder,
+            kept: AtomicUsize::new(closed.len()),
+            inbox: Mutex::new(Inbox { closed, ..Inbox::default() }),
             wake: Notify::new(),
             redis_up: AtomicBool::new(false),
+            redis_full: AtomicBool::new(false),
+            watched: Shard::all().map(|_| AtomicBool::new(false)).collect(),
+            numbers: Shard::all().map(|_| AtomicU64::new(1)).collect(),
             missed: Mutex::default(),
             stop: CancellationToken::new(),
-            task: Mutex::default(),
+            tasks: Mutex::default(),
         });
-        let task = tokio::spawn(flush::run(shared.clone(), link, shared.stop.clone()));
-        *shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let tasks = vec![
+            tokio::spawn(flush::run(shared.clone(), settlements, shared.stop.clone())),
+            tokio::spawn(holder::run(shared.clone(), holds, asks, shared.stop.clone())),
+        ];
+        *shared.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         Ok(Self(shared))
     }
 
@@ -102,13 +162,13 @@ impl Meter {
     /// a request on own keys may go on without a record; the miss is counted here.
     pub fn open(&self, record: &UsageRecord) -> Result<OpenRecord, SpoolFull> {
         let slot = self.counted(record, self.0.spool.open(record))?;
-        Ok(OpenRecord { meter: self.clone(), shard: record.account.shard(), slot: Some(slot) })
+        Ok(OpenRecord::new(self.clone(), record, slot))
     }
 
     /// Writes down a request that reached no provider.
     pub fn record(&self, record: &UsageRecord) -> Result<(), SpoolFull> {
         let slot = self.counted(record, self.0.spool.record(record))?;
-        self.send(record.account.shard(), slot);
+        self.0.send(Closed { shard: record.account.shard(), slot, settlement: None });
         Ok(())
     }
 
@@ -120,11 +180,14 @@ impl Meter {
             kept: self.0.kept.load(Ordering::Relaxed),
             redis_up: self.0.redis_up.load(Ordering::Relaxed),
             missed: missed.iter().map(|(gateway, count)| (*gateway, *count)).collect(),
+            holds: Shard::all().map(|shard| self.0.holds.count(shard)).sum(),
+            leases: Shard::all().map(|shard| self.0.leases.count(shard)).sum(),
+            former: self.0.incarnations.former().len(),
         }
     }
 
-    /// Waits until Postgres has every record, at most for `patience`, and stops sending. Says
-    /// whether all were posted; what was not stays in the spool for the next start.
+    /// Waits until Postgres has every record, at most for `patience`, gives back what is leased and stops
+    /// sending. Says whether all were posted; what was not stays in the spool for the next start.
     pub async fn drain(&self, patience: Duration) -> bool {
         let emptied = async {
             while self.0.kept.load(Ordering::Acquire) > 0 {
@@ -133,11 +196,15 @@ impl Meter {
         };
         let drained = tokio::time::timeout(patience, emptied).await.is_ok();
         self.0.stop.cancel();
-        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
+        let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
             let _ = task.await;
         }
         drained
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
     }
 
     fn counted(&self, record: &UsageRecord, taken: Result<Slot, SpoolFull>) -> Result<Slot, SpoolFull> {
@@ -152,58 +219,84 @@ impl Meter {
         }
         taken
     }
-
-    fn send(&self, shard: Shard, slot: Slot) {
-        let mut closed = self.0.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.push((shard, slot));
-        // A longer queue has woken the task already.
-        if closed.len() == 1 {
-            self.0.wake.notify_one();
-        }
-    }
 }
 
 impl Shared {
-    /// Takes what was closed since the last call.
-    pub(crate) fn take_closed(&self) -> Vec<(Shard, Slot)> {
-        std::mem::take(&mut self.closed.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A request is over.
+    pub(crate) fn send(&self, closed: Closed) {
+        self.tell(|inbox| inbox.closed.push(closed));
+    }
+
+    /// The era of this shard is not known, or is not what was thought.
+    pub(crate) fn doubt(&self, shard: Shard) {
+        self.tell(|inbox| _ = inbox.doubts.insert(shard));
+    }
+
+    /// Something may be held in this shard from now on.
+    pub(crate) fn watch(&self, shard: Shard) {
+        if !self.watched[usize::from(shard.0)].swap(true, Ordering::AcqRel) {
+            self.tell(|inbox| _ = inbox.watched.insert(shard));
+        }
+    }
+
+    /// Nothing is held in this shard, unless `watch` says otherwise from now on.
+    pub(crate) fn unwatch(&self, shard: Shard) {
+        self.watched[usize::from(shard.0)].store(false, Ordering::Release);
+    }
+
+    /// Nobody knows of this hold.
+    pub(crate) fn release(&self, shard: Shard, incarnation: Uuid, hold: Uuid) {
+        self.tell(|inbox| inbox.releases.push((shard, incarnation, hold)));
+    }
+
+    /// Redis says that this incarnation holds nothing more in this shard.
+    pub(crate) fn is_dead(&self, shard: Shard, incarnation: Uuid) {
+        self.incarnations.is_dead(incarnation);
+        self.leases.end_of(shard, incarnation);
+        self.tell(|inbox| inbox.dead.push(incarnation));
+    }
+
+    /// The number of the shard's next batch of records.
+    pub(crate) fn next_batch(&self, shard: Shard) -> u64 {
+        self.numbers[usize::from(shard.0)].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_next_batch(&self, shard: Shard, number: u64) {
+        self.numbers[usize::from(shard.0)].store(number, Ordering::Release);
+    }
+
+    /// Whether Redis has so little room left that credits are refused.
+    pub(crate) fn is_redis_full(&self) -> bool {
+        self.redis_full.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn redis_is_full(&self, is_full: bool) {
+        self.redis_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Takes what has happened since the last call.
+    pub(crate) fn take_inbox(&self) -> Inbox {
+        std::mem::take(&mut self.inbox())
     }
 
     /// Postgres has these records.
-    pub(crate) fn posted(&self, slots: Vec<Slot>) {
-        self.kept.fetch_sub(slots.len(), Ordering::Release);
-        slots.into_iter().for_each(|slot| self.spool.free(slot));
-    }
-}
-
-/// A request under way, already in the spool.
-#[must_use = "a record that is not closed ends as abandoned"]
-pub struct OpenRecord {
-    meter: Meter,
-    shard: Shard,
-    slot: Option<Slot>,
-}
-
-impl OpenRecord {
-    /// Writes down how it ended, and sends it.
-    pub fn close(mut self, record: &UsageRecord) {
-        self.end(record);
+    pub(crate) fn posted(&self, records: Vec<Closed>) {
+        self.kept.fetch_sub(records.len(), Ordering::Release);
+        records.into_iter().for_each(|closed| self.spool.free(closed.slot));
     }
 
-    fn end(&mut self, record: &UsageRecord) {
-        let Some(mut slot) = self.slot.take() else { return };
-        self.meter.0.spool.close(&mut slot, record);
-        failpoint("closed");
-        self.meter.send(self.shard, slot);
+    fn tell(&self, what: impl FnOnce(&mut Inbox)) {
+        let mut inbox = self.inbox();
+        // A fuller inbox has woken the task already.
+        let was_empty = inbox.is_empty();
+        what(&mut inbox);
+        drop(inbox);
+        if was_empty {
+            self.wake.notify_one();
+        }
     }
-}
 
-/// A request that vanished, by a panic for instance, is still recorded.
-impl Drop for OpenRecord {
-    fn drop(&mut self) {
-        let Some(opened) = self.slot.as_ref().and_then(|slot| self.meter.0.spool.opened(slot)) else {
-            return;
-        };
-        self.end(&UsageRecord { outcome: Outcome::Abandoned, cause: "unfinished".to_owned(), ..opened });
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,13 +17,13 @@
 //! | `a:<account>` | hash | `free held unposted` in nano-dollars; `loaded` once Postgres has said what there is, `applied` the sequence of the last credit; `leased` the part of `held` that leases could give back, `leases` how many are open, `recall` if they shall |
 //! | `h:<incarnation>` | hash | hold → `kind account amount floor reported step taken`, then for each counter `id window amount floor`; kinds are `o` a request's own, `l` an open lease, `c` a closed one |
 //! | `r:<incarnation>` | hash | hold → the record that is posted if nobody hears of the request again |
-//! | `i:<incarnation>` | hash | `seq` the last batch of records, `s0`…`s15` the entries of the last sixteen, `declared` the last part of its declaration, `dead` |
+//! | `i:<incarnation>` | hash | `seq` the last batch of records, `s0`…`s15` the entries of the last sixteen, `beat` the last beat, `declared` the last part of its declaration, `dead` |
 //! | `c:<account>:<counter>` | hash | `i` number of the present window, `c` its count, `p` that of the one before, `l` the part of `c` that leases could give back |
 //! | `want` | set | accounts to load |
 //! | `b` | hash | incarnation → number of its last beat; only those that may have holds |
 //! | `d` | set | incarnations that have declared |
-//! | `collected` | hash | id → what the desk has taken for it and not posted yet |
-//! | `u` | stream | `b` a batch of records, `p` what they have paid, `c` what they are charged, `k` if the desk carried them here from the era before; or `w` an account to load |
+//! | `collected` | hash | id → what the desk has taken for it and not posted yet, or `-` for a withdrawal that is over |
+//! | `u` | stream | `b` a batch of records, `p` what they have paid, `c` what they are charged and `h` their holds where the desk reaped them, `k` if the desk carried them here from the era before; or `w` an account to load |
 //! | `posted` | string | how far the desk has posted the stream |
 //! | `fence` | string | the highest fencing number of a desk |
 //!

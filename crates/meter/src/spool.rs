@@ -13,11 +13,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use model::Shard;
-use model::usage::{Outcome, UsageRecord};
+use model::Nanos;
+use model::usage::{Outcome, Tokens, UsageRecord};
 use rustix::fs::FlockOperation;
 use tracing::{error, warn};
 
+use crate::held::SetAside;
+pub(crate) use encode::with_hold;
 pub(crate) use map::Slot;
 use map::{Area, Map, State};
 
@@ -54,7 +56,7 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) slot: Slot,
-    pub(crate) shard: Shard,
+    pub(crate) record: Box<UsageRecord>,
     /// Its process died before the request ended.
     pub(crate) abandoned: bool,
 }
@@ -93,15 +95,33 @@ impl Spool {
         self.take(record, Area::Closed, State::Closed)
     }
 
+    /// Writes down what was set aside, before the provider is called.
+    pub(crate) fn dispatch(&self, slot: &mut Slot, aside: Option<&SetAside>) {
+        if let Some(aside) = aside {
+            record::write_hold(self.map.area_mut(slot, Area::Hold), aside);
+        }
+        self.map.publish(slot, if aside.is_some() { State::Held } else { State::Dispatched });
+    }
+
+    /// Notes what a dispatched attempt has produced so far.
+    pub(crate) fn report(&self, slot: &mut Slot, so_far: Nanos) {
+        record::report(self.map.area_mut(slot, Area::Hold), so_far);
+    }
+
     /// Writes down how an attempt ended.
-    pub(crate) fn close(&self, slot: &mut Slot, record: &UsageRecord) {
-        record::write(self.map.area_mut(slot, Area::Closed), record);
+    pub(crate) fn close(&self, slot: &mut Slot, record: &UsageRecord, aside: Option<&SetAside>) {
+        record::write(self.map.area_mut(slot, Area::Closed), record, aside);
         self.map.publish(slot, State::Closed);
     }
 
     /// The record as it was opened.
     pub(crate) fn opened(&self, slot: &Slot) -> Option<UsageRecord> {
         record::read(self.map.area(slot, Area::Opened))
+    }
+
+    /// Its wire form.
+    pub(crate) fn opened_bytes<'a>(&'a self, slot: &'a Slot) -> &'a [u8] {
+        record::bytes(self.map.area(slot, Area::Opened)).unwrap_or_default()
     }
 
     /// The wire form of the closed record.
@@ -122,7 +142,7 @@ impl Spool {
 
     fn take(&self, record: &UsageRecord, area: Area, state: State) -> Result<Slot, SpoolFull> {
         let mut slot = self.unused()?;
-        record::write(self.map.area_mut(&mut slot, area), record);
+        record::write(self.map.area_mut(&mut slot, area), record, None);
         self.map.publish(&mut slot, state);
         Ok(slot)
     }
@@ -146,19 +166,42 @@ impl Spool {
 fn revive(map: &Map, mut slot: Slot, state: State) -> Result<Kept, Slot> {
     let closed = (state == State::Closed).then(|| record::read(map.area(&slot, Area::Closed))).flatten();
     if let Some(record) = closed {
-        return Ok(Kept { shard: record.account.shard(), slot, abandoned: false });
+        return Ok(Kept { slot, record: Box::new(record), abandoned: false });
     }
-    // A closed half that cannot be read, after the machine lost power, still leaves the opened one.
-    let Some(mut record) = record::read(map.area(&slot, Area::Opened)) else {
+    // A closed part that cannot be read, after the machine lost power, still leaves the opened one.
+    let opened = record::read(map.area(&slot, Area::Opened));
+    let Some(opened) = opened.or_else(|| record::read(map.area(&slot, Area::OpenedBefore))) else {
         warn!("A slot of the spool cannot be read; the machine must have lost power");
         map.publish(&mut slot, State::Free);
         return Err(slot);
     };
-    record.outcome = Outcome::Abandoned;
-    record.cause = "proxy_died".to_owned();
-    record::write(map.area_mut(&mut slot, Area::Closed), &record);
+    let held = (state == State::Held).then(|| record::read_hold(map.area(&slot, Area::Hold))).flatten();
+    let record = match (state, held) {
+        // What was set aside goes back when the process is buried.
+        (State::Open, _) => without_use(opened),
+        (_, Some((hold, reported))) => {
+            UsageRecord { charge: hold.floor.max(reported), hold: Some(hold), ..opened }
+        }
+        (_, None) => opened,
+    };
+    let record = UsageRecord { outcome: Outcome::Abandoned, cause: "proxy_died".to_owned(), ..record };
+    let aside = record.hold.as_ref().map(SetAside::of_model);
+    record::write(map.area_mut(&mut slot, Area::Closed), &record, aside.as_ref());
     map.publish(&mut slot, State::Closed);
-    Ok(Kept { shard: record.account.shard(), slot, abandoned: true })
+    Ok(Kept { slot, record: Box::new(record), abandoned: true })
+}
+
+/// An attempt that reached no provider costs nothing, whatever was expected of it.
+pub(crate) fn without_use(record: UsageRecord) -> UsageRecord {
+    let cost = record.cost.map(|_| Nanos::ZERO);
+    UsageRecord {
+        tokens: Tokens::default(),
+        units: Vec::new(),
+        cost,
+        charge: Nanos::ZERO,
+        hold: None,
+        ..record
+    }
 }
 
 fn locked(path: &Path) -> Result<File, SpoolError> {

@@ -31,6 +31,7 @@ pub const OBEYED: &[&str] = &[
     "max_output_tokens",
     "time_zone",
     "zdr",
+    "gateway_token_budget",
     "account_spending_limit",
     "operator_keys",
     "terms",
@@ -383,7 +384,7 @@ mod tests {
 
     #[test]
     fn whatever_is_set_arrives() {
-        for resource in of_installation().into_iter().chain([everything_set()]) {
+        for resource in of_installation().into_iter().chain([everything_set(), token()]) {
             assert_eq!(Resource::from_wire(resource.to_wire()), Ok(resource));
         }
     }

@@ -483,7 +483,8 @@ impl Unit {
 }
 
 impl Hold {
-    fn to_wire(&self) -> proto::Hold {
+    /// The wire form.
+    pub fn to_wire(&self) -> proto::Hold {
         let Self { incarnation, id, amount, floor, reserved } = self;
         proto::Hold {
             incarnation: incarnation.as_bytes().to_vec(),
@@ -494,7 +495,8 @@ impl Hold {
         }
     }
 
-    fn from_wire(wire: proto::Hold) -> Result<Self, InvalidRecord> {
+    /// Reads the wire form.
+    pub fn from_wire(wire: proto::Hold) -> Result<Self, InvalidRecord> {
         let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|_| InvalidRecord("hold"));
         Ok(Self {
             incarnation: uuid(&wire.incarnation)?,

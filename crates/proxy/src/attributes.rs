@@ -23,4 +23,8 @@ attributes! {
     OUTCOME = "tollgate.outcome";
     KEY_SOURCE = "tollgate.key.source";
     COST = "tollgate.cost.nano_dollars";
+    CHARGE = "tollgate.charge.nano_dollars";
+    HELD = "tollgate.hold.nano_dollars";
+    PRICE_VERSION = "tollgate.price.version";
+    PROVENANCE = "tollgate.usage.provenance";
 }

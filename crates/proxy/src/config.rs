@@ -20,6 +20,9 @@ pub struct Config {
     /// what a request may cost us
     #[command(flatten)]
     pub bounds: Bounds,
+    /// how credits are spent
+    #[command(flatten)]
+    pub credits: Credits,
     /// where providers are
     #[command(flatten)]
     pub providers: Providers,
@@ -75,6 +78,19 @@ pub struct Bounds {
     /// seconds that a provider's answer may stand still
     #[arg(long, env = "TOLLGATE_ANSWER_IDLE_SECONDS", default_value = "300", value_parser = seconds)]
     pub answer_idle: Duration,
+}
+
+/// How credits are spent.
+#[derive(Debug, Clone, Args)]
+pub struct Credits {
+    /// the most answers that are read to their end after their callers left, because they are paid from
+    /// credits and their provider bills on; beyond it, what came is charged
+    #[arg(long, env = "TOLLGATE_MAX_DRAINED_ANSWERS", default_value = "1024")]
+    pub max_drained_answers: usize,
+    /// providers with which the operator has agreed that nothing is retained of what they are asked with
+    /// his keys, comma-separated: what `zdr` and `cf-aig-zdr` ask for
+    #[arg(long, env = "TOLLGATE_ZERO_RETENTION", default_value = "", value_delimiter = ',')]
+    pub zero_retention: Vec<String>,
 }
 
 /// Where providers are.

@@ -8,8 +8,11 @@ use vault::Opener;
 
 use crate::config::Bounds;
 use crate::interests::Interests;
+use crate::limits::local::LocalLimits;
 use crate::metrics::Metrics;
+use crate::operator_keys::OperatorKeys;
 use crate::origins::Origins;
+use crate::relayed::Drains;
 use crate::snapshot::SnapshotHandle;
 use crate::spans::Spans;
 
@@ -27,6 +30,14 @@ pub struct Deps {
     pub origins: Origins,
     /// What requests may cost us.
     pub bounds: Bounds,
+    /// How the operator's keys fared.
+    pub operator_keys: OperatorKeys,
+    /// Providers that retain nothing of what they are asked with the operator's keys.
+    pub zero_retention: Vec<String>,
+    /// Limits for when Redis is away.
+    pub local_limits: LocalLimits,
+    /// Room for answers that are read to their end without a caller.
+    pub drains: Drains,
     /// What is counted.
     pub metrics: Metrics,
     /// Where spans go, if anywhere.

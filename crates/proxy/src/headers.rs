@@ -25,6 +25,8 @@ names! {
     CF_AIG_METADATA = "cf-aig-metadata";
     /// Whether credits may not be spent on this request.
     CF_AIG_NO_WHOLESALE = "cf-aig-no-wholesale";
+    /// Whether the provider is to retain nothing of a request on credits.
+    CF_AIG_ZDR = "cf-aig-zdr";
     /// The request's id.
     CF_AIG_REQUEST_ID = "cf-aig-request-id";
     /// Milliseconds until the first byte of the provider's answer.
@@ -33,8 +35,24 @@ names! {
     CF_AIG_REQUEST_TIMEOUT_MS = "cf-aig-request-timeout-ms";
     /// Which step of a universal request was answered.
     CF_AIG_STEP = "cf-aig-step";
+    /// The tightest limit on calls.
+    RATELIMIT_LIMIT = "ratelimit-limit";
+    /// How many calls are left of it.
+    RATELIMIT_REMAINING = "ratelimit-remaining";
+    /// Seconds until it begins anew.
+    RATELIMIT_RESET = "ratelimit-reset";
     /// What we added, and what the provider took.
     SERVER_TIMING = "server-timing";
+    /// What is left of the tightest limit on spending, in dollars.
+    TOLLGATE_BUDGET_REMAINING = "tollgate-budget-remaining";
+    /// What was free of the credits when they did not suffice, in dollars.
+    TOLLGATE_CREDITS_FREE = "tollgate-credits-free";
+    /// What of the credits a refused request would have needed, in dollars.
+    TOLLGATE_CREDITS_NEEDED = "tollgate-credits-needed";
+    /// The bound on output that we gave a request on credits.
+    TOLLGATE_OUTPUT_LIMIT = "tollgate-output-limit";
+    /// What is left of the token budget.
+    TOLLGATE_TOKENS_REMAINING = "tollgate-tokens-remaining";
     /// The W3C trace that a request belongs to.
     TRACEPARENT = "traceparent";
 }
@@ -77,6 +95,25 @@ pub fn strip_request(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes from a request whatever is not known to be harmless.
+pub fn keep(headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
+    let gone: Gone = headers.keys().filter(|name| !is_kept(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// Removes from an answer what is about the operator: what his organisation is called, and how much of
+/// his quota is left.
+pub fn strip_operators(headers: &mut HeaderMap) {
+    keep(headers, |name| {
+        let name = name.as_str();
+        !(name.starts_with("openai-") && name != "openai-processing-ms" && name != "openai-version"
+            || name.starts_with("x-ratelimit-")
+            || name == "set-cookie")
+    });
+}
+
 /// Removes from an answer what concerns only the connection to the provider, and what would be
 /// mistaken for ours.
 pub fn strip_answer(headers: &mut HeaderMap) {
@@ -84,6 +121,15 @@ pub fn strip_answer(headers: &mut HeaderMap) {
     let gone: Gone = headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned().collect();
     for name in gone {
         headers.remove(name);
+    }
+}
+
+/// What a header says that is either true or false; nothing if it says neither.
+pub fn flag(headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
+    match headers.get(name).map(HeaderValue::as_bytes) {
+        Some(b"true") => Some(true),
+        Some(b"false") => Some(false),
+        _ => None,
     }
 }
 

@@ -1,19 +1,34 @@
-//! What a request used and what that costs: as reported, else counted, else unknown.
+//! What a request used and what that costs: as reported, else counted, else unknown. The prices are
+//! those that held when it came, whatever is changed until it ends.
+
+mod least;
+mod markup;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use model::AccountId;
+use model::prices::Tier;
 use model::usage::{Provenance, UsageRecord};
 use providers::catalog::Provider;
+use providers::openai::units;
 use providers::openai::usage::Answer;
-use providers::prices::{Catalogue, Price, Tier};
+use providers::prices::{Catalogue, Found, Price, Rules, custom_cost};
+use providers::rated::{Rated, Served};
 use providers::{Endpoint, tokens};
+use time::OffsetDateTime;
 
-use crate::custom_cost::custom_cost;
 use crate::headers::CF_AIG_CUSTOM_COST;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Unpaid};
+use crate::snapshot::Snapshot;
 use crate::stages::inspect::Inquiry;
+use crate::stages::resolve::Place;
+use crate::stages::route::Credential;
+use crate::visit::Arrival;
+pub use least::Least;
+pub use markup::Markup;
 
 /// What a model produced, where nobody says how many tokens it is.
 #[derive(Debug)]
@@ -30,7 +45,7 @@ pub enum Produced {
 }
 
 /// What must be kept of a request to rate it when its answer is over.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Rating {
     /// Who serves it.
     pub provider: &'static Provider,
@@ -39,28 +54,93 @@ pub struct Rating {
     /// The model as the provider knows it.
     model: String,
     service_tier: Option<String>,
+    units: units::Asked,
     text: Bytes,
-    /// The caller's own prices.
-    custom: Option<Box<Price>>,
+    account: AccountId,
+    at: OffsetDateTime,
+    /// The price list under the operator's rules, if he has any.
+    catalogue: Option<Arc<Catalogue>>,
+    reporting: Reporting,
+    /// What is charged on top, if credits pay.
+    markup: Option<Markup>,
+}
+
+/// By whose prices a request is reported. On credits these are always the price list's.
+#[derive(Debug)]
+enum Reporting {
+    /// The price list's.
+    Listed,
+    /// The caller's, which came with the request.
+    Callers(Box<Price>),
+    /// The account's, where it has any for the model.
+    Accounts(Arc<Rules>),
 }
 
 impl Rating {
     /// What `inquiry` asks of `provider`.
     pub fn new(
-        provider: &'static Provider,
-        endpoint: Endpoint,
+        snapshot: &Snapshot,
+        arrival: Arrival,
+        place: &Place,
+        payer: (&'static Provider, Endpoint, &Credential),
         inquiry: &mut Inquiry,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
-        let custom = headers.get(&CF_AIG_CUSTOM_COST).map(|said| custom_cost(said.as_bytes())).transpose()?;
+        let (provider, endpoint, credential) = payer;
+        let callers = headers.get(&CF_AIG_CUSTOM_COST).map(|said| custom_cost(said.as_bytes())).transpose();
+        let callers = callers.map_err(Refusal::CustomCost)?;
+        let on_credits = matches!(credential, Credential::Credits);
+        let reporting = match (on_credits, callers, place.account.own_rules()) {
+            (true, ..) | (false, None, None) => Reporting::Listed,
+            (false, Some(callers), _) => Reporting::Callers(Box::new(callers)),
+            (false, None, Some(rules)) => Reporting::Accounts(Arc::clone(rules)),
+        };
+        let unknown = Unpaid::NotNow { reason: "this proxy does not know the operator's terms yet" };
+        let markup = || {
+            let terms = snapshot.terms().ok_or(unknown)?;
+            Ok::<_, Refusal>(Markup(place.account.terms().markup_ppm(terms)))
+        };
+        let markup = if on_credits { Some(markup()?) } else { None };
         Ok(Self {
             provider,
             endpoint,
             model: std::mem::take(&mut inquiry.model),
             service_tier: inquiry.service_tier.take(),
-            text: std::mem::take(&mut inquiry.text),
-            custom: custom.map(Box::new),
+            units: units::Asked::read(endpoint, &inquiry.text),
+            text: inquiry.text.clone(),
+            account: place.account_id,
+            at: arrival.moment(),
+            catalogue: snapshot.installation().and_then(|installation| installation.catalogue().cloned()),
+            reporting,
+            markup,
         })
+    }
+
+    /// The model as the provider knows it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What is charged on top of cost, if credits pay.
+    pub fn markup(&self) -> Option<Markup> {
+        self.markup
+    }
+
+    /// The prices of the model that is asked for, if there are any.
+    pub fn price(&self) -> Option<Found<'_>> {
+        let (provider, model) = (self.provider.slug, self.model.as_str());
+        let listed = || self.catalogue().price(self.account, provider, model, self.at);
+        let found = match &self.reporting {
+            Reporting::Listed => listed(),
+            Reporting::Callers(price) => Some(Found::of(price, "", "")),
+            Reporting::Accounts(rules) => rules.find(self.account, provider, model, self.at).or_else(listed),
+        };
+        found.filter(|found| found.price.is_priced())
+    }
+
+    /// Whether an answer says enough to be rated, as it does where pictures or characters are billed.
+    pub fn is_rated(&self, answer: &Answer) -> bool {
+        self.endpoint.runs_a_model() && self.rated(answer).is_some()
     }
 
     /// Whether there is anything to count, should nobody report it.
@@ -69,8 +149,14 @@ impl Rating {
         self.endpoint.runs_a_model() && succeeded && !self.text.is_empty()
     }
 
-    /// Counts what was asked and what was produced. Loads a tokenizer at the first call, and is work.
-    pub fn count(&self, record: &mut UsageRecord, produced: &Produced) {
+    /// Counts the tokens of what was asked. Loads a tokenizer at the first call, and is work.
+    pub fn count_input(&self) -> u64 {
+        tokens::counted(self.endpoint, &self.model, &self.text, "").input
+    }
+
+    /// Counts what was asked and what was produced, for an answer that does not say it. Work, as
+    /// [`count_input`](Self::count_input).
+    pub fn count(&self, record: &mut UsageRecord, mut answer: Answer, produced: &Produced) {
         let (text, bytes) = match produced {
             Produced::Text { text, bytes } => (Cow::Borrowed(text.as_str()), *bytes),
             Produced::Document(body) => {
@@ -79,46 +165,78 @@ impl Rating {
                 (Cow::Owned(text), bytes)
             }
         };
-        record.tokens = tokens::counted(self.endpoint, &self.model, &self.text, &text);
+        let mut counted = tokens::counted(self.endpoint, &self.model, &self.text, &text);
         record.provenance = Provenance::Counted;
         // Only the beginning of a very long text is kept; the rest is taken to be like it.
         if bytes > text.len() as u64 && !text.is_empty() {
-            let output = u128::from(record.tokens.output) * u128::from(bytes) / text.len() as u128;
-            record.tokens.output = u64::try_from(output).unwrap_or(u64::MAX);
+            let output = u128::from(counted.output) * u128::from(bytes) / text.len() as u128;
+            counted.output = u64::try_from(output).unwrap_or(u64::MAX);
             record.provenance = Provenance::Estimated;
         }
-        self.price(record, None);
+        answer.tokens = Some(counted);
+        self.rate(record, &answer);
+    }
+
+    /// Counts what was asked of a provider that was given up before it answered.
+    pub fn input(&self, record: &mut UsageRecord) {
+        let produced = Produced::Text { text: String::new(), bytes: 0 };
+        self.count(record, Answer::default(), &produced);
     }
 
     /// Notes what the provider reported.
-    pub fn reported(&self, record: &mut UsageRecord, answer: Answer) {
-        let Answer { model, tokens, service_tier, .. } = answer;
-        if let Some(tokens) = tokens {
-            record.tokens = tokens;
+    pub fn reported(&self, record: &mut UsageRecord, answer: &Answer) {
+        if answer.tokens.is_some() {
             record.provenance = Provenance::Reported;
         }
-        record.model_served = model.unwrap_or_default();
-        self.price(record, service_tier.as_deref());
+        self.rate(record, answer);
     }
 
-    /// Prices the record's tokens by the model that served if it is priced, else by the one asked.
-    fn price(&self, record: &mut UsageRecord, service_tier: Option<&str>) {
+    fn rate(&self, record: &mut UsageRecord, answer: &Answer) {
+        record.tokens = answer.tokens.unwrap_or_default();
+        record.model_served = answer.model.clone().unwrap_or_default();
         if !self.endpoint.runs_a_model() {
             return;
         }
-        if let Some(custom) = &self.custom {
-            record.cost = custom.rate(&record.tokens, Tier::Standard);
-            record.custom_cost = record.cost.is_some();
-            return;
+        let Some((rated, is_custom)) = self.rated(answer) else { return };
+        let Rated { cost, units, tier, name, version } = rated;
+        record.cost = Some(cost);
+        record.units = units;
+        record.tier = if tier == Tier::Standard { String::new() } else { tier.as_str().to_owned() };
+        record.price_model = name;
+        record.price_version = version;
+        record.custom_cost = is_custom;
+        if let Some(markup) = self.markup {
+            record.markup_ppm = markup.0;
+            record.charge = markup.on(cost);
         }
-        let catalogue = Catalogue::current();
-        let names = [record.model_served.as_str(), self.model.as_str()];
-        let mut named = names.into_iter().filter(|name| !name.is_empty());
-        let Some(price) = named.find_map(|name| catalogue.find(self.provider.slug, name)) else { return };
-        let tier = service_tier.or(self.service_tier.as_deref()).map(Tier::from_word).unwrap_or_default();
-        record.cost = price.rate(&record.tokens, tier);
-        if record.cost.is_some() {
-            catalogue.version().clone_into(&mut record.price_version);
+    }
+
+    fn rated(&self, answer: &Answer) -> Option<(Rated, bool)> {
+        let served = Served {
+            account: self.account,
+            provider: self.provider.slug,
+            endpoint: self.endpoint,
+            model: &self.model,
+            service_tier: self.service_tier.as_deref(),
+            asked: &self.units,
+            at: self.at,
+        };
+        let listed = || Some((served.rated(self.catalogue(), answer)?, false));
+        match &self.reporting {
+            Reporting::Listed => listed(),
+            Reporting::Callers(price) => Some((served.by(&Found::of(price, "", ""), answer)?, true)),
+            Reporting::Accounts(rules) => {
+                let names = [answer.model.as_deref().unwrap_or_default(), &self.model];
+                let find = |name| rules.find(self.account, self.provider.slug, name, self.at);
+                match names.into_iter().find_map(find) {
+                    Some(found) => Some((served.by(&found, answer)?, true)),
+                    None => listed(),
+                }
+            }
         }
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        self.catalogue.as_deref().unwrap_or(Catalogue::current())
     }
 }

@@ -1,16 +1,24 @@
 //! Every no of our own making, and how it is told: whose problem it is, the status and code that
 //! follow, and the two shapes in which callers expect to read it.
 
+mod reached;
 mod shape;
+mod told;
+mod unpaid;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use providers::catalog::UnknownProvider;
 use providers::compat::InvalidModel;
 use providers::openai::request::InvalidBody;
 use providers::path::InvalidPath;
+use providers::prices::InvalidCustomCost;
 
+use crate::headers::{TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
+use crate::limits::left::{insert_dollars, whole_seconds};
 use crate::metadata::InvalidMetadata;
+pub use reached::Reached;
 pub use shape::{Listener, Shape};
+pub use unpaid::Unpaid;
 
 /// Whose problem a refusal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +116,9 @@ pub enum Refusal {
     /// The caller's connection broke within the body.
     #[error("The body ended early")]
     BodyBroken,
+    /// The caller's prices are no prices.
+    #[error("The header `cf-aig-custom-cost` means nothing: {0}")]
+    CustomCost(InvalidCustomCost),
     /// The caller's labels are not labels.
     #[error("{0}")]
     InvalidMetadata(#[from] InvalidMetadata),
@@ -158,6 +169,64 @@ pub enum Refusal {
         /// The provider.
         provider: &'static str,
     },
+    /// Credits would pay, but nobody says whose.
+    #[error(
+        "Credits are spent for authenticated callers only: send a gateway token in `cf-aig-authorization`, or a key of `{provider}` in the request"
+    )]
+    CreditsNeedToken {
+        /// The provider.
+        provider: &'static str,
+    },
+    /// Credits do not pay.
+    #[error("{0}")]
+    Unpaid(Box<Unpaid>),
+    /// Credits do not know the model that is asked about.
+    #[error("The model `{model}` does not exist, or is not available on credits")]
+    NoSuchModel {
+        /// The model.
+        model: String,
+    },
+    /// Zero retention was asked for, and the operator has no contract that says so.
+    #[error(
+        "Zero data retention is not available on credits: the operator has not agreed it with `{provider}`; use a key of your own, or leave out `cf-aig-zdr`"
+    )]
+    NoZeroRetention {
+        /// The provider.
+        provider: &'static str,
+    },
+    /// A limit has no room.
+    #[error("{0}")]
+    Reached(Box<Reached>),
+    /// A rule on spending wants to know what a request costs, and nobody does.
+    #[error(
+        "The spend limit '{rule}' refuses models without a price, and `{model}` of `{provider}` has none"
+    )]
+    Unpriced {
+        /// The rule.
+        rule: String,
+        /// The provider.
+        provider: &'static str,
+        /// The model.
+        model: String,
+    },
+    /// The provider refuses the operator's key, which is nothing that a tenant could mend.
+    #[error(
+        "Failed to get response from provider: `{provider}` does not serve the operator's key at this moment"
+    )]
+    OperatorKeyRefused {
+        /// The provider.
+        provider: &'static str,
+    },
+    /// The operator's key is used as much as the provider allows.
+    #[error(
+        "Failed to get response from provider: `{provider}` has no room for more requests on credits; try again"
+    )]
+    OperatorKeyBusy {
+        /// The provider.
+        provider: &'static str,
+        /// When the provider says to come again.
+        seconds: u64,
+    },
     /// The provider could not be connected to.
     #[error("Failed to get response from provider: `{provider}` could not be reached")]
     ProviderUnreachable {
@@ -205,14 +274,6 @@ pub enum Refusal {
     Bug,
 }
 
-/// What a refusal comes to: status, code and a stable word.
-struct Told {
-    fault: Fault,
-    status: StatusCode,
-    code: u32,
-    cause: &'static str,
-}
-
 impl Refusal {
     /// Whose problem it is.
     pub fn fault(&self) -> Fault {
@@ -235,18 +296,34 @@ impl Refusal {
     }
 
     /// The member of the body that is at fault, if it is one.
-    pub fn field(&self) -> Option<&'static str> {
+    pub fn field(&self) -> Option<&str> {
         match self {
             Self::InvalidBody(invalid) | Self::CompatBody(invalid) => invalid.field(),
-            Self::CompatModel(_) => Some("model"),
+            Self::CompatModel(_) | Self::Unpriced { .. } | Self::NoSuchModel { .. } => Some("model"),
+            Self::Unpaid(unpaid) => unpaid.field(),
             _ => None,
         }
     }
 
     /// When it makes sense to try again, where we know.
     pub fn retry_after(&self) -> Option<HeaderValue> {
-        matches!(self, Self::NotInSync | Self::TooManyBodies | Self::Stopping)
-            .then(|| HeaderValue::from_static("1"))
+        match self {
+            Self::NotInSync | Self::TooManyBodies | Self::Stopping => Some(HeaderValue::from_static("1")),
+            Self::Unpaid(unpaid) => unpaid.may_pass().then(|| HeaderValue::from_static("1")),
+            Self::Reached(reached) => Some(HeaderValue::from(whole_seconds(reached.retry_after))),
+            Self::OperatorKeyBusy { seconds, .. } => Some(HeaderValue::from(*seconds)),
+            _ => None,
+        }
+    }
+
+    /// Adds what a program may want to know beside the message.
+    pub(crate) fn mark(&self, headers: &mut HeaderMap) {
+        if let Self::Unpaid(unpaid) = self
+            && let Unpaid::Short { needed, free } = &**unpaid
+        {
+            insert_dollars(headers, &TOLLGATE_CREDITS_NEEDED, *needed);
+            insert_dollars(headers, &TOLLGATE_CREDITS_FREE, *free);
+        }
     }
 
     /// Whether it ended a request that was under way and might have gone on.
@@ -254,52 +331,21 @@ impl Refusal {
         matches!(self, Self::TokenRevoked | Self::GatewayDeleted | Self::Stopping)
     }
 
+    /// Whether it was we who gave up a request that its provider may go on with, and bill.
+    pub(crate) fn abandons(&self) -> bool {
+        self.ends_what_ran() || matches!(self, Self::ProviderTimeout { .. } | Self::ProviderStill { .. })
+    }
+
     /// Whether the rest of the caller's body is still to come and not worth waiting for.
     pub(crate) fn leaves_body_unread(&self) -> bool {
         use Refusal::{BodyBroken, BodyTimeout, BodyTooLarge, TooManyBodies};
         matches!(self, BodyTooLarge { .. } | TooManyBodies | BodyTimeout { .. } | BodyBroken)
     }
+}
 
-    #[rustfmt::skip]
-    fn told(&self) -> Told {
-        use Fault::{Account, Caller, Provider, Tollgate};
-        use StatusCode as Status;
-        let (fault, status, code, cause) = match self {
-            Self::NoSuchAddress => (Caller, Status::NOT_FOUND, 9001, "no_such_address"),
-            Self::UnknownGateway => (Account, Status::BAD_REQUEST, 2001, "unknown_gateway"),
-            Self::UnknownProvider(_) => (Caller, Status::BAD_REQUEST, 2008, "unknown_provider"),
-            Self::NotInSync => (Tollgate, Status::SERVICE_UNAVAILABLE, 9002, "not_in_sync"),
-            Self::Unauthorized(_) => (Caller, Status::UNAUTHORIZED, 2009, "unauthorized"),
-            Self::TokenMisplaced { .. } => (Caller, Status::UNAUTHORIZED, 2009, "token_misplaced"),
-            Self::InvalidPath(_) => (Caller, Status::BAD_REQUEST, 9003, "invalid_path"),
-            Self::Universal => (Caller, Status::BAD_REQUEST, 2008, "universal_endpoint"),
-            Self::NotCompat => (Caller, Status::BAD_REQUEST, 2008, "not_compat"),
-            Self::CompatModel(invalid) => (Caller, Status::BAD_REQUEST, invalid.code(), "compat_model"),
-            Self::CompatBody(_) => (Caller, Status::BAD_REQUEST, 2019, "compat_body"),
-            Self::InvalidBody(_) => (Caller, Status::BAD_REQUEST, 9004, "invalid_body"),
-            Self::BodyTooLarge { .. } => (Caller, Status::PAYLOAD_TOO_LARGE, 9005, "body_too_large"),
-            Self::Inflation => (Caller, Status::BAD_REQUEST, 9006, "invalid_encoding"),
-            Self::BodyTimeout { .. } => (Caller, Status::REQUEST_TIMEOUT, 9007, "body_timeout"),
-            Self::BodyBroken => (Caller, Status::BAD_REQUEST, 9008, "body_broken"),
-            Self::InvalidMetadata(_) => (Caller, Status::BAD_REQUEST, 9009, "invalid_metadata"),
-            Self::InvalidHeader { .. } => (Caller, Status::BAD_REQUEST, 9010, "invalid_header"),
-            Self::UnknownAlias { .. } => (Account, Status::BAD_REQUEST, 2040, "unknown_alias"),
-            Self::StoredKeyNeedsToken { .. } => (Caller, Status::UNAUTHORIZED, 2009, "stored_key_needs_token"),
-            Self::CreditsForbidden { .. } => (Account, Status::BAD_REQUEST, 9011, "credits_forbidden"),
-            Self::NoCredential { .. } => (Account, Status::BAD_REQUEST, 9012, "no_credential"),
-            Self::ProviderUnreachable { .. } => (Provider, Status::BAD_GATEWAY, 2005, "provider_unreachable"),
-            Self::ProviderBrokeOff { .. } => (Provider, Status::BAD_GATEWAY, 2005, "provider_broke_off"),
-            Self::ProviderTimeout { .. } => (Provider, Status::GATEWAY_TIMEOUT, 2005, "provider_timeout"),
-            Self::ProviderStill { .. } => (Provider, Status::GATEWAY_TIMEOUT, 2005, "provider_timeout"),
-            Self::KeyUnusable => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9013, "key_unusable"),
-            Self::TokenRevoked => (Caller, Status::UNAUTHORIZED, 2009, "token_revoked"),
-            Self::GatewayDeleted => (Account, Status::BAD_REQUEST, 2001, "gateway_deleted"),
-            Self::Stopping => (Tollgate, Status::SERVICE_UNAVAILABLE, 9014, "stopping"),
-            Self::NoSuchMethod => (Caller, Status::METHOD_NOT_ALLOWED, 9016, "no_such_method"),
-            Self::TooManyBodies => (Tollgate, Status::SERVICE_UNAVAILABLE, 9019, "too_many_bodies"),
-            Self::Bug => (Tollgate, Status::INTERNAL_SERVER_ERROR, 9015, "bug"),
-        };
-        Told { fault, status, code, cause }
+impl From<Unpaid> for Refusal {
+    fn from(unpaid: Unpaid) -> Self {
+        Self::Unpaid(Box::new(unpaid))
     }
 }
 

@@ -13,9 +13,12 @@ use tracing::info;
 use crate::config::{Accounts, Config};
 use crate::deps::Deps;
 use crate::interests::Interests;
+use crate::limits::local::LocalLimits;
 use crate::listener::{bind, serve_callers};
 use crate::metrics::{MeterMetrics, Metrics};
+use crate::operator_keys::OperatorKeys;
 use crate::origins::Origins;
+use crate::relayed::Drains;
 use crate::snapshot::{Snapshot, SnapshotHandle};
 use crate::spans::Spans;
 use crate::subscription::{self, SubscriptionConfig};
@@ -66,6 +69,10 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
         opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,
         bounds: config.bounds.clone(),
+        operator_keys: OperatorKeys::default(),
+        zero_retention: config.credits.zero_retention.clone(),
+        local_limits: LocalLimits::default(),
+        drains: Drains::new(config.credits.max_drained_answers, metrics.drained_answers.clone()),
         metrics,
         spans: traces.map(|traces| Spans::new(traces.tracer())),
         ending: CancellationToken::new(),

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
@@ -10,17 +11,20 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use model::gateway::ErrorShape;
 use providers::catalog::Dialect;
+use providers::credits::Permit;
 
 use crate::answer::Answer;
 use crate::deps::Deps;
 use crate::headers;
 use crate::metadata::metadata;
+use crate::models;
 use crate::rating::Rating;
 use crate::refusal::{Listener, Refusal, Shape};
 use crate::stages::dispatch::Way;
 use crate::stages::inspect::Inquiry;
 use crate::stages::relay::Pending;
 use crate::stages::resolve::{Address, Place, Target};
+use crate::stages::route::Credential;
 use crate::stages::{admit, authenticate, dispatch, inspect, relay, resolve, route};
 use crate::visit::{self, Arrival, Visit, bounded};
 
@@ -54,7 +58,7 @@ async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
     match through_the_stages(deps, &place, rest.to_owned(), &mut visit, head, body).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
-        Ok(Reply::Models(method)) => relay::own(visit, &method, providers::compat::models()),
+        Ok(Reply::Own(method, answer)) => relay::own(visit, &method, answer),
         Err(refusal) => visit.refused(&refusal),
     }
 }
@@ -62,7 +66,7 @@ async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>
 /// Who answers.
 enum Reply {
     Provider(Box<Pending>),
-    Models(Method),
+    Own(Method, Bytes),
 }
 
 const SERVED: [Method; 6] =
@@ -87,18 +91,36 @@ async fn through_the_stages(
         token.id.clone_into(&mut visit.record().token);
     }
     if matches!(target.address, Address::CompatModels) {
-        return Ok(Reply::Models(head.method));
+        return Ok(Reply::Own(head.method, providers::compat::models()));
     }
     if let Address::Native { provider, .. } = target.address {
         // Who has no credential need not send a body.
-        route::credential(place, &caller, &head.headers, provider)?;
+        route::credential(deps, place, &caller, &head.headers, provider)?;
     }
     let mut inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
     note_inquiry(visit, &inquiry);
     let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;
-    let credential = route::credential(place, &caller, &head.headers, provider)?;
-    let rating = Rating::new(provider, target.endpoint, &mut inquiry, &head.headers)?;
-    let admission = admit::admission(visit, &credential);
+    let credential = route::credential(deps, place, &caller, &head.headers, provider)?;
+    let facts = match credential {
+        Credential::Request(_) | Credential::Stored(_) => None,
+        Credential::Credits => match inspect::permit(provider, &target, &head, &inquiry)? {
+            Permit::Call(facts) => Some(facts),
+            list => return Ok(Reply::Own(head.method, models::on_credits(visit, place, provider, list)?)),
+        },
+    };
+    let whom = (provider, target.endpoint, &credential);
+    let rating =
+        Rating::new(&deps.snapshot.load(), visit.arrival(), place, whom, &mut inquiry, &head.headers)?;
+    let rating = Arc::new(rating);
+    let asked = admit::Asked {
+        place,
+        caller: &caller,
+        credential: &credential,
+        facts,
+        inquiry: &mut inquiry,
+        rating: &rating,
+    };
+    let admission = admit::admission(visit, asked).await?;
     let way = Way { place, caller: &caller, target, provider, credential };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
     Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage: inquiry.hides_usage })))

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::HeaderValue;
-use model::usage::{Outcome, UsageRecord};
+use model::Nanos;
+use model::usage::{KeySource, Outcome, UsageRecord};
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     Tracer as _,
@@ -59,8 +60,8 @@ impl Spans {
         Self(tracer)
     }
 
-    /// Sends the span of a request that has ended.
-    pub fn ended(&self, trace: &Trace, record: &UsageRecord) {
+    /// Sends the span of a request that has ended, for which so much was held.
+    pub fn ended(&self, trace: &Trace, record: &UsageRecord, held: Nanos) {
         let began = UNIX_EPOCH + Duration::from_millis((record.id.as_u128() >> 80) as u64);
         let ended = began + Duration::from_micros(record.timings.total);
         let parent = SpanContext::new(
@@ -79,7 +80,7 @@ impl Spans {
             .with_trace_id(TraceId::from_bytes(trace.id))
             .with_span_id(SpanId::from_bytes(trace.span))
             .with_start_time(began)
-            .with_attributes(attributes(record))
+            .with_attributes(attributes(record, held))
             .with_status(match record.outcome {
                 Outcome::Failed | Outcome::Ended => Status::error(record.cause.clone()),
                 _ => Status::Unset,
@@ -88,7 +89,7 @@ impl Spans {
     }
 }
 
-fn attributes(record: &UsageRecord) -> Vec<KeyValue> {
+fn attributes(record: &UsageRecord, held: Nanos) -> Vec<KeyValue> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut attributes = vec![
         KeyValue::new(names::OPERATION, operation(&record.endpoint)),
@@ -112,7 +113,13 @@ fn attributes(record: &UsageRecord) -> Vec<KeyValue> {
     text(names::MODEL_SERVED, &record.model_served);
     text(names::ERROR_TYPE, &record.cause);
     text(names::KEY_SOURCE, record.key_source.map_or("", |source| source.as_str()));
+    text(names::PRICE_VERSION, &record.price_version);
+    text(names::PROVENANCE, record.provenance.as_str());
     attributes.extend(record.cost.map(|cost| KeyValue::new(names::COST, cost.0)));
+    if record.key_source == Some(KeySource::Credits) {
+        attributes.push(KeyValue::new(names::CHARGE, record.charge.0));
+        attributes.push(KeyValue::new(names::HELD, held.0));
+    }
     attributes
 }
 

@@ -1,26 +1,36 @@
 //! A request from its arrival to its end, with the usage record that it leaves. However it ends, by
 //! an answer, a refusal, a hang-up or a mistake of ours, the record is closed exactly once.
 
+mod closing;
+mod first_words;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Response;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http_body::Body as _;
-use meter::OpenRecord;
+use meter::{Claim, Denied, OpenRecord, Standing};
 use model::Nanos;
-use model::usage::{Outcome, Provenance, Timings, Tokens, UsageRecord};
+use model::usage::{Outcome, Timings, UsageRecord};
 use process::failpoint;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::deps::Deps;
-use crate::headers::{self, CF_AIG_COLLECT_LOG, CF_AIG_EVENT_ID};
+use crate::headers::{self, CF_AIG_EVENT_ID};
+use crate::limits::Left;
+use crate::limits::local::LocalHold;
+use crate::rating::{Least, Rating};
 use crate::refusal::{self, Fault, Listener, Refusal, Shape};
 use crate::spans::Trace;
 use crate::stages::resolve::Place;
+use closing::Closing;
+pub use first_words::bounded;
+use first_words::first_words;
 
 /// When a request came, and what it is called.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +47,11 @@ impl Arrival {
     pub fn now() -> Self {
         let at_ms = crate::request_id::now_ms();
         Self { id: crate::request_id::request_id(at_ms), at_ms, at: Instant::now() }
+    }
+
+    /// When it came, for what holds from a moment on.
+    pub fn moment(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::from_millis(self.at_ms)
     }
 }
 
@@ -55,6 +70,18 @@ pub struct Visit {
     pub waited: Duration,
     /// Counts a body that is passed on while it comes.
     pub passed: Option<Arc<AtomicU64>>,
+    /// What is left of its limits, for the answer's headers.
+    pub left: Left,
+    /// The bound on output that it was given.
+    pub output_limit: Option<u64>,
+    /// What is set aside of credits.
+    pub held: Nanos,
+    /// What it took of the local limits.
+    pub local: Option<LocalHold>,
+    /// What its input is rated by, should we give it up before the provider's first byte.
+    pub owed: Option<Arc<Rating>>,
+    /// Whether it was we or the caller who gave it up.
+    is_abandoned: bool,
     dispatched: Option<Instant>,
     first_byte: Option<Instant>,
     is_closed: bool,
@@ -75,6 +102,12 @@ impl Visit {
             fault: "none",
             waited: Duration::ZERO,
             passed: None,
+            left: Left::default(),
+            output_limit: None,
+            held: Nanos::ZERO,
+            local: None,
+            owed: None,
+            is_abandoned: false,
             dispatched: None,
             first_byte: None,
             is_closed: false,
@@ -101,17 +134,55 @@ impl Visit {
         &self.deps
     }
 
-    /// Writes the record down before the provider is called. When there is no room, a request on
-    /// its own key goes on without one; the meter counts what is missed.
-    pub fn open(&mut self) {
+    /// Writes the record down before the provider is called, as it is to be read if nobody hears of the
+    /// request again. Says whether there was room; the meter counts what is missed.
+    pub fn open(&mut self, least: Least) -> bool {
+        least.stand_in(&mut self.record);
         self.open = self.deps.meter.open(&self.record).ok();
+        Least::default().stand_in(&mut self.record);
         failpoint("spool_opened");
+        self.open.is_some()
+    }
+
+    /// Whether it is written down.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Sets aside what the request may come to.
+    pub async fn hold(&mut self, claim: &Claim) -> Result<Standing, Denied> {
+        let held = match &mut self.open {
+            Some(open) => open.hold(claim).await,
+            None => Err(Denied::SpoolFull),
+        };
+        self.deps.metrics.held(&held);
+        held
+    }
+
+    /// Notes what was produced so far, in money: what is charged if nobody hears of the request again.
+    pub fn produced(&mut self, so_far: Nanos) {
+        if let Some(open) = &mut self.open {
+            open.produced(so_far);
+        }
+    }
+
+    /// Gives the open record away for a while. A request that ends meanwhile waits for it.
+    pub fn lend(&mut self) -> Option<OpenRecord> {
+        self.open.take()
+    }
+
+    /// Takes the open record back.
+    pub fn take_back(&mut self, open: OpenRecord) {
+        self.open = Some(open);
     }
 
     /// The request leaves for the provider.
     pub fn dispatched(&mut self) {
         let now = Instant::now();
         self.dispatched = Some(now);
+        if let Some(open) = &mut self.open {
+            open.dispatched();
+        }
         let queue = now.duration_since(self.arrival.at).saturating_sub(self.waited);
         self.record.timings.queue = microseconds(queue);
         self.record.timings.own = self.record.timings.queue;
@@ -121,6 +192,7 @@ impl Visit {
     pub fn first_byte(&mut self) {
         let now = Instant::now();
         self.first_byte = Some(now);
+        self.owed = None;
         if let Some(dispatched) = self.dispatched {
             self.record.timings.upstream_first_byte = microseconds(now - dispatched);
         }
@@ -152,6 +224,10 @@ impl Visit {
         headers.insert(&CF_AIG_EVENT_ID, event_id);
         headers.insert(&headers::CF_AIG_REQUEST_ID, id);
         headers.insert(&headers::CF_AIG_STEP, HeaderValue::from_static("0"));
+        self.left.mark(headers);
+        if let Some(limit) = self.output_limit {
+            headers.insert(&headers::TOLLGATE_OUTPUT_LIMIT, HeaderValue::from(limit));
+        }
         if let Some(timing) = self.server_timing() {
             headers.append(&headers::SERVER_TIMING, timing);
         }
@@ -174,9 +250,11 @@ impl Visit {
     pub fn blame(&mut self, refusal: &Refusal) {
         self.record.outcome = match refusal {
             ended if ended.ends_what_ran() => Outcome::Ended,
-            _ if refusal.fault() == Fault::Provider || self.open.is_some() => Outcome::Failed,
+            _ if refusal.fault() == Fault::Provider || self.dispatched.is_some() => Outcome::Failed,
             _ => Outcome::Refused,
         };
+        self.is_abandoned = refusal.abandons();
+        self.deps.metrics.refused(refusal.cause());
         if let Refusal::TokenMisplaced { .. } = refusal {
             self.forget_texts();
         }
@@ -202,6 +280,7 @@ impl Visit {
     pub fn left(&mut self) {
         self.record.outcome = Outcome::HungUp;
         self.record.cause = "caller_left".to_owned();
+        self.is_abandoned = true;
         self.fault = Fault::Caller.as_str();
     }
 
@@ -218,14 +297,25 @@ impl Visit {
             self.record.request_bytes = passed.load(Ordering::Relaxed);
         }
         self.record.timings.total = microseconds(self.arrival.at.elapsed());
-        match self.open.take() {
-            Some(open) => open.close(&self.record),
-            None => drop(self.deps.meter.record(&self.record)),
-        }
-        self.deps.metrics.in_flight.dec();
-        self.deps.metrics.ended(&self.record, self.fault);
-        if let (Some(spans), Some(trace)) = (&self.deps.spans, &self.trace) {
-            spans.ended(trace, &self.record);
+        let closing = Closing {
+            deps: Arc::clone(&self.deps),
+            open: self.open.take(),
+            local: self.local.take(),
+            held: self.held,
+            trace: self.trace,
+            fault: self.fault,
+        };
+        let owed = self.owed.take().filter(|_| self.is_abandoned);
+        match (owed, tokio::runtime::Handle::try_current()) {
+            // Counting takes too long for the threads that serve others.
+            (Some(rating), Ok(runtime)) => {
+                let mut record = self.record.clone();
+                runtime.spawn_blocking(move || {
+                    rating.input(&mut record);
+                    closing.close(&record);
+                });
+            }
+            _ => closing.close(&self.record),
         }
     }
 
@@ -262,6 +352,7 @@ pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
         refusal::head(refusal).body(Answer::Whole(listener.body(refusal).into()));
     let mut response = response.unwrap_or_default();
     response.headers_mut().insert(&headers::CF_AIG_REQUEST_ID, uuid_value(listener.request_id));
+    refusal.mark(response.headers_mut());
     response
 }
 
@@ -269,72 +360,6 @@ pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
 pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
-}
-
-fn first_words(arrival: Arrival, place: &Place, head: &Parts, trace: Option<Trace>) -> UsageRecord {
-    let gateway = &place.gateway.gateway;
-    let flag = |name: &HeaderName| match head.headers.get(name).map(HeaderValue::as_bytes) {
-        Some(b"true") => Some(true),
-        Some(b"false") => Some(false),
-        _ => None,
-    };
-    UsageRecord {
-        id: arrival.id,
-        request_id: arrival.id,
-        account: place.account_id,
-        gateway: gateway.internal_id,
-        gateway_slug: gateway.id.to_string(),
-        token: String::new(),
-        step: 0,
-        attempt: 0,
-        provider: String::new(),
-        model_asked: String::new(),
-        model_served: String::new(),
-        endpoint: String::new(),
-        method: head.method.as_str().to_owned(),
-        path: String::new(),
-        streamed: false,
-        key_source: None,
-        key_alias: String::new(),
-        dialect: String::new(),
-        tokens: Tokens::default(),
-        units: Vec::new(),
-        provenance: Provenance::None,
-        price_version: String::new(),
-        cost: None,
-        paid: Nanos::ZERO,
-        charge: Nanos::ZERO,
-        markup_ppm: 0,
-        tier: String::new(),
-        price_model: String::new(),
-        custom_cost: false,
-        hold: None,
-        status: 0,
-        outcome: Outcome::HungUp,
-        error_code: 0,
-        cause: String::new(),
-        timings: Timings::default(),
-        request_bytes: 0,
-        response_bytes: 0,
-        request_content_type: bounded(content_type(&head.headers), 128),
-        response_content_type: String::new(),
-        user_agent: visible(&head.headers, &header::USER_AGENT, 256).unwrap_or_default(),
-        event_id: visible(&head.headers, &CF_AIG_EVENT_ID, 128).unwrap_or_else(|| arrival.id.to_string()),
-        metadata: String::new(),
-        collect_log: flag(&CF_AIG_COLLECT_LOG).unwrap_or(gateway.collect_logs),
-        trace_id: trace.map(|trace| trace.id).unwrap_or_default(),
-    }
-}
-
-/// A header's text, cut to a length; nothing if it is empty or has bytes that are no text.
-fn visible(headers: &HeaderMap, name: &HeaderName, length: usize) -> Option<String> {
-    let text = headers.get(name)?.to_str().ok()?.trim();
-    (!text.is_empty()).then(|| bounded(text, length))
-}
-
-/// The beginning of a text that a caller wrote; records do not grow with it.
-pub fn bounded(text: &str, length: usize) -> String {
-    text[..text.floor_char_boundary(length)].to_owned()
 }
 
 fn uuid_value(id: Uuid) -> HeaderValue {

@@ -60,6 +60,12 @@ impl Watch {
         }
     }
 
+    /// Nobody waits for it any more, so it goes on whatever becomes of the caller's token and gateway.
+    pub fn is_unattended(&mut self) {
+        self.revoked = None;
+        self.deleted = CancellationToken::new();
+    }
+
     /// Ready when the request may not go on.
     pub fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Alarm> {
         loop {

@@ -1,87 +1,14 @@
 //! Answers on their way: frame by frame, and what happens when either side ends early.
 
-#![expect(clippy::unwrap_used, reason = "what tests share, which the lint does not take for tests")]
-
 mod support;
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use model::usage::Outcome;
-use support::provider::{Provider, Sender, stream, whole};
+use support::fed::{ASK, Caller, DONE, FIRST, LAST, USAGE, fed, feed};
+use support::provider::{Provider, whole};
 use support::{Gateway, PATIENCE, QUESTION, Setup};
-
-const ASK: &str = r#"{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hello"}]}"#;
-const FIRST: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello there\"}}],\"usage\":null}\n\n";
-const LAST: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n";
-const USAGE: &str = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":8,\"completion_tokens\":2,\"total_tokens\":10}}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
-
-/// A provider whose streams the test feeds.
-async fn fed() -> (Provider, Arc<Mutex<Vec<Sender>>>) {
-    let senders: Arc<Mutex<Vec<Sender>>> = Arc::default();
-    let kept = Arc::clone(&senders);
-    let provider = Provider::answering(move |_| {
-        let (sender, response) = stream();
-        kept.lock().unwrap().push(sender);
-        Box::pin(async { response })
-    })
-    .await;
-    (provider, senders)
-}
-
-/// A caller who reads at his own pace.
-struct Caller {
-    answer: Response<Incoming>,
-    driver: tokio::task::JoinHandle<()>,
-}
-
-impl Caller {
-    async fn asks(gateway: &Gateway, body: &'static str) -> Self {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(gateway.connect().await)).await.unwrap();
-        let driver = tokio::spawn(async move { drop(connection.await) });
-        let request = Request::post(gateway.path("openai/chat/completions"))
-            .header("host", "x")
-            .header("authorization", "Bearer sk-own")
-            .header("cf-aig-authorization", format!("Bearer {}", gateway.token))
-            .body(Full::new(Bytes::from_static(body.as_bytes())))
-            .unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        // The connection lives as long as its sender or its body.
-        drop(sender);
-        Self { answer, driver }
-    }
-
-    async fn next(&mut self) -> Option<String> {
-        let frame = tokio::time::timeout(Duration::from_secs(3), self.answer.frame()).await.expect("a frame");
-        let data = frame?.ok()?.into_data().ok()?;
-        Some(String::from_utf8(data.to_vec()).unwrap())
-    }
-
-    async fn rest(mut self) -> String {
-        let mut all = String::new();
-        while let Some(text) = self.next().await {
-            all.push_str(&text);
-        }
-        all
-    }
-
-    fn hangs_up(self) {
-        self.driver.abort();
-    }
-}
-
-async fn feed(senders: &Mutex<Vec<Sender>>, text: &'static str) {
-    let mut sender = senders.lock().unwrap().pop().expect("a stream runs");
-    sender.send_data(Bytes::from_static(text.as_bytes())).await.unwrap();
-    senders.lock().unwrap().push(sender);
-}
 
 #[tokio::test]
 async fn frames_pass_as_they_arrive_and_our_usage_chunk_stays_here() {

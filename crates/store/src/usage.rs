@@ -112,10 +112,10 @@ pub async fn known(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Kn
     let rows: Vec<KnownRow> = sqlx::query_as(
         "select r.id, r.outcome = 'abandoned' abandoned, c.id is not null corrected, r.charge, r.paid, r.cost,
                 r.custom_cost, r.markup_ppm, r.transaction_id,
-                r.input_tokens + r.cached_input_tokens + r.cache_write_tokens + r.cache_write_long_tokens
+                least(9223372036854775807, r.input_tokens::numeric + r.cached_input_tokens + r.cache_write_tokens + r.cache_write_long_tokens
                 + r.output_tokens + r.reasoning_tokens + r.audio_input_tokens + r.cached_audio_input_tokens
                 + r.audio_output_tokens + r.image_input_tokens + r.cached_image_input_tokens
-                + r.image_output_tokens tokens
+                + r.image_output_tokens)::bigint tokens
          from usage_records r left join usage_corrections c on c.id = r.id
          where r.id = any($1) and r.id >= $2 and r.id <= $3",
     )

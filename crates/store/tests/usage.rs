@@ -4,12 +4,13 @@
 
 mod records;
 
-use model::Shard;
 use model::id::GatewayInternalId;
+use model::money::Nanos;
 use model::usage::{Outcome, UsageRecord};
+use model::{AccountId, Shard};
 use records::{ensure, record};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use store::shards::{self, AdvanceError, MoneyShard};
+use store::shards::{self, AdvanceError, MoneyShard, Pending, PendingAccount};
 use store::usage::{self, Inserted};
 use store::{Store, logs};
 use time::macros::date;
@@ -100,7 +101,13 @@ async fn a_desk_moves_on_until_another_takes_over(pool: PgPoolOptions, address: 
     let store = Store::open(pool, address).await.unwrap();
     let (old, places) = shards::take_over(&store).await.unwrap();
     assert_eq!(places.len(), 256);
-    let place = |era, position: &str| MoneyShard { shard: Shard(7), era, position: position.to_owned() };
+    let place = |era, position: &str| MoneyShard {
+        shard: Shard(7),
+        era,
+        position: position.to_owned(),
+        pending: None,
+        incarnations: Vec::new(),
+    };
     let mut connection = store.pool.acquire().await.unwrap();
     shards::raise(&store, old, &[place(1, "0-0")]).await.unwrap();
     shards::advance(&mut connection, old, &[place(1, "5-0")]).await.unwrap();
@@ -109,11 +116,27 @@ async fn a_desk_moves_on_until_another_takes_over(pool: PgPoolOptions, address: 
     assert!(matches!(wrong, Err(AdvanceError::Succeeded)));
     assert!(matches!(shards::raise(&store, old, &[place(1, "0-0")]).await, Err(AdvanceError::Succeeded)));
 
+    let account = AccountId(Uuid::from_u128(7));
+    let told = PendingAccount { account, unposted: Nanos(5), back: Nanos(1) };
+    let pending = Some(Pending { accounts: vec![told], ..Pending::default() });
+    let with_pending = MoneyShard { pending, ..place(1, "5-1") };
+    shards::advance(&mut connection, old, std::slice::from_ref(&with_pending)).await.unwrap();
+    let seen = vec![Uuid::from_u128(9)];
+    shards::note_incarnations(&store, old, &[(Shard(7), seen.clone())]).await.unwrap();
+
     let (new, places) = shards::take_over(&store).await.unwrap();
-    assert!(places.contains(&place(1, "5-0")));
+    assert!(places.contains(&MoneyShard { incarnations: seen.clone(), ..with_pending }));
+    let noted = shards::note_incarnations(&store, old, &[(Shard(7), Vec::new())]).await;
+    assert!(matches!(noted, Err(AdvanceError::Succeeded)));
+    assert!(matches!(shards::keep(&mut connection, old, Shard(7)).await, Err(AdvanceError::Succeeded)));
+    shards::keep(&mut connection, new, Shard(7)).await.unwrap();
     let late = shards::advance(&mut connection, old, &[place(1, "6-0")]).await;
     assert!(matches!(late, Err(AdvanceError::Succeeded)));
     shards::advance(&mut connection, new, &[place(1, "6-0")]).await.unwrap();
+    // What is said of an era ends with it; who must declare in the next does not.
+    shards::raise(&store, new, &[place(2, "0-0")]).await.unwrap();
+    let standing = shards::standing(&mut connection).await.unwrap();
+    assert_eq!(standing[7], MoneyShard { incarnations: seen, ..place(2, "0-0") });
 }
 
 #[sqlx::test(migrations = "../../migrations")]

@@ -1,6 +1,7 @@
 //! Both planes and the operator's errands, in one binary.
 
 mod healthcheck;
+mod ledger;
 mod operator;
 mod standalone;
 
@@ -40,6 +41,9 @@ enum Command {
     /// What a proxy that is gone has left
     #[command(subcommand)]
     Spool(operator::Spool),
+    /// The books
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// What lets proxies in
     #[command(subcommand)]
     JoinToken(operator::JoinTokens),
@@ -77,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate => on_runtime(operator::migrate()),
         Command::Vault(errand) => on_runtime(operator::vault(errand)),
         Command::Spool(errand) => on_runtime(operator::spool(errand)),
+        Command::Ledger(errand) => on_runtime(ledger::ledger(errand)),
         Command::JoinToken(errand) => on_runtime(operator::join_token(errand)),
         Command::Healthcheck(errand) => errand.run(),
     }

@@ -1,4 +1,5 @@
-//! The ledger as people read it: an account's statement, and for the operator the trial balance.
+//! The ledger as people read it: an account's statement, and for the operator the trial balance and the
+//! check of all books.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -20,6 +21,7 @@ use super::body::Query;
 use super::envelope::{ApiResult, Envelope};
 use super::error::ApiError;
 use super::operator::Operator;
+use crate::ledger::check::checked;
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -28,6 +30,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(statement_csv))
         .routes(routes!(transaction))
         .routes(routes!(trial_balance))
+        .routes(routes!(check))
 }
 
 /// Show an account's statement
@@ -113,6 +116,17 @@ async fn trial_balance(_: Operator, State(store): State<Store>) -> ApiResult<Tri
         balance_usd: kind.balance.to_string(),
     });
     Ok(Envelope::of(TrialBalance { kinds: kinds.collect(), total_usd: total.to_string() }))
+}
+
+/// Check the books
+///
+/// Computes everything again from the transfers and the usage records, compares it with what is written
+/// down and with Redis, and answers what does not agree. It reads the whole ledger.
+#[utoipa::path(get, path = "/operator/ledger/check", tag = "Operator",
+    responses((status = 200, body = Envelope<Checked>)))]
+async fn check(_: Operator, State(state): State<ApiState>) -> ApiResult<Checked> {
+    let check = checked(&state.store, &state.redis_url).await.map_err(ApiError::Internal)?;
+    Ok(Envelope::of(Checked::from(check)))
 }
 
 /// Which transactions are asked for.
@@ -237,6 +251,39 @@ pub(super) struct Total {
     kind: String,
     accounts: i64,
     balance_usd: String,
+}
+
+/// What the check looked at and found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Checked {
+    /// Whether nothing was found.
+    clean: bool,
+    accounts: i64,
+    transactions: i64,
+    records: i64,
+    findings: Vec<Finding>,
+}
+
+/// Something that does not agree.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Finding {
+    /// A stable word for the rule that is broken.
+    rule: &'static str,
+    /// An account, a transaction, a record.
+    subject: String,
+    detail: String,
+}
+
+impl From<ledger::Check> for Checked {
+    fn from(check: ledger::Check) -> Self {
+        let ledger::Check { accounts, transactions, records, findings } = check;
+        let shown = |finding: ledger::Finding| {
+            let ledger::Finding { rule, subject, detail } = finding;
+            Finding { rule, subject, detail }
+        };
+        let findings: Vec<_> = findings.into_iter().map(shown).collect();
+        Self { clean: findings.is_empty(), accounts, transactions, records, findings }
+    }
 }
 
 /// A field of CSV (RFC 4180). What a spreadsheet would take for a formula is made a text.

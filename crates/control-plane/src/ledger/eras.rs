@@ -1,53 +1,182 @@
 //! New eras. A Redis that restarted, was promoted or was wiped has forgotten the scripts or the
 //! position of an era, and nothing can be added to that era any more. What its stream still shows is
-//! posted, and the next era opens; proxies send again what they have not seen posted.
+//! posted, and the next era begins: first living proxies say what they hold and send again what they have
+//! not seen posted; only when that is posted too are accounts loaded and new holds taken.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use meter::Position;
-use meter::desk::{Place, Standing};
+use meter::desk::{DeskError, Place, Standing};
 use model::Shard;
-use store::shards::{self, MoneyShard};
-use tracing::info;
+use store::shards;
+use tracing::{info, warn};
+use uuid::Uuid;
 
+use super::posting::row;
 use super::{Ledger, LedgerError, metrics};
 
 /// If Postgres was restored to an older state, Redis has seen eras that Postgres has not. At most so
 /// many of them are read again.
 const REMEMBERED: u64 = 16;
 
+/// An era that has begun and is not open yet.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// The era before, of which Redis may still show something.
+    pub(super) former: u64,
+    began: Instant,
+    /// Starts of proxies that held something and have not declared.
+    missing: HashSet<Uuid>,
+    /// Nobody is waited for any longer: what is free can be known, and accounts loaded.
+    is_known: bool,
+}
+
 impl Ledger {
-    /// Opens a new era wherever the present one is lost. The old one is ended in Redis first, so that
-    /// its stream has an end to be read to; Postgres moves on once that is posted; the new number is
-    /// published last. Dying between any two steps only means another new era.
-    pub(super) async fn open_lost_eras(&mut self) -> Result<(), LedgerError> {
-        let began = Instant::now();
-        let standing = self.redis.standing(&self.places).await?;
-        let lost: Vec<Shard> = self
-            .places
-            .iter()
-            .zip(standing)
-            .filter_map(|(place, standing)| (standing == Standing::Over).then_some(place.shard))
-            .collect();
+    /// Begins a new era in each of these shards. The old one is ended in Redis first, so that its stream
+    /// has an end to be read to; Postgres moves on once that is posted; the new number is published last.
+    /// Dying between any two steps only means another new era.
+    pub(super) async fn begin_eras(&mut self, lost: &[Shard]) -> Result<(), LedgerError> {
         if lost.is_empty() {
             return Ok(());
         }
-        let published = self.redis.eras(&lost).await?;
-        self.end_eras(&lost, &published).await?;
-        self.drain(&lost).await?;
-        self.drain_forgotten(&lost, &published).await?;
-        let next = |era: u64| era + 1;
-        self.raise(&lost, |_, era| next(era)).await?;
-        let opened: Vec<_> = self.places_of(&lost).map(|place| (place.shard, place.era)).collect();
-        self.redis.open(&opened).await?;
-        metrics::eras_opened(opened.len());
+        let began = Instant::now();
+        let published = self.redis.eras(lost).await?;
+        self.end_eras(lost, &published).await?;
+        self.points.reached("desk_ended_eras")?;
+        self.drain(lost, &published).await?;
+        self.drain_forgotten(lost, &published).await?;
+        self.points.reached("desk_drained_eras")?;
+        let former: BTreeMap<Shard, u64> =
+            self.places_of(lost).map(|place| (place.shard, place.era)).collect();
+        let missing = self.holders(&former).await?;
+        self.raise(lost, &published).await?;
+        self.points.reached("desk_raised_eras")?;
+        self.loaded.retain(|account| !lost.contains(&account.shard()));
+        let eras: Vec<_> = self.places_of(lost).map(|place| (place.shard, place.era)).collect();
+        // Where there never was an era, nobody has anything to declare.
+        let (first, next): (Vec<_>, Vec<_>) = eras.into_iter().partition(|(_, era)| *era == 1);
+        if !first.is_empty() {
+            self.redis.open(&first).await?;
+        }
+        if !next.is_empty() {
+            self.redis.begin(&next).await?;
+        }
+        self.points.reached("desk_began_eras")?;
+        for (shard, missing) in missing {
+            self.openings.remove(&shard);
+            if next.iter().any(|(began, _)| *began == shard) {
+                let former = former.get(&shard).copied().unwrap_or_default();
+                self.openings
+                    .insert(shard, Opening { former, began: Instant::now(), missing, is_known: false });
+            }
+        }
+        first.iter().for_each(|(shard, _)| self.opened(*shard));
+        metrics::eras_opened(lost.len());
         info!(
             shards = lost.len(),
             milliseconds = began.elapsed().as_millis() as u64,
-            "Redis had lost {} shards; their new eras are open",
+            "Redis had lost {} shards; their new eras have begun",
             lost.len()
         );
         Ok(())
+    }
+
+    /// Opens the eras in which all have declared whom there is to wait for.
+    pub(super) async fn open_eras(&mut self) -> Result<(), LedgerError> {
+        let begun: Vec<Shard> = self.openings.keys().copied().collect();
+        let eras: Vec<_> = self.places_of(&begun).map(|place| (place.shard, place.era)).collect();
+        if eras.is_empty() {
+            return Ok(());
+        }
+        let declared = self.redis.declared(&eras).await?;
+        let mut ready = Vec::new();
+        for ((shard, _), declared) in eras.iter().zip(declared) {
+            if let Some(opening) = self.openings.get_mut(shard) {
+                opening.missing.retain(|incarnation| !declared.contains(incarnation));
+                if opening.is_over(&self.times) {
+                    ready.push(*shard);
+                }
+            }
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        // Before any account is loaded: it is not known in Redis what these took.
+        self.post_left(&ready).await?;
+        for shard in &ready {
+            self.openings.entry(*shard).and_modify(|opening| opening.is_known = true);
+        }
+        self.post_declared(&ready).await?;
+        let eras: Vec<_> = self.places_of(&ready).map(|place| (place.shard, place.era)).collect();
+        self.redis.admit(&eras).await?;
+        self.points.reached("desk_opened_eras")?;
+        let former: Vec<_> =
+            ready.iter().filter_map(|shard| Some((*shard, self.openings.remove(shard)?.former))).collect();
+        ready.iter().for_each(|shard| self.opened(*shard));
+        info!(shards = ready.len(), "{} new eras are open", ready.len());
+        Ok(self.redis.forget(&former).await?)
+    }
+
+    /// Posts what proxies have sent again, which they do before they declare: until it is in Postgres, an
+    /// account seems to have more than it has.
+    async fn post_declared(&mut self, ready: &[Shard]) -> Result<(), LedgerError> {
+        let eras: Vec<_> = self.places_of(ready).map(|place| (place.shard, place.era)).collect();
+        let ends = self.redis.ends(&eras).await?;
+        loop {
+            let behind = eras.iter().zip(&ends).filter_map(|((shard, _), end)| {
+                self.place(*shard).filter(|place| place.position < *end).copied()
+            });
+            let behind: Vec<Place> = behind.collect();
+            if behind.is_empty() {
+                return Ok(());
+            }
+            let entries = self.redis.read(&behind, Duration::ZERO).await?;
+            if entries.is_empty() {
+                return Err(DeskError::EraIsOver.into());
+            }
+            self.post(entries).await?;
+        }
+    }
+
+    /// Posts what Redis still shows of those who did not declare, and who are dead for all that is known.
+    async fn post_left(&mut self, ready: &[Shard]) -> Result<(), LedgerError> {
+        for shard in ready {
+            let Some(Opening { former, missing, .. }) = self.openings.get(shard) else { continue };
+            let (former, missing) = (*former, missing.clone());
+            for incarnation in missing {
+                let records = self.redis.left_behind(*shard, former, incarnation).await?;
+                if !records.is_empty() {
+                    warn!(
+                        shard = %shard,
+                        requests = records.len(),
+                        "A proxy did not declare what it held; {} requests are posted as abandoned",
+                        records.len()
+                    );
+                    self.write_left(*shard, incarnation, records).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who held something in these eras: by what was written down, and by what Redis still shows.
+    async fn holders(
+        &mut self,
+        former: &BTreeMap<Shard, u64>,
+    ) -> Result<BTreeMap<Shard, HashSet<Uuid>>, LedgerError> {
+        let eras: Vec<_> = former.iter().map(|(shard, era)| (*shard, *era)).collect();
+        let shown = self.redis.beats(&eras).await?;
+        let holders = eras.into_iter().zip(shown).map(|((shard, _), beats)| {
+            let mut holders = self.incarnations.known(shard);
+            holders.extend(beats.into_keys());
+            (shard, holders)
+        });
+        Ok(holders.collect())
+    }
+
+    fn opened(&mut self, shard: Shard) {
+        self.incarnations.era_opened(shard);
     }
 
     async fn end_eras(&mut self, lost: &[Shard], published: &[Option<u64>]) -> Result<(), LedgerError> {
@@ -58,14 +187,19 @@ impl Ledger {
     }
 
     /// Posts what the ended streams still show.
-    async fn drain(&mut self, lost: &[Shard]) -> Result<(), LedgerError> {
+    async fn drain(&mut self, lost: &[Shard], published: &[Option<u64>]) -> Result<(), LedgerError> {
+        let next: BTreeMap<Shard, u64> = lost
+            .iter()
+            .zip(published)
+            .filter_map(|(shard, published)| Some((*shard, next(self.place(*shard)?.era, *published))))
+            .collect();
         loop {
             let places: Vec<_> = self.places_of(lost).copied().collect();
             let entries = self.redis.read(&places, Duration::ZERO).await?;
             if entries.is_empty() {
                 return Ok(());
             }
-            self.write_all(entries).await?;
+            self.write_ended(entries, &next).await?;
         }
     }
 
@@ -76,45 +210,67 @@ impl Ledger {
         published: &[Option<u64>],
     ) -> Result<(), LedgerError> {
         loop {
-            let behind: Vec<(Shard, u64)> = lost
-                .iter()
-                .zip(published)
-                .filter_map(|(shard, published)| Some((*shard, (*published)?)))
-                .filter(|(shard, published)| self.place(*shard).is_some_and(|place| place.era < *published))
-                .collect();
-            if behind.is_empty() {
+            let is_behind = |(shard, published): &(&Shard, &Option<u64>)| {
+                self.place(**shard).is_some_and(|place| Some(place.era) < **published)
+            };
+            let behind: (Vec<Shard>, Vec<Option<u64>>) = lost.iter().zip(published).filter(is_behind).unzip();
+            let (shards, published) = behind;
+            if shards.is_empty() {
                 return Ok(());
             }
-            let shards: Vec<_> = behind.iter().map(|(shard, _)| *shard).collect();
-            let oldest = |shard, era: u64| {
-                let published = behind.iter().find(|(behind, _)| *behind == shard).map_or(0, |(_, era)| *era);
-                (era + 1).max(published.saturating_sub(REMEMBERED))
-            };
-            self.raise(&shards, oldest).await?;
+            self.raise(&shards, &published).await?;
             let eras: Vec<_> = self.places_of(&shards).map(|place| (place.shard, place.era)).collect();
             self.redis.end(&eras).await?;
-            self.drain(&shards).await?;
+            self.drain(&shards, &published).await?;
         }
     }
 
     /// Moves these shards on to the beginning of another era, in Postgres and here.
-    async fn raise(&mut self, lost: &[Shard], next: impl Fn(Shard, u64) -> u64) -> Result<(), LedgerError> {
-        let raised: Vec<Place> = self
-            .places_of(lost)
-            .map(|place| Place {
-                shard: place.shard,
-                era: next(place.shard, place.era),
-                position: Position::default(),
+    async fn raise(&mut self, lost: &[Shard], published: &[Option<u64>]) -> Result<(), LedgerError> {
+        let raised: Vec<Place> = lost
+            .iter()
+            .zip(published)
+            .filter_map(|(shard, published)| {
+                let era = next(self.place(*shard)?.era, *published);
+                Some(Place { shard: *shard, era, position: Position::default() })
             })
             .collect();
-        let rows: Vec<_> = raised.iter().map(row).collect();
+        let rows: Vec<_> = raised.iter().map(|place| row(place, None)).collect();
         shards::raise(&self.store, self.fence, &rows).await?;
         self.move_to(&raised);
         Ok(())
     }
 
-    fn place(&self, shard: Shard) -> Option<&Place> {
+    /// Which of these eras are lost: not open, and not about to be.
+    pub(super) fn lost(&self, standing: &[Standing]) -> Vec<Shard> {
+        let is_lost = |(place, standing): (&Place, &Standing)| match standing {
+            Standing::Open => None,
+            Standing::Opening if self.openings.contains_key(&place.shard) => None,
+            Standing::Opening | Standing::Over => Some(place.shard),
+        };
+        self.places.iter().zip(standing).filter_map(is_lost).collect()
+    }
+
+    pub(super) fn place(&self, shard: Shard) -> Option<&Place> {
         self.places.iter().find(|place| place.shard == shard)
+    }
+
+    /// The place of a shard whose era is open.
+    pub(super) fn open_place(&self, shard: Shard) -> Option<Place> {
+        self.place(shard).filter(|_| !self.openings.contains_key(&shard)).copied()
+    }
+
+    /// The place of a shard whose accounts can be loaded.
+    pub(super) fn known_place(&self, shard: Shard) -> Option<Place> {
+        let is_known = self.openings.get(&shard).is_none_or(|opening| opening.is_known);
+        self.place(shard).filter(|_| is_known).copied()
+    }
+
+    /// The places whose streams are read as they come. What comes in an era that is not open is read once
+    /// all have declared.
+    pub(super) fn open_places(&self) -> Vec<Place> {
+        let open = self.places.iter().filter(|place| !self.openings.contains_key(&place.shard));
+        open.copied().collect()
     }
 
     fn places_of(&self, shards: &[Shard]) -> impl Iterator<Item = &Place> {
@@ -131,8 +287,17 @@ impl Ledger {
     }
 }
 
-/// The row that says where a shard stands.
-pub(super) fn row(place: &Place) -> MoneyShard {
-    let Place { shard, era, position } = *place;
-    MoneyShard { shard, era, position: position.to_string() }
+/// The era after this one: the next, or the oldest that Redis has seen and Postgres has not.
+fn next(era: u64, published: Option<u64>) -> u64 {
+    let seen = published.filter(|published| *published > era);
+    seen.map_or(era + 1, |published| (era + 1).max(published.saturating_sub(REMEMBERED)))
+}
+
+impl Opening {
+    /// Whether nobody is waited for any longer. Who took his first hold just before the loss is not known,
+    /// so there is a moment for everybody.
+    fn is_over(&self, times: &super::Times) -> bool {
+        let waited = self.began.elapsed();
+        waited >= times.declaring && (self.missing.is_empty() || waited >= times.silence)
+    }
 }

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meter::desk::Entry;
+use model::Nanos;
 use prometheus::{
-    Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, register_gauge, register_histogram,
-    register_int_counter, register_int_counter_vec, register_int_gauge,
+    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, register_counter, register_gauge,
+    register_histogram, register_int_counter, register_int_counter_vec, register_int_gauge,
 };
 use store::usage::Inserted;
 
@@ -28,6 +29,18 @@ static ERAS: LazyLock<Option<IntCounter>> = LazyLock::new(|| {
     let help = "New eras of shards, opened because Redis had lost the old ones";
     register_int_counter!("tollgate_ledger_eras_opened_total", help).ok()
 });
+static SHORTFALL: LazyLock<Option<Counter>> = LazyLock::new(|| {
+    let help = "Dollars that requests cost beyond what their accounts had, at the operator's expense";
+    register_counter!("tollgate_ledger_shortfall_dollars_total", help).ok()
+});
+static REAPED: LazyLock<Option<IntCounter>> = LazyLock::new(|| {
+    let help = "Starts of proxies that fell silent and whose holds were ended";
+    register_int_counter!("tollgate_ledger_reaped_total", help).ok()
+});
+static GAPS: LazyLock<Option<IntCounter>> = LazyLock::new(|| {
+    let help = "Deposits that Redis refused because one before them is missing there";
+    register_int_counter!("tollgate_ledger_credit_gaps_total", help).ok()
+});
 // A time instead of a number of seconds, since it goes on telling the truth while the desk is stuck.
 static POSTED_UNTIL: LazyLock<Option<Gauge>> = LazyLock::new(|| {
     let help = "Unix time up to which all usage that reached Redis is in Postgres; the lag is \
@@ -46,7 +59,7 @@ pub(super) fn begin() {
             records.with_label_values(&[outcome]);
         }
     }
-    let _registered = (&*TENURES, &*BATCH_SECONDS, &*ERAS);
+    let _registered = (&*TENURES, &*BATCH_SECONDS, &*ERAS, &*SHORTFALL, &*REAPED, &*GAPS);
 }
 
 /// The desks are run here for as long as it lives.
@@ -87,25 +100,21 @@ pub(super) struct Written {
     pub(super) records: usize,
     pub(super) inserted: Inserted,
     pub(super) unreadable: usize,
-}
-
-impl Written {
-    pub(super) fn add(&mut self, records: usize, inserted: Inserted) {
-        self.records += records;
-        self.inserted.new += inserted.new;
-        self.inserted.corrected += inserted.corrected;
-    }
+    pub(super) shortfall: Nanos,
 }
 
 /// The transaction is committed.
 pub(super) fn written(written: Written, took: Duration) {
-    let Written { records, inserted: Inserted { new, corrected }, unreadable } = written;
+    let Written { records, inserted: Inserted { new, corrected }, unreadable, shortfall } = written;
     let duplicate = (records as u64).saturating_sub(new + corrected);
     if let Some(counters) = &*RECORDS {
         counters.with_label_values(&["new"]).inc_by(new);
         counters.with_label_values(&["corrected"]).inc_by(corrected);
         counters.with_label_values(&["duplicate"]).inc_by(duplicate);
         counters.with_label_values(&["unreadable"]).inc_by(unreadable as u64);
+    }
+    if let Some(counter) = &*SHORTFALL {
+        counter.inc_by(shortfall.approximate_dollars());
     }
     if let Some(histogram) = &*BATCH_SECONDS {
         histogram.observe(took.as_secs_f64());
@@ -116,5 +125,19 @@ pub(super) fn written(written: Written, took: Duration) {
 pub(super) fn eras_opened(shards: usize) {
     if let Some(counter) = &*ERAS {
         counter.inc_by(shards as u64);
+    }
+}
+
+/// What a start of a proxy held has been ended.
+pub(super) fn reaped() {
+    if let Some(counter) = &*REAPED {
+        counter.inc();
+    }
+}
+
+/// A deposit cannot be told.
+pub(super) fn gap() {
+    if let Some(counter) = &*GAPS {
+        counter.inc();
     }
 }

@@ -1,162 +1,185 @@
-//! Posting: records and position in one transaction, and only then the word to the proxies.
+//! Posting: what a batch of the stream comes to, in one transaction; and only then the word to Redis.
 
-use std::collections::BTreeMap;
+mod batch;
+mod writing;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-use meter::desk::{Entry, Place, Standing, wire_form};
+use meter::desk::{Collect, Entry, Place, PostedAccount, PostedCounter, Posting, Standing};
 use model::usage::UsageRecord;
-use process::failpoint;
-use sqlx::Acquire as _;
-use store::usage::Inserted;
-use store::{StoreError, shards, usage};
-use tracing::{debug, error};
+use model::{AccountId, Nanos, Shard};
+use store::StoreError;
+use store::shards::{MoneyShard, Pending};
+use store::usage::{self, Known};
+use tracing::error;
+use uuid::Uuid;
 
-use super::eras::row;
-use super::metrics::Written;
+use super::claims::Verdict;
 use super::{Ledger, LedgerError, metrics};
-
-/// Records in one transaction, give or take an entry.
-pub(super) const BATCH: usize = 500;
+use batch::Batch;
+pub(super) use batch::{BATCH, batches};
 
 impl Ledger {
-    /// Posts entries and tells Redis. Says whether every era is still open; if not, what was not
-    /// posted yet will be read again when the era is ended.
-    pub(super) async fn post(&mut self, entries: Vec<Entry>) -> Result<bool, LedgerError> {
+    /// Posts entries and tells Redis.
+    pub(super) async fn post(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
         if entries.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
-        failpoint("desk_read");
-        for batch in batches(entries) {
-            let places = self.write(batch).await?;
-            let standing = self.redis.posted(&places).await?;
-            failpoint("desk_posted");
+        self.points.reached("desk_read")?;
+        for entries in batches(entries) {
+            let mut batch = Batch::of(entries, &self.places);
+            self.prepare(&mut batch).await?;
+            self.collect(&mut batch).await?;
+            let postings = self.write(&mut batch).await?;
+            let standing = self.redis.post(&postings).await?;
+            self.points.reached("desk_posted")?;
             if standing.contains(&Standing::Over) {
-                return Ok(false);
+                return Err(meter::desk::DeskError::EraIsOver.into());
             }
-        }
-        Ok(true)
-    }
-
-    /// Posts entries of an era that is over: nobody waits to hear of it.
-    pub(super) async fn write_all(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
-        for batch in batches(entries) {
-            self.write(batch).await?;
         }
         Ok(())
     }
 
-    /// One transaction. It may be repeated: the ids are known by then, and nothing happens.
-    async fn write(&mut self, batch: Vec<Entry>) -> Result<Vec<Place>, LedgerError> {
-        for day in batch.iter().flat_map(|entry| &entry.records).filter_map(|record| usage::day(record.id)) {
+    /// Posts entries of an era that has ended: nobody waits to hear of it. What lacks something, or is
+    /// known, is carried on to the next era, where it can be seen what is free.
+    pub(super) async fn write_ended(
+        &mut self,
+        entries: Vec<Entry>,
+        next: &BTreeMap<Shard, u64>,
+    ) -> Result<(), LedgerError> {
+        for entries in batches(entries) {
+            let mut batch = Batch::of(entries, &self.places);
+            self.prepare(&mut batch).await?;
+            for (shard, records) in batch.take_incomplete() {
+                let era = next.get(&shard).copied().unwrap_or_default();
+                self.redis.carry(shard, era, &records).await?;
+            }
+            self.points.reached("desk_carried")?;
+            self.write(&mut batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Posts records that stand in no stream: those of requests that a dead proxy held for in an era
+    /// that has ended. Nobody has loaded their accounts yet.
+    pub(super) async fn write_left(
+        &mut self,
+        shard: Shard,
+        incarnation: Uuid,
+        records: Vec<UsageRecord>,
+    ) -> Result<(), LedgerError> {
+        let Some(place) = self.place(shard).copied() else { return Ok(()) };
+        let name = format!("{}/left/{}", place.era, incarnation.simple());
+        let mut batch = Batch::left(place, name, records);
+        self.prepare(&mut batch).await?;
+        self.write(&mut batch).await?;
+        Ok(())
+    }
+
+    /// Makes room for a batch, and finds out what its records are.
+    async fn prepare(&mut self, batch: &mut Batch) -> Result<(), LedgerError> {
+        for day in batch.items.iter().filter_map(|(_, item)| usage::day(item.record.id)) {
             self.ensure_day(day).await?;
         }
-        let places = self.furthest(&batch);
+        self.judge(batch).await
+    }
+
+    /// One transaction. It may be repeated: the ids are known by then, and nothing happens.
+    async fn write(&mut self, batch: &mut Batch) -> Result<Vec<Posting>, LedgerError> {
         let began = Instant::now();
-        let written = match self.try_write(&batch, &places, Insertion::Together).await {
+        let written = match self.try_write(batch, writing::Insertion::Together).await {
             // One record that Postgres cannot keep must not hold up all others.
-            Err(LedgerError::Postgres(error)) if is_about_values(&error) => {
+            Err(LedgerError::Postgres(error)) if writing::is_about_values(&error) => {
                 error!(error = %error, "Postgres refuses a batch of usage records; they are written one by one");
-                self.try_write(&batch, &places, Insertion::OneByOne).await?
+                self.try_write(batch, writing::Insertion::OneByOne).await?
             }
             written => written?,
         };
-        failpoint("desk_committed");
-        metrics::written(written, began.elapsed());
+        self.points.reached("desk_committed")?;
+        metrics::written(written.counts, began.elapsed());
+        let places: Vec<Place> = batch.places.values().copied().collect();
         self.move_to(&places);
-        Ok(places)
+        Ok(places.into_iter().map(|place| posting(place, written.pending.get(&place.shard))).collect())
     }
 
-    async fn try_write(
-        &self,
-        batch: &[Entry],
-        places: &[Place],
-        insertion: Insertion,
-    ) -> Result<Written, LedgerError> {
-        let mut tx = self.store.pool.begin().await.map_err(StoreError::from)?;
-        let (mut records, mut unkept) = (Vec::new(), Vec::new());
-        let mut written = Written::default();
-        for entry in batch {
-            unkept
-                .extend(entry.unreadable.iter().map(|body| (entry, body.clone(), "not readable".to_owned())));
-            for record in &entry.records {
-                match (usage::day(record.id), insertion) {
-                    (None, _) => unkept.push((entry, wire_form(record), "the id is no UUIDv7".to_owned())),
-                    (Some(_), Insertion::Together) => records.push(record.clone()),
-                    (Some(_), Insertion::OneByOne) => match insert_alone(&mut tx, record).await? {
-                        Ok(inserted) => written.add(1, inserted),
-                        Err(reason) => unkept.push((entry, wire_form(record), reason)),
-                    },
-                }
+    /// What each record in which money moves is to the ledger. Nobody else writes records, so it stays so.
+    async fn judge(&self, batch: &mut Batch) -> Result<(), LedgerError> {
+        let ids: Vec<Uuid> = batch.of_money().map(|item| item.record.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.store.pool.acquire().await.map_err(StoreError::from)?;
+        let mut known: HashMap<Uuid, Known> = HashMap::new();
+        for ids in batch::by_day(ids) {
+            known.extend(usage::known(&mut connection, &ids).await?.into_iter().map(|one| (one.id, one)));
+        }
+        let mut seen = HashSet::new();
+        for item in batch.of_money() {
+            let is_first = seen.insert(item.record.id);
+            let verdict = Verdict::of(&item.record, known.get(&item.record.id));
+            item.verdict = Some(if is_first { verdict } else { Verdict::Duplicate });
+        }
+        Ok(())
+    }
+
+    /// Takes from what is free in Redis what records cost beyond what they have paid.
+    async fn collect(&mut self, batch: &mut Batch) -> Result<(), LedgerError> {
+        let mut asked: BTreeMap<Shard, Vec<Collect>> = BTreeMap::new();
+        for item in batch.of_money() {
+            let (id, account, missing) = (item.record.id, item.record.account, item.missing());
+            if missing > Nanos::ZERO {
+                asked.entry(account.shard()).or_default().push(Collect { id, account, missing });
             }
         }
-        written.add(records.len(), usage::insert(&mut tx, &records).await?);
-        written.unreadable = unkept.len();
-        for (entry, body, reason) in &unkept {
-            error!(shard = %entry.shard, reason, "A usage record cannot be kept as such; see the table usage_unreadable");
-            let era = places.iter().find(|place| place.shard == entry.shard).map_or(0, |place| place.era);
-            let position = entry.position.to_string();
-            usage::keep_unreadable(&mut tx, entry.shard, era, &position, body, reason).await?;
+        if !asked.is_empty() {
+            // What has just arrived can be taken too.
+            self.pass_on_credits().await?;
         }
-        failpoint("desk_inserted");
-        let rows: Vec<_> = places.iter().map(row).collect();
-        shards::advance(&mut tx, self.fence, &rows).await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        debug!(records = written.records, new = written.inserted.new, "Posted usage");
-        Ok(written)
-    }
-
-    /// The last entry of each shard in the batch.
-    fn furthest(&self, batch: &[Entry]) -> Vec<Place> {
-        let last: BTreeMap<_, _> = batch.iter().map(|entry| (entry.shard, entry.position)).collect();
-        let places = self.places.iter();
-        places.filter_map(|place| Some(Place { position: *last.get(&place.shard)?, ..*place })).collect()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Insertion {
-    Together,
-    OneByOne,
-}
-
-/// Inserts one record, or says why its values cannot be kept.
-async fn insert_alone(
-    tx: &mut sqlx::PgConnection,
-    record: &UsageRecord,
-) -> Result<Result<Inserted, String>, LedgerError> {
-    let mut savepoint = tx.begin().await.map_err(StoreError::from)?;
-    match usage::insert(&mut savepoint, std::slice::from_ref(record)).await {
-        Ok(inserted) => {
-            savepoint.commit().await.map_err(StoreError::from)?;
-            Ok(Ok(inserted))
+        let mut collected: HashMap<Uuid, Nanos> = HashMap::new();
+        for (shard, asked) in asked {
+            let accounts: Vec<AccountId> = asked.iter().map(|one| one.account).collect();
+            self.ensure_loaded(&accounts).await?;
+            let Some(place) = self.place(shard).copied() else { continue };
+            let taken = self.redis.collect(place, &asked).await?;
+            collected.extend(asked.iter().map(|one| one.id).zip(taken));
         }
-        Err(error) if is_about_values(&error) => {
-            savepoint.rollback().await.map_err(StoreError::from)?;
-            Ok(Err(format!("{:#}", anyhow::Error::from(error))))
+        for item in batch.of_money().filter(|item| item.verdict != Some(Verdict::Duplicate)) {
+            item.collected = collected.get(&item.record.id).copied().unwrap_or_default();
         }
-        Err(error) => Err(error.into()),
+        batch.collected = collected.into_keys().collect();
+        if !batch.collected.is_empty() {
+            self.points.reached("desk_collected")?;
+        }
+        Ok(())
     }
 }
 
-/// Data exceptions, violated constraints and exceeded limits come again however often one tries.
-fn is_about_values(error: &StoreError) -> bool {
-    let StoreError::Query(sqlx::Error::Database(error)) = error else { return false };
-    error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+/// What Redis is told of a shard.
+pub(super) fn posting(place: Place, pending: Option<&Pending>) -> Posting {
+    let mut posting = Posting::of(place);
+    if let Some(Pending { accounts, counters, collected }) = pending {
+        posting.accounts = accounts
+            .iter()
+            .map(|told| PostedAccount { account: told.account, unposted: told.unposted, back: told.back })
+            .collect();
+        posting.counters = counters
+            .iter()
+            .map(|told| PostedCounter {
+                account: told.account,
+                counter: told.counter.clone(),
+                window: told.window,
+                there: told.there,
+                back: told.back,
+            })
+            .collect();
+        posting.collected.clone_from(collected);
+    }
+    posting
 }
 
-/// Entries in groups of about [`BATCH`] records; an entry is never divided.
-fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let (mut batches, mut records) = (vec![Vec::new()], 0);
-    for entry in entries {
-        let size = entry.records.len();
-        if records > 0 && records + size > BATCH {
-            batches.push(Vec::new());
-            records = 0;
-        }
-        records += size;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(entry);
-        }
-    }
-    batches
+/// The row that says where a shard stands.
+pub(super) fn row(place: &Place, pending: Option<Pending>) -> MoneyShard {
+    let Place { shard, era, position } = *place;
+    MoneyShard { shard, era, position: position.to_string(), pending, incarnations: Vec::new() }
 }

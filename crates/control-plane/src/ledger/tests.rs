@@ -1,12 +1,18 @@
 //! The way of a record from a proxy's spool to Postgres, on a Redis that is killed, wiped and set back.
 
 mod deaths;
+mod eras;
+mod money;
+mod office;
+mod points;
+mod proxy;
 mod redis_server;
+mod withdrawals;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use meter::{Meter, MeterConfig};
+use meter::{Meter, MeterConfig, desk};
 use model::AccountId;
 use model::usage::{Outcome, Tokens, UsageRecord};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -17,7 +23,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Ledger;
+use super::reader::Reader;
 use redis_server::RedisServer;
+use store::shards::DeskLock;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -73,6 +82,20 @@ impl Desk {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }
+}
+
+/// The desks of all shards, to be worked by hand.
+async fn ledger(system: &System) -> Ledger {
+    let connect = async || desk::Desk::connect(&system.redis.url()).await.unwrap();
+    let (redis, reader) = (connect().await, Reader::of(connect().await));
+    // Postgres takes a moment to notice that a desk has died.
+    let lock = loop {
+        match DeskLock::try_take(&system.store).await.unwrap() {
+            Some(lock) => break lock,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    Ledger::begin(system.store.clone(), redis, reader, lock).await.unwrap()
 }
 
 fn record() -> UsageRecord {

@@ -8,6 +8,7 @@ mod desk;
 mod localstripe;
 mod notices;
 mod receiver;
+mod reports;
 mod smtp_sink;
 #[path = "../support/mod.rs"]
 mod support;

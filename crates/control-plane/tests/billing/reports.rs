@@ -1,19 +1,17 @@
 //! `/billing/usage-history` and `/billing/invoice-preview`: what was used of the credits.
 
-use std::collections::BTreeMap;
-
 use http::{Method, StatusCode};
 use model::usage::{KeySource, Outcome, UsageRecord};
 use model::{AccountId, Nanos, samples};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use store::ledger::{self, Claim};
+use store::ledger::{self, Cause, CauseKind, Destination, Missing};
 use store::usage;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::support::{Actor, Api};
-use crate::{DOLLAR, billing, give};
+use crate::{DOLLAR, billing, give, work_off_withdrawals};
 
 fn record(account: AccountId, model: &str, paid: i64) -> UsageRecord {
     let mut record = samples::usage_record(Uuid::now_v7(), account);
@@ -23,26 +21,21 @@ fn record(account: AccountId, model: &str, paid: i64) -> UsageRecord {
     record
 }
 
-/// Posts records as the ledger's desk would, each batch under a name of its own.
+/// Posts a batch of records under a name of its own, and takes from the account what they were paid, for
+/// the reason for which the ledger's desk would.
 async fn post(api: &Api, batch: &str, records: &[UsageRecord]) {
+    let account = records[0].account;
+    let paid: Nanos = records.iter().map(|record| record.paid).sum();
     let mut tx = api.store.pool.begin().await.unwrap();
-    let claims: Vec<Claim> = records
-        .iter()
-        .map(|record| Claim {
-            record: record.id,
-            account: record.account,
-            charge: record.charge,
-            cost: record.charge,
-            set_aside: None,
-            before: None,
-        })
-        .collect();
-    let shard = records[0].account.shard();
-    let names = BTreeMap::from([(shard, format!("{shard}/{batch}"))]);
-    ledger::charge(&mut tx, &names, &claims).await.unwrap();
+    if paid > Nanos::ZERO {
+        let cause = Cause::new(CauseKind::Usage, format!("{account}/{batch}"));
+        let (to, missing) = (Destination::Revenue, Missing::Refuse);
+        ledger::request_withdrawal(&mut tx, account, paid, to, missing, &cause, "").await.unwrap();
+    }
     usage::ensure_day(&api.store, usage::day(records[0].id).unwrap()).await.unwrap();
     usage::insert(&mut tx, records).await.unwrap();
     tx.commit().await.unwrap();
+    work_off_withdrawals(api).await;
 }
 
 async fn get(api: &Api, actor: &Actor, account: AccountId, path: &str) -> (StatusCode, Value) {

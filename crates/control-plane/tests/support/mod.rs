@@ -102,6 +102,7 @@ impl Api {
             passwords: Passwords::new().unwrap(),
             attempts: Arc::default(),
             payments: payments.clone(),
+            redis_url: Secret::new(std::env::var("REDIS_URL").unwrap_or_default()),
             settings: Arc::new(ApiSettings {
                 public_gateway_url: "http://gateway.example".to_owned(),
                 public_api_url: "http://api.example".to_owned(),

@@ -25,7 +25,7 @@ impl Desk {
             commands.cmd("XREVRANGE").arg(usage_key(*shard, *era)).arg("+").arg("-").arg("COUNT").arg(1);
         }
         type Last = Vec<(String, redis::Value)>;
-        let found: Vec<Last> = commands.query_async(&mut self.commands).await?;
+        let found: Vec<Last> = self.query(&commands).await?;
         let position = |last: Last| last.first().and_then(|(id, _)| id.parse().ok()).unwrap_or_default();
         Ok(found.into_iter().map(position).collect())
     }

@@ -7,7 +7,7 @@ use model::usage::UsageRecord;
 use model::{AccountId, Nanos, Shard};
 use prost::Message as _;
 
-use super::{Desk, DeskError, Place};
+use super::{Desk, DeskError, HoldLine, Place};
 use crate::stream::{Position, usage_key};
 
 /// Entries of one stream in one read; with 64 records each, a batch for Postgres.
@@ -42,6 +42,9 @@ impl Desk {
     /// a cluster this would be a read per node; every other command keeps to one shard's hash slot.
     /// Waits for the first entry at most for `patience`.
     pub async fn read(&mut self, places: &[Place], patience: Duration) -> Result<Vec<Entry>, DeskError> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(ENTRIES);
         if !patience.is_zero() {
@@ -82,12 +85,13 @@ impl Entry {
             is_carried: false,
             wanted: None,
         };
-        let (mut batch, mut paid, mut charges) = (None, Vec::new(), Vec::new());
+        let (mut batch, mut paid, mut charges, mut holds) = (None, Vec::new(), Vec::new(), String::new());
         for (name, value) in fields {
             match name.as_str() {
                 "b" => batch = Some(value),
                 "p" => paid = amounts(&value),
                 "c" => charges = amounts(&value),
+                "h" => holds = String::from_utf8(value).unwrap_or_default(),
                 "k" => entry.is_carried = true,
                 "w" => entry.wanted = std::str::from_utf8(&value).ok().and_then(|id| id.parse().ok()),
                 _ => (),
@@ -95,12 +99,13 @@ impl Entry {
         }
         entry.is_reaped = !charges.is_empty();
         if let Some(batch) = batch {
-            entry.take(batch, &paid, &charges);
+            let reaped: Vec<_> = charges.into_iter().zip(holds.lines()).collect();
+            entry.take(batch, &paid, &reaped);
         }
         entry
     }
 
-    fn take(&mut self, batch: Vec<u8>, paid: &[Nanos], charges: &[Nanos]) {
+    fn take(&mut self, batch: Vec<u8>, paid: &[Nanos], reaped: &[(Nanos, &str)]) {
         let Ok(proto::UsageBatch { records }) = proto::UsageBatch::decode(&*batch) else {
             return self.unreadable.push(batch);
         };
@@ -108,7 +113,11 @@ impl Entry {
             match UsageRecord::from_wire(wire.clone()) {
                 Ok(mut record) => {
                     record.paid = paid.get(place).copied().unwrap_or_default();
-                    record.charge = charges.get(place).copied().unwrap_or(record.charge);
+                    if let Some((charge, line)) = reaped.get(place)
+                        && let Some(hold) = HoldLine::read(record.id, line)
+                    {
+                        record = hold.speaks_for(record, *charge);
+                    }
                     self.records.push(record);
                 }
                 Err(_) => self.unreadable.push(wire.encode_to_vec()),

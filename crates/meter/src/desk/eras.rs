@@ -22,7 +22,7 @@ impl Desk {
         shards.iter().for_each(|shard| {
             commands.cmd("GET").arg(era_key(*shard));
         });
-        Ok(commands.query_async(&mut self.commands).await?)
+        self.query(&commands).await
     }
 
     /// How each era stands. It is open if it is published, has its position and all its scripts; a
@@ -35,7 +35,7 @@ impl Desk {
             commands.cmd("EXISTS").arg(posted_key(*shard, *era));
             commands.cmd("SCRIPT").arg("EXISTS").arg(scripts.digests());
         }
-        let answers: Vec<Value> = commands.query_async(&mut self.commands).await?;
+        let answers: Vec<Value> = self.query(&commands).await?;
         let mut standing = Vec::with_capacity(places.len());
         for (place, answers) in places.iter().zip(answers.chunks_exact(3)) {
             let published = Option::<u64>::from_redis_value(answers[0].clone()).map_err(RedisError::from)?;
@@ -61,7 +61,7 @@ impl Desk {
             commands.cmd("DEL").arg(posted_key(*shard, *era)).ignore();
             commands.cmd("EXPIRE").arg(usage_key(*shard, *era)).arg(KEPT.as_secs()).ignore();
         }
-        Ok(commands.query_async(&mut self.commands).await?)
+        self.query(&commands).await
     }
 
     /// Opens eras at once: where no proxy can have anything to declare.
@@ -88,7 +88,7 @@ impl Desk {
         for (shard, era) in eras {
             commands.cmd("EVAL").arg(PUBLISH).arg(1).arg(era_key(*shard)).arg(*era).ignore();
         }
-        Ok(commands.query_async(&mut self.commands).await?)
+        self.query(&commands).await
     }
 
     /// The second step: from now on accounts are loaded and new holds taken.
@@ -103,7 +103,7 @@ impl Desk {
         for (shard, era) in eras {
             commands.cmd("SMEMBERS").arg(key(*shard, *era, "d"));
         }
-        let found: Vec<Vec<String>> = commands.query_async(&mut self.commands).await?;
+        let found: Vec<Vec<String>> = self.query(&commands).await?;
         let ids = |texts: Vec<String>| texts.iter().filter_map(|text| Uuid::try_parse(text).ok()).collect();
         Ok(found.into_iter().map(ids).collect())
     }
@@ -126,7 +126,7 @@ impl Desk {
                 }
             }
             if !removal.is_empty() {
-                let () = removal.query_async(&mut self.commands).await?;
+                let () = self.query(&removal).await?;
             }
             cursor = next;
             if cursor == 0 {
@@ -143,7 +143,7 @@ impl Desk {
                 let text = text(bundle, *shard, *era, self.clock);
                 commands.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
             }
-            let () = commands.query_async(&mut self.commands).await?;
+            let () = self.query(&commands).await?;
         }
         Ok(())
     }

@@ -42,10 +42,20 @@ impl HoldLine {
         self.amount.min(self.floor.max(self.reported))
     }
 
-    fn read(hold: &str, line: &str) -> Option<Self> {
+    /// The record that stands for its request: in the windows in which that counted, and charged so.
+    pub(super) fn speaks_for(&self, mut record: UsageRecord, charge: Nanos) -> UsageRecord {
+        if let Some(hold) = &mut record.hold {
+            hold.amount = self.amount;
+            for (part, (_, window, amount, _)) in hold.reserved.iter_mut().zip(&self.reserved) {
+                (part.window, part.amount) = (*window, *amount);
+            }
+        }
+        UsageRecord { charge, outcome: Outcome::Abandoned, ..record }
+    }
+
+    pub(super) fn read(id: Uuid, line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let mut word = || words.next();
-        let id = Uuid::try_parse(hold).ok()?;
         let kind = word()?.chars().next()?;
         let account = word()?.parse().ok()?;
         let mut number = || word()?.parse::<i64>().ok();
@@ -76,7 +86,7 @@ impl Desk {
         for (shard, era) in eras {
             commands.cmd("HGETALL").arg(key(*shard, *era, "b"));
         }
-        let found: Vec<HashMap<String, u64>> = commands.query_async(&mut self.commands).await?;
+        let found: Vec<HashMap<String, u64>> = self.query(&commands).await?;
         let ids = |beats: HashMap<String, u64>| {
             beats.into_iter().filter_map(|(id, beat)| Some((Uuid::try_parse(&id).ok()?, beat))).collect()
         };
@@ -85,15 +95,22 @@ impl Desk {
 
     /// Ends everything that an incarnation holds in a shard. Requests come through the stream as
     /// abandoned, charged at what was last reported of them, at least their input and at most their hold.
-    pub async fn reap(&mut self, shard: Shard, era: u64, incarnation: Uuid) -> Result<(), DeskError> {
+    /// Says whether it came to that: not if there was another beat than the one that stood still.
+    pub async fn reap(
+        &mut self,
+        shard: Shard,
+        era: u64,
+        incarnation: Uuid,
+        beat: u64,
+    ) -> Result<bool, DeskError> {
         let (scripts, fence) = (self.scripts(shard, era), self.fence);
         loop {
             let mut command = scripts.call(Script::Reap);
             command.arg(fence);
             id(&mut command, incarnation);
-            let left: usize = command.arg(REAPED).query_async(&mut self.commands).await?;
-            if left == 0 {
-                return Ok(());
+            let left: i64 = command.arg(beat).arg(REAPED).query_async(&mut self.commands).await?;
+            if left <= 0 {
+                return Ok(left == 0);
             }
         }
     }
@@ -108,7 +125,8 @@ impl Desk {
         let key = key(shard, era, &format!("h:{}", incarnation.simple()));
         let lines: HashMap<String, String> =
             redis::cmd("HGETALL").arg(key).query_async(&mut self.commands).await?;
-        Ok(lines.iter().filter_map(|(hold, line)| HoldLine::read(hold, line)).collect())
+        let read = |(hold, line): (&String, &String)| HoldLine::read(Uuid::try_parse(hold).ok()?, line);
+        Ok(lines.iter().filter_map(read).collect())
     }
 
     /// The records of requests that an incarnation held for in an era that has ended, each as abandoned
@@ -130,8 +148,7 @@ impl Desk {
             let record = wire.and_then(|wire| proto::UsageRecord::decode(&*wire).ok());
             let record = record.and_then(|record| UsageRecord::from_wire(record).ok());
             if let (Some(record), 'o') = (record, hold.kind) {
-                let charge = hold.abandoned();
-                records.push(UsageRecord { charge, outcome: Outcome::Abandoned, ..record });
+                records.push(hold.speaks_for(record, hold.abandoned()));
             }
         }
         Ok(records)

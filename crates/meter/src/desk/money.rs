@@ -161,10 +161,11 @@ pub struct Count {
 impl Desk {
     /// Takes what is missing, as far as it is free; answers how much for each. Nothing is taken of an
     /// account that is not loaded: its balance in Postgres is not shared with anybody. Repeating it gives
-    /// the same answers until the ids are posted or withdrawn.
+    /// the same answers until the ids are posted or withdrawn. `place` is where Postgres stands; if Redis
+    /// has heard of a later position, the answer is [`DeskError::Moved`].
     pub async fn collect(&mut self, place: Place, asked: &[Collect]) -> Result<Vec<Nanos>, DeskError> {
         let mut command = self.call(place, Script::Collect);
-        command.arg(asked.len());
+        command.arg(place.position.to_string()).arg(asked.len());
         for Collect { id: cause, account, missing } in asked {
             id(&mut command, *cause);
             id(&mut command, account.0);
@@ -262,7 +263,7 @@ impl Desk {
         for (shard, era) in eras {
             commands.cmd("SMEMBERS").arg(key(*shard, *era, "want"));
         }
-        let found: Vec<Vec<String>> = commands.query_async(&mut self.commands).await?;
+        let found: Vec<Vec<String>> = self.query(&commands).await?;
         let ids = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
         Ok(found.into_iter().map(ids).collect())
     }
@@ -278,7 +279,7 @@ impl Desk {
         for account in accounts {
             commands.cmd("HGETALL").arg(key(shard, era, &format!("a:{account}")));
         }
-        let found: Vec<HashMap<String, i64>> = commands.query_async(&mut self.commands).await?;
+        let found: Vec<HashMap<String, i64>> = self.query(&commands).await?;
         let read = |fields: HashMap<String, i64>| {
             let number = |name| fields.get(name).copied().unwrap_or(0);
             Figures {

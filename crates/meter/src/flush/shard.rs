@@ -1,160 +1,403 @@
-//! What waits in one shard: closed records not yet sent, and sent ones not yet posted.
+//! One shard: closed records not yet sent, sent ones not yet answered or not yet posted, and the era.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use model::Shard;
 use redis::Cmd;
 use uuid::Uuid;
 
+use super::beats::Beats;
+use crate::meter::Shared;
 use crate::protocol::Scripts;
-use crate::protocol::calls::{self, Beat};
-use crate::spool::Slot;
-use crate::stream::Position;
+use crate::protocol::calls::{self, Declared, Heard};
+use crate::settlement::{Closed, batch};
+use crate::stream::{Position, era_key};
 
-/// Records in one stream entry.
+/// Records in one batch, which is one stream entry.
 const BATCH: usize = 64;
+/// Batches on their way at a time; Redis remembers the answers of so many.
+const BATCHES: usize = 16;
+/// Holds in one part of a declaration, and in one burial.
+const HOLDS: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// The first look at the posted position after something was sent, and the slowest.
-const FIRST_BEAT: Duration = Duration::from_millis(50);
-const SLOWEST_BEAT: Duration = Duration::from_secs(2);
+/// How often it is looked whether a former incarnation can be buried.
+const BURIAL: Duration = Duration::from_millis(500);
 
-/// The records of one shard that Postgres does not have yet.
-#[derive(Default)]
+/// What this process has to do with one shard.
 pub(super) struct Waiting {
+    shard: Shard,
     /// In the order in which they were closed.
-    pub(super) closed: VecDeque<Slot>,
+    closed: VecDeque<Closed>,
+    /// Batches that Redis has not answered; they are sent again unchanged.
+    unanswered: VecDeque<Batched>,
     /// Entries of the present era that the desk has not posted, in the order of their ids.
-    sent: VecDeque<(Position, Vec<Slot>)>,
+    sent: VecDeque<(Position, Vec<Closed>)>,
     era: Era,
+    /// The last era that was open here.
+    known: Option<u64>,
+    /// Who numbers the batches, and the last number.
+    numbered: (Uuid, u64),
+    /// In whose name the present era was begun.
+    declared_as: Uuid,
+    /// Whether somebody wants to know which era is open, although nothing waits.
+    is_asked_for: bool,
     /// Not before then, after Redis or the era said no.
     retry_at: Option<Instant>,
     pause: Duration,
-    beat_at: Option<Instant>,
-    beat_pause: Duration,
-    /// Who numbers the batches, and the last number.
-    numbered: (Uuid, u64),
-    beats: u64,
+    beats: Beats,
+    /// Incarnations of which nothing is to be left here, and when that is looked at.
+    to_bury: Vec<Uuid>,
+    bury_at: Option<Instant>,
 }
 
-#[derive(Default)]
+/// Records in a batch with its number.
+struct Batched {
+    number: u64,
+    records: Vec<Closed>,
+}
+
+/// A batch that is in the stream.
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) entry: Position,
+}
+
 enum Era {
-    #[default]
     Unknown,
     Asked,
+    /// A new one: what Postgres may lack is sent again, and then what is held is declared.
+    Begun {
+        scripts: Scripts,
+        again: VecDeque<Closed>,
+        parts: VecDeque<Vec<Declared>>,
+        part: u64,
+    },
     Open(Scripts),
 }
 
-/// The next thing to ask Redis for this shard.
+/// What Redis is asked for this shard.
 pub(super) enum Due {
-    Nothing,
     Era,
-    Settle(Vec<Slot>, Scripts, (Uuid, u64)),
-    Beat(Cmd),
+    Settle(u64),
+    Declare,
+    Beat(Uuid),
+    Bury(Uuid),
 }
 
 impl Waiting {
-    /// What is due now; asking moves it along, so that repeated calls come to an end.
-    pub(super) fn due(&mut self, now: Instant, redis_full: bool) -> Due {
-        if self.is_idle() || self.retry_at.is_some_and(|at| now < at) {
-            return Due::Nothing;
+    pub(super) fn new(shard: Shard, present: Uuid, former: Vec<Uuid>) -> Self {
+        Self {
+            shard,
+            closed: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            sent: VecDeque::new(),
+            era: Era::Unknown,
+            known: None,
+            numbered: (present, 0),
+            declared_as: present,
+            is_asked_for: true,
+            retry_at: None,
+            pause: Duration::ZERO,
+            beats: Beats::default(),
+            bury_at: (!former.is_empty()).then(Instant::now),
+            to_bury: former,
         }
-        match &self.era {
-            Era::Asked => Due::Nothing,
+    }
+
+    /// What is due now. Asking moves it along; what is not answered is due again.
+    pub(super) fn due(&mut self, shared: &Shared, now: Instant, redis_full: bool) -> Vec<(Due, Cmd)> {
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Vec::new();
+        }
+        match &mut self.era {
+            Era::Asked => Vec::new(),
             Era::Unknown => {
-                self.era = Era::Asked;
-                Due::Era
-            }
-            Era::Open(scripts) if !self.closed.is_empty() && !redis_full => {
-                let slots = self.closed.drain(..self.closed.len().min(BATCH)).collect();
-                if self.numbered.1 == 0 {
-                    self.numbered.0 = Uuid::now_v7();
+                if self.is_idle() && !self.is_asked_for {
+                    return Vec::new();
                 }
-                self.numbered.1 += 1;
-                Due::Settle(slots, scripts.clone(), self.numbered)
+                self.era = Era::Asked;
+                vec![self.ask_era()]
             }
-            Era::Open(scripts) if self.beat_at.is_some_and(|at| at <= now) => {
-                self.beats += 1;
-                let beat = Beat { number: self.beats, ..Beat::default() };
-                let beat = calls::beat(scripts, self.numbered.0, &beat);
-                self.beat_pause = (self.beat_pause * 2).clamp(FIRST_BEAT, SLOWEST_BEAT);
-                self.beat_at = Some(now + self.beat_pause);
-                Due::Beat(beat)
+            Era::Begun { scripts, again, parts, part } => {
+                let scripts = scripts.clone();
+                if again.is_empty() && self.unanswered.is_empty() {
+                    let is_last = parts.len() <= 1;
+                    let holds = parts.front().map(Vec::as_slice).unwrap_or_default();
+                    let command = calls::declare(&scripts, self.declared_as, *part, is_last, holds);
+                    return vec![(Due::Declare, command)];
+                }
+                while self.unanswered.len() < BATCHES && !again.is_empty() {
+                    let records = again.drain(..again.len().min(BATCH)).collect();
+                    self.numbered.1 += 1;
+                    self.unanswered.push_back(Batched { number: self.numbered.1, records });
+                }
+                self.settlements(shared, &scripts)
             }
-            Era::Open(_) => Due::Nothing,
+            Era::Open(scripts) => {
+                let scripts = scripts.clone();
+                self.fill(shared, redis_full);
+                let mut due = self.settlements(shared, &scripts);
+                if self.is_asked_for {
+                    due.push(self.ask_era());
+                }
+                let unheard = || self.closed.iter().chain(self.unanswered.iter().flat_map(|b| &b.records));
+                due.extend(self.beats.due(shared, &scripts, now, !self.sent.is_empty(), unheard));
+                due.extend(self.burial(shared, &scripts, now));
+                due
+            }
         }
     }
 
     /// When something will be due.
-    pub(super) fn next_due(&self, redis_full: bool) -> Option<Instant> {
-        if self.is_idle() {
-            return None;
-        }
+    pub(super) fn next_due(&self, shared: &Shared, redis_full: bool) -> Option<Instant> {
+        let now = Instant::now();
         let due = match &self.era {
-            Era::Open(_) if self.closed.is_empty() || redis_full => self.beat_at?,
-            _ => Instant::now(),
+            Era::Asked => None,
+            Era::Unknown => (self.is_asked_for || !self.is_idle()).then_some(now),
+            Era::Begun { .. } => Some(now),
+            Era::Open(_) => {
+                let has_records = !self.unanswered.is_empty() || !self.closed.is_empty() && !redis_full;
+                let at_once = (has_records || self.is_asked_for).then_some(now);
+                let beat = self.beats.next(shared, self.shard, !self.sent.is_empty(), now);
+                at_once.into_iter().chain(beat).chain(self.bury_at).min()
+            }
         };
-        Some(self.retry_at.map_or(due, |at| at.max(due)))
+        due.map(|due| self.retry_at.map_or(due, |at| at.max(due)))
     }
 
-    /// The desk says which era is open, or that none is.
-    pub(super) fn era_is(&mut self, scripts: Option<Scripts>) {
-        match scripts {
-            Some(scripts) => self.era = Era::Open(scripts),
-            None => self.refused(),
+    /// Whether nothing waits here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.closed.is_empty()
+            && self.unanswered.is_empty()
+            && self.sent.is_empty()
+            && self.to_bury.is_empty()
+            && self.beats.is_idle()
+    }
+
+    pub(super) fn take(&mut self, record: Closed) {
+        self.closed.push_back(record);
+    }
+
+    /// The era may be another one than is thought.
+    pub(super) fn doubt(&mut self) {
+        self.is_asked_for = true;
+    }
+
+    pub(super) fn watch(&mut self) {
+        self.beats.watch();
+    }
+
+    pub(super) fn release(&mut self, incarnation: Uuid, hold: Uuid) {
+        self.beats.release(incarnation, hold);
+    }
+
+    /// Nothing of this incarnation is to be left here.
+    pub(super) fn bury(&mut self, incarnation: Uuid) {
+        if !self.to_bury.contains(&incarnation) {
+            self.to_bury.push(incarnation);
+            self.bury_at = Some(Instant::now());
         }
     }
 
-    /// Everything not posted is sent again in the next era, in its old order.
-    pub(super) fn era_is_over(&mut self) {
-        let sent = self.sent.drain(..).flat_map(|(_, slots)| slots);
-        let again: VecDeque<_> = sent.chain(self.closed.drain(..)).collect();
-        self.closed = again;
-        self.era = Era::Unknown;
-        self.numbered.1 = 0;
-        self.beat_at = None;
-        self.wait();
+    pub(super) fn is_to_bury(&self, incarnation: Uuid) -> bool {
+        self.to_bury.contains(&incarnation)
     }
 
-    /// Redis said no, or did not say which era is open.
-    pub(super) fn refused(&mut self) {
+    pub(super) fn is_buried(&mut self, incarnation: Uuid) {
+        self.to_bury.retain(|buried| *buried != incarnation);
+        if self.to_bury.is_empty() {
+            self.bury_at = None;
+        }
+    }
+
+    /// Whether this era is another than the last one.
+    pub(super) fn is_new(&self, scripts: &Scripts) -> bool {
+        self.known != Some(scripts.era())
+    }
+
+    /// The era goes on, or its server has come back.
+    pub(super) fn resume(&mut self, shared: &Shared, scripts: Scripts) {
+        self.is_asked_for = false;
+        if matches!(self.era, Era::Asked) {
+            shared.eras.open(&scripts);
+            self.era = Era::Open(scripts);
+        }
+    }
+
+    /// No era is open. Who wants to know asks again.
+    pub(super) fn no_era(&mut self) {
+        self.is_asked_for = false;
         if matches!(self.era, Era::Asked) {
             self.era = Era::Unknown;
         }
         self.wait();
     }
 
-    /// The batch is in the stream.
-    pub(super) fn sent(&mut self, entry: Position, slots: Vec<Slot>) {
-        // Answered beside an answer that said that this era is over: its records go with the others.
-        if !matches!(self.era, Era::Open(_)) {
-            return self.put_back(slots);
+    /// Another era. What Postgres may lack is sent again, without holds, because those ended; only then
+    /// is declared what is held by requests under way and by those whose end Redis has not heard of. The
+    /// first era of a process has nothing of either.
+    pub(super) fn begin(&mut self, shared: &Shared, scripts: Scripts, present: Uuid, holds: Vec<Declared>) {
+        self.is_asked_for = false;
+        (self.numbered, self.declared_as) = ((present, 0), present);
+        shared.set_next_batch(self.shard, 1);
+        let is_first = self.known.replace(scripts.era()).is_none();
+        self.beats.begin();
+        let sent = self.sent.drain(..).flat_map(|(_, records)| records);
+        let again: VecDeque<Closed> = sent.collect();
+        let unanswered = self.unanswered.drain(..).flat_map(|batched| batched.records);
+        self.closed = unanswered.chain(self.closed.drain(..)).collect();
+        if is_first {
+            shared.eras.open(&scripts);
+            self.era = Era::Open(scripts);
+            return;
         }
-        self.sent.push_back((entry, slots));
-        self.retry_at = None;
-        self.pause = Duration::ZERO;
-        self.beat_pause = Duration::ZERO;
-        self.beat_at = Some(Instant::now() + FIRST_BEAT);
+        let mut holds = holds;
+        for Closed { settlement, slot, .. } in &mut self.closed {
+            let opened = shared.spool.opened_bytes(slot);
+            let declared =
+                settlement.as_mut().and_then(|settlement| settlement.outlive(scripts.era(), present, opened));
+            holds.extend(declared);
+        }
+        let mut parts: VecDeque<Vec<Declared>> = VecDeque::new();
+        for hold in holds {
+            match parts.back_mut().filter(|part| part.len() < HOLDS) {
+                Some(part) => part.push(hold),
+                None => parts.push_back(vec![hold]),
+            }
+        }
+        // Others that were here may be waited for: they have nothing to say.
+        for former in shared.incarnations.former() {
+            self.bury(former);
+        }
+        self.era = Era::Begun { scripts, again, parts, part: 1 };
     }
 
-    /// The batch may be in the stream or not.
-    pub(super) fn put_back(&mut self, slots: Vec<Slot>) {
-        self.numbered.1 = 0;
-        slots.into_iter().rev().for_each(|slot| self.closed.push_front(slot));
+    /// A part of the declaration is done; the last one opens the era for this process. Answers in whose
+    /// name it was.
+    pub(super) fn declared(&mut self, shared: &Shared) -> Option<Uuid> {
+        let Era::Begun { scripts, parts, part, .. } = &mut self.era else { return None };
+        parts.pop_front();
+        *part += 1;
+        if parts.is_empty() {
+            shared.eras.open(scripts);
+            self.era = Era::Open(scripts.clone());
+            self.calm_down();
+        }
+        Some(self.declared_as)
+    }
+
+    /// The era is over. Until it is known whether another has begun, everything stays as it is.
+    pub(super) fn era_is_over(&mut self, shared: &Shared) {
+        shared.eras.close(self.shard);
+        self.era = Era::Unknown;
+        self.is_asked_for = true;
+        self.wait();
+    }
+
+    /// Redis said no, or nothing.
+    pub(super) fn refused(&mut self, due: &Due) {
+        if let (Due::Era, Era::Asked) = (due, &self.era) {
+            self.era = Era::Unknown;
+        }
+        self.wait();
+    }
+
+    /// Redis expects another number. If it is the first of those under way, its count is lost, and
+    /// another begins; what was done already is recognised by the records' ids.
+    pub(super) fn is_out_of_step(&mut self, shared: &Shared, number: u64) {
+        self.wait();
+        if self.unanswered.front().is_some_and(|first| first.number == number) {
+            self.numbered = (Uuid::now_v7(), 0);
+            for batched in &mut self.unanswered {
+                self.numbered.1 += 1;
+                batched.number = self.numbered.1;
+            }
+            shared.set_next_batch(self.shard, self.numbered.1 + 1);
+        }
+    }
+
+    /// A batch is in the stream.
+    pub(super) fn settled(&mut self, shared: &Shared, sent: Sent) {
+        let at = self.unanswered.iter().position(|batched| batched.number == sent.number);
+        let Some(batched) = at.and_then(|at| self.unanswered.remove(at)) else { return };
+        for settlement in batched.records.iter().filter_map(|closed| closed.settlement.as_ref()) {
+            if let Some(lease) = settlement.lease() {
+                shared.leases.settled(self.shard, lease, 1);
+            }
+        }
+        self.sent.push_back((sent.entry, batched.records));
+        self.calm_down();
+        self.beats.look_soon();
+    }
+
+    pub(super) fn heard(&mut self, shared: &Shared, incarnation: Uuid, heard: &Heard) {
+        self.beats.heard(shared, self.shard, incarnation, heard);
+        self.calm_down();
     }
 
     /// Takes out what Postgres has.
-    pub(super) fn posted(&mut self, position: Position) -> Vec<Slot> {
-        let mut slots = Vec::new();
+    pub(super) fn posted(&mut self, position: Position) -> Vec<Closed> {
+        let mut posted = Vec::new();
         while self.sent.front().is_some_and(|(entry, _)| *entry <= position) {
-            slots.extend(self.sent.pop_front().into_iter().flat_map(|(_, slots)| slots));
+            posted.extend(self.sent.pop_front().into_iter().flat_map(|(_, records)| records));
         }
-        slots
+        posted
     }
 
-    /// Whether nothing waits here.
-    pub(super) fn is_idle(&self) -> bool {
-        self.closed.is_empty() && self.sent.is_empty()
+    /// The last beat of this process.
+    pub(super) fn farewell(&mut self, shared: &Shared) -> Vec<Cmd> {
+        let Era::Open(scripts) = &self.era else { return Vec::new() };
+        self.beats.farewell(shared, &scripts.clone(), self.shard)
+    }
+
+    /// Batches for what was closed.
+    fn fill(&mut self, shared: &Shared, redis_full: bool) {
+        // A name that is to be buried numbers nothing more.
+        if self.unanswered.is_empty() && self.to_bury.contains(&self.numbered.0) {
+            self.numbered = (shared.incarnations.present(), 0);
+        }
+        while self.unanswered.len() < BATCHES && !self.closed.is_empty() && !redis_full {
+            let records = self.closed.drain(..self.closed.len().min(BATCH)).collect();
+            self.numbered.1 += 1;
+            self.unanswered.push_back(Batched { number: self.numbered.1, records });
+        }
+        shared.set_next_batch(self.shard, self.numbered.1 + 1);
+    }
+
+    fn settlements(&self, shared: &Shared, scripts: &Scripts) -> Vec<(Due, Cmd)> {
+        let command = |batched: &Batched| {
+            let Batched { number, records } = batched;
+            let batch = batch(*number, records, &shared.spool, scripts.era(), self.declared_as);
+            (Due::Settle(*number), calls::settle(scripts, self.numbered.0, &batch))
+        };
+        self.unanswered.iter().map(command).collect()
+    }
+
+    /// Former incarnations are buried once nothing here is in their name.
+    fn burial(&mut self, shared: &Shared, scripts: &Scripts, now: Instant) -> Vec<(Due, Cmd)> {
+        if self.bury_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.bury_at = Some(now + BURIAL);
+        let records = self.closed.iter().chain(self.unanswered.iter().flat_map(|batched| &batched.records));
+        let settlements = records.filter_map(|closed| closed.settlement.as_ref());
+        let mut named: Vec<Uuid> = settlements.map(|settlement| settlement.incarnation()).collect();
+        named.extend(shared.holds.all(self.shard).iter().map(|held| held.state().aside.incarnation));
+        named.extend(shared.leases.all(self.shard).into_iter().map(|(_, incarnation, _)| incarnation));
+        named.push(self.numbered.0);
+        let free = self.to_bury.iter().filter(|former| !named.contains(former));
+        free.map(|former| (Due::Bury(*former), calls::bury(scripts, *former, HOLDS))).collect()
+    }
+
+    fn ask_era(&self) -> (Due, Cmd) {
+        (Due::Era, redis::cmd("GET").arg(era_key(self.shard)).to_owned())
+    }
+
+    fn calm_down(&mut self) {
+        self.retry_at = None;
+        self.pause = Duration::ZERO;
     }
 
     fn wait(&mut self) {

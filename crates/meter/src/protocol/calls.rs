@@ -1,5 +1,6 @@
 //! The proxy's calls with types: what each script takes, in its order, and what it answers.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use model::limits::{Counter, Period, Window};
@@ -56,11 +57,13 @@ pub struct WantedPart {
 }
 
 /// Sets money and parts of limits aside.
-pub fn hold(scripts: &Scripts, incarnation: Uuid, wanted: &[Wanted]) -> Cmd {
+pub fn hold<W: Borrow<Wanted>>(scripts: &Scripts, incarnation: Uuid, wanted: &[W]) -> Cmd {
     let mut command = scripts.call(Script::Hold);
     id(&mut command, incarnation);
     command.arg(wanted.len());
-    for Wanted { id: hold, is_lease, account, needs, amount, least, floor, counters, record } in wanted {
+    for wanted in wanted {
+        let Wanted { id: hold, is_lease, account, needs, amount, least, floor, counters, record } =
+            wanted.borrow();
         id(&mut command, *hold);
         command.arg(if *is_lease { "l" } else { "o" });
         id(&mut command, account.0);
@@ -78,6 +81,8 @@ pub fn hold(scripts: &Scripts, incarnation: Uuid, wanted: &[Wanted]) -> Cmd {
 /// More for a hold that there is, or for a part of a lease, which becomes a hold of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct More {
+    /// The number of the next batch of records: once that is settled, this call comes too late.
+    pub batch: u64,
     /// The record's id.
     pub id: Uuid,
     /// From 1. A step that was done is not repeated.
@@ -117,9 +122,10 @@ pub struct MorePart {
 
 /// Sets more aside.
 pub fn extend(scripts: &Scripts, incarnation: Uuid, more: &More) -> Cmd {
-    let More { id: hold, step, account, needs, more, reported, lease, floor, record, counters } = more;
+    let More { batch, id: hold, step, account, needs, more, reported, lease, floor, record, counters } = more;
     let mut command = scripts.call(Script::Extend);
     id(&mut command, incarnation);
+    command.arg(batch);
     id(&mut command, *hold);
     command.arg(step).arg(needs.letter()).arg(more.0).arg(reported.0);
     match lease {
@@ -405,14 +411,16 @@ pub struct Heard {
     pub is_dead: bool,
     /// Whose leases shall be given back.
     pub recalled: Vec<AccountId>,
+    /// How many holds this incarnation has. One that says bye while it has any is watched on.
+    pub left: usize,
 }
 
 /// Reads what a beat was answered.
 pub fn heard(answer: Value) -> Result<Heard, RedisError> {
-    let (posted, is_dead, recalled) = <(String, bool, Vec<String>)>::from_redis_value(answer)?;
+    let (posted, is_dead, recalled, left) = <(String, bool, Vec<String>, usize)>::from_redis_value(answer)?;
     let recalled =
         recalled.iter().map(|id| id.parse().map_err(|_| unreadable())).collect::<Result<_, _>>()?;
-    Ok(Heard { posted: position(&posted)?, is_dead, recalled })
+    Ok(Heard { posted: position(&posted)?, is_dead, recalled, left })
 }
 
 /// A hold that outlives its era.

@@ -5,13 +5,15 @@
 -- leases, for each id, `l` if it stays open, `c` if nothing more will be taken of it, `e` if nobody has
 -- a part of it, then what is given back: money, how many counters, for each id, window, amount; how many
 -- holds to release; their ids; how many accounts whose recall is asked for, and these; `names` and all
--- holds that there are, `bye` if there are none, or nothing.
--- Answers: the posted position, 1 if this incarnation is dead, the accounts that are recalled.
+-- holds that there are (others that are older than 30 seconds are released), `bye` if there are none and
+-- nobody needs to watch over this incarnation, or nothing.
+-- Answers: the posted position, 1 if this incarnation is dead, the accounts that are recalled, how many
+-- holds there are.
 -- A beat whose number is not higher than the last one's changes nothing.
 local incarnation, beat = take(), number()
-local fresh = beat > tonumber(call('HGET', at .. 'b', incarnation) or 0)
-local dead = call('HGET', at .. 'i:' .. incarnation, 'dead')
-fresh = fresh and not dead
+local told = call('HMGET', at .. 'i:' .. incarnation, 'beat', 'dead')
+local dead = told[2]
+local fresh = beat > tonumber(told[1] or 0) and not dead
 
 for _ = 1, number() do
   local id, reported = take(), number()
@@ -75,26 +77,27 @@ for _ = 1, number() do
 end
 
 local said = take()
-if fresh and said == 'names' then
-  local named, names = {}, 0
+if fresh and said ~= '' then
+  local named = {}
   for place = cursor + 1, #ARGV do
     named[ARGV[place]] = true
-    names = names + 1
   end
-  if call('HLEN', at .. 'h:' .. incarnation) ~= names then
-    local ids = call('HKEYS', at .. 'h:' .. incarnation)
-    for _, id in ipairs(ids) do
-      local hold = not named[id] and hold_of(incarnation, id)
-      if hold and now - hold.taken > 30000 then
-        finish(hold, 0)
-      end
+  for _, id in ipairs(call('HKEYS', at .. 'h:' .. incarnation)) do
+    local hold = not named[id] and hold_of(incarnation, id)
+    if hold and now - hold.taken > 30000 then
+      finish(hold, 0)
     end
   end
 end
 write()
-if fresh and said == 'bye' and call('EXISTS', at .. 'h:' .. incarnation) == 0 then
+local left = call('HLEN', at .. 'h:' .. incarnation)
+if fresh and said == 'bye' and left == 0 then
   call('HDEL', at .. 'b', incarnation)
 elseif fresh then
   call('HSET', at .. 'b', incarnation, text(beat))
 end
-return { posted, dead and 1 or 0, recalled }
+if fresh then
+  -- Not only in `b`, because who says bye is no longer watched, and an older beat may still arrive.
+  call('HSET', at .. 'i:' .. incarnation, 'beat', text(beat))
+end
+return { posted, dead and 1 or 0, recalled, left }

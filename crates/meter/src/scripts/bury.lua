@@ -10,6 +10,8 @@ end
 write()
 local left = call('HLEN', at .. 'h:' .. incarnation)
 if left == 0 then
+  -- A new era does not wait for it.
+  call('SADD', at .. 'd', incarnation)
   call('HDEL', at .. 'b', incarnation)
   call('EXPIRE', at .. 'i:' .. incarnation, 86400)
 end

@@ -1,12 +1,13 @@
 -- Sets more aside for a request that is under way, and hears what it has produced.
 --
--- ARGV: incarnation, id, step, what it needs (as in `hold`), more, reported; lease or nothing, the part
--- of its money that the request has; account, floor, record; how many counters, and for each id, window
--- in which the request counts, kind of window, size, limit, more, the part of the lease's reservation,
--- floor.
--- Answers as `hold` for one. A request that lives on a lease gets its part as a hold of its own first.
--- {7}: there is neither such a hold nor such a lease. A step that was done is answered and not repeated.
-local incarnation, id, step = take(), take(), number()
+-- ARGV: incarnation, number of the next batch of records, id, step, what it needs (as in `hold`), more,
+-- reported; lease or nothing, the part of its money that the request has; account, floor, record; how
+-- many counters, and for each id, window in which the request counts, kind of window, size, limit, more,
+-- the part of the lease's reservation, floor.
+-- Answers as `hold` for one, with all that is reserved by now. A request that lives on a lease gets its part as a hold of its own first.
+-- {7}: there is neither such a hold nor such a lease; or that batch is settled, and the request perhaps
+-- with it, for which nothing may be carved again. A step that was done is answered and not repeated.
+local incarnation, batch, id, step = take(), number(), take(), number()
 local needs, more, reported = take(), number(), number()
 local lease_id, part = take(), number()
 local owner, least, prototype = take(), number(), take()
@@ -17,8 +18,12 @@ for c = 1, number() do
     part = number(), floor = number(),
   }
 end
-if call('HGET', at .. 'i:' .. incarnation, 'dead') then
+local told = call('HMGET', at .. 'i:' .. incarnation, 'dead', 'seq')
+if told[1] then
   return { 5 }
+end
+if batch <= tonumber(told[2] or 0) then
+  return { 7 }
 end
 local hold = hold_of(incarnation, id)
 local lease = not hold and lease_id ~= '' and hold_of(incarnation, lease_id)
@@ -81,5 +86,13 @@ if hold.step < step then
   hold.amount, hold.step, hold.reported = hold.amount + more, step, max(hold.reported, reported)
   keep(incarnation, id, hold)
   write()
+else
+  for _, want in ipairs(wants) do
+    want.amount = 0
+  end
+end
+for _, want in ipairs(wants) do
+  local r = reservation(hold, want.id, want.window)
+  want.used, want.amount = want.used + want.amount - (r and r.amount or 0), r and r.amount or 0
 end
 return granted(hold.amount, wants)

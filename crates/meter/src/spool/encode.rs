@@ -1,13 +1,14 @@
 //! A usage record's wire form, written straight from the record: it is needed twice a request, and the
-//! generated types would copy every text first. A test compares the two byte for byte.
+//! generated types would copy every text first. What was set aside is written from how this process
+//! keeps it, in place of the record's own member. A test compares the two byte for byte.
 
-use model::usage::{
-    Hold, KeySource, Measure, Outcome, Provenance, Reserved, Timings, Tokens, Unit, UsageRecord,
-};
+use model::usage::{KeySource, Measure, Outcome, Provenance, Timings, Tokens, Unit, UsageRecord};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-/// The bytes that `record.to_wire()` encodes to.
-pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
+use crate::held::SetAside;
+
+/// The bytes that `record.to_wire()` encodes to, with this as its hold.
+pub(super) fn encode(record: &UsageRecord, aside: Option<&SetAside>) -> Vec<u8> {
     let mut wire = Wire(Vec::with_capacity(1024));
     let UsageRecord {
         id,
@@ -39,7 +40,7 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
         tier,
         price_model,
         custom_cost,
-        hold,
+        hold: _,
         status,
         outcome,
         error_code,
@@ -104,25 +105,44 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
     wire.text(47, metadata);
     wire.number(48, (*collect_log).into());
     wire.bytes(49, trace_id);
-    if let Some(hold) = hold {
-        wire.message(50, |wire| write_hold(wire, hold));
+    if let Some(aside) = aside {
+        wire.message(50, |wire| write_hold(wire, aside));
     }
     wire.number(51, *markup_ppm as u64);
     wire.0
 }
 
-fn write_hold(wire: &mut Wire, hold: &Hold) {
-    let Hold { incarnation, id, amount, floor, reserved } = hold;
+/// A record that stands for its request if nobody hears of that again: as it was opened, with what was
+/// set aside and how it ended. Members that come again replace those before them.
+pub(crate) fn with_hold(opened: &[u8], aside: &SetAside) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(opened.len() + 256);
+    bytes.extend_from_slice(opened);
+    let mut wire = Wire(bytes);
+    wire.number(31, outcome_number(Outcome::Abandoned));
+    wire.text(33, "proxy_lost");
+    wire.message(50, |wire| write_hold(wire, aside));
+    wire.0
+}
+
+/// What was set aside, alone: a `proto::Hold`.
+pub(super) fn encode_hold(aside: &SetAside) -> Vec<u8> {
+    let mut wire = Wire(Vec::with_capacity(256));
+    write_hold(&mut wire, aside);
+    wire.0
+}
+
+fn write_hold(wire: &mut Wire, aside: &SetAside) {
+    let SetAside { incarnation, id, amount, floor, counters, parts } = aside;
     wire.bytes(1, incarnation.as_bytes());
     wire.bytes(2, id.as_bytes());
     wire.number(3, amount.0 as u64);
     wire.number(4, floor.0 as u64);
-    for Reserved { counter, measure, window, amount } in reserved {
+    for (counter, part) in counters.iter().zip(parts) {
         wire.message(5, |wire| {
-            wire.text(1, counter);
-            wire.number(2, measure_number(*measure));
-            wire.number(3, *window as u64);
-            wire.number(4, *amount as u64);
+            wire.text(1, &counter.id);
+            wire.number(2, measure_number(counter.measure));
+            wire.number(3, part.window as u64);
+            wire.number(4, part.amount as u64);
         });
     }
 }
@@ -249,6 +269,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use model::Nanos;
+    use model::usage::{Hold, Reserved};
     use prost::Message as _;
 
     use super::*;
@@ -314,7 +335,8 @@ mod tests {
             [Outcome::Refused, Outcome::Failed, Outcome::HungUp, Outcome::Abandoned, Outcome::Ended];
         let outcomes = outcomes.map(|outcome| UsageRecord { outcome, ..record(3) });
         for record in [full, empty, without_price].iter().chain(&outcomes) {
-            assert_eq!(encode(record), record.to_wire().encode_to_vec());
+            let aside = record.hold.as_ref().map(SetAside::of_model);
+            assert_eq!(encode(record, aside.as_ref()), record.to_wire().encode_to_vec());
         }
     }
 }

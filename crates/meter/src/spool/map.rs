@@ -18,8 +18,10 @@ use rustix::mm::{MapFlags, ProtFlags};
 pub(crate) const CHUNK: usize = 16 << 20;
 /// A slot is one page.
 const SLOT: usize = 4096;
-/// Half of a slot: one for the record as it was opened, one for the record as it was closed.
-pub(crate) const AREA: usize = SLOT / 2;
+/// What the record as it was closed may take.
+pub(crate) const CLOSED: usize = SLOT / 2;
+/// What the record as it was opened may take, and what was set aside for it.
+pub(crate) const OPENED: usize = SLOT / 4;
 /// Four words name the format; the others are the states of the chunk's slots. They stand
 /// together, so that starting on a large spool reads few pages.
 const TABLE: usize = 4 * SLOT;
@@ -35,15 +37,34 @@ const MAGIC: [u8; 16] = *b"tollgate spool 1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Free,
+    /// Written down; no provider was called.
     Open,
     Closed,
+    /// A provider was called.
+    Dispatched,
+    /// A provider was called, and something was set aside for it.
+    Held,
 }
 
-/// Which half of a slot.
+/// Which part of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Area {
     Opened,
+    Hold,
     Closed,
+    /// Where releases that knew no holds wrote the record as it was opened. Only for reading.
+    OpenedBefore,
+}
+
+impl Area {
+    fn place(self) -> (usize, usize) {
+        match self {
+            Self::Opened => (0, OPENED),
+            Self::OpenedBefore => (0, 2 * OPENED),
+            Self::Hold => (OPENED, OPENED),
+            Self::Closed => (SLOT - CLOSED, CLOSED),
+        }
+    }
 }
 
 /// The right to one slot. Dropping it leaves the slot as it is until the next start.
@@ -138,6 +159,8 @@ impl Map {
         match self.word(slot).load(Ordering::Acquire) {
             1 => State::Open,
             2 => State::Closed,
+            3 => State::Dispatched,
+            4 => State::Held,
             _ => State::Free,
         }
     }
@@ -149,30 +172,34 @@ impl Map {
             State::Free => 0,
             State::Open => 1,
             State::Closed => 2,
+            State::Dispatched => 3,
+            State::Held => 4,
         };
         self.word(slot).store(word, Ordering::Release);
     }
 
-    /// The bytes of one half of the slot.
+    /// The bytes of one part of the slot.
     pub(crate) fn area<'a>(&'a self, slot: &'a Slot, area: Area) -> &'a [u8] {
+        let (pointer, length) = self.place(slot, area);
         // SAFETY: inside the mapping and the reserved file; the slot's only token is borrowed, so
         // nobody writes meanwhile.
-        unsafe { std::slice::from_raw_parts(self.pointer(slot, area), AREA) }
+        unsafe { std::slice::from_raw_parts(pointer, length) }
     }
 
     /// The same, to write.
     pub(crate) fn area_mut<'a>(&'a self, slot: &'a mut Slot, area: Area) -> &'a mut [u8] {
+        let (pointer, length) = self.place(slot, area);
         // SAFETY: as above; the slot's only token is borrowed mutably, so nobody else reads.
-        unsafe { std::slice::from_raw_parts_mut(self.pointer(slot, area), AREA) }
+        unsafe { std::slice::from_raw_parts_mut(pointer, length) }
     }
 
-    fn pointer(&self, slot: &Slot, area: Area) -> *mut u8 {
+    fn place(&self, slot: &Slot, area: Area) -> (*mut u8, usize) {
         let (chunk, index) = (slot.0 as usize / SLOTS, slot.0 as usize % SLOTS);
-        let half = if area == Area::Opened { 0 } else { AREA };
-        let offset = chunk * CHUNK + TABLE + index * SLOT + half;
-        debug_assert!(offset + AREA <= self.length);
+        let (begin, length) = area.place();
+        let offset = chunk * CHUNK + TABLE + index * SLOT + begin;
+        debug_assert!(offset + length <= self.length);
         // SAFETY: slots are made by `adopt` alone, for chunks inside the mapping.
-        unsafe { self.base.as_ptr().add(offset) }
+        (unsafe { self.base.as_ptr().add(offset) }, length)
     }
 
     fn word(&self, slot: &Slot) -> &AtomicU32 {

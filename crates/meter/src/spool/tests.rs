@@ -55,7 +55,7 @@ proptest! {
                 Step::Close(index) if !open.is_empty() => {
                     let (id, mut slot) = open.swap_remove(index.index(open.len()));
                     let answered = UsageRecord { id, outcome: Outcome::HungUp, ..record(1) };
-                    spool.close(&mut slot, &answered);
+                    spool.close(&mut slot, &answered, None);
                     expected.insert(id, Outcome::HungUp);
                     closed.push((id, slot));
                 }
@@ -114,7 +114,7 @@ fn a_half_written_close_leaves_the_open_record() {
     let (spool, _) = start(directory.path());
     let mut slot = spool.open(&record(1)).unwrap();
     // All of the closed record but the word that publishes it.
-    record::write(spool.map.area_mut(&mut slot, Area::Closed), &record(2));
+    record::write(spool.map.area_mut(&mut slot, Area::Closed), &record(2), None);
     drop(spool);
     let (spool, kept) = start(directory.path());
     assert_eq!(kept.len(), 1);
@@ -127,7 +127,7 @@ fn a_closed_record_torn_by_a_power_cut_falls_back_to_the_open_one() {
     let directory = tempfile::tempdir().unwrap();
     let (spool, _) = start(directory.path());
     let mut slot = spool.open(&record(1)).unwrap();
-    spool.close(&mut slot, &record(1));
+    spool.close(&mut slot, &record(1), None);
     spool.map.area_mut(&mut slot, Area::Closed)[20] ^= 1;
     drop(spool);
     let (spool, kept) = start(directory.path());

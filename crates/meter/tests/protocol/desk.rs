@@ -83,6 +83,22 @@ async fn a_withdrawal_takes_what_it_collected_or_gives_it_back() {
         world.desk.withdrawn(world.place, &done).await.unwrap();
         assert_eq!(world.money(account(1)).await, (70, 0, 0));
     }
+    // A call that was given up arrives after all that.
+    let late = world.desk.collect(world.place, &[collect(id(1), 30)]).await.unwrap();
+    assert_eq!((late, world.money(account(1)).await), (vec![Nanos(0)], (70, 0, 0)));
+}
+
+#[tokio::test]
+async fn what_is_collected_too_late_takes_nothing() {
+    let mut world = World::begin().await;
+    world.load(account(1), 100).await;
+    let before = world.place;
+    let entry = world.settle(A, 1, vec![settled(A, id(1), account(1), 30)]).await;
+    world.desk.collect(before, &[collect(id(1), 30)]).await.unwrap();
+    world.post(entry, 30, 0, vec![id(1)]).await;
+    let late = world.desk.collect(before, &[collect(id(1), 30)]).await;
+    assert!(matches!(late, Err(DeskError::Moved)), "{late:?}");
+    assert_eq!(world.money(account(1)).await, (70, 0, 0));
 }
 
 #[tokio::test]
@@ -183,7 +199,7 @@ async fn a_desk_that_was_succeeded_is_refused() {
     assert!(matches!(old.post(&[Posting::of(world.place)]).await, Err(DeskError::Succeeded)));
     assert!(matches!(old.withdrawn(world.place, &[]).await, Err(DeskError::Succeeded)));
     let (shard, era) = (world.place.shard, world.place.era);
-    assert!(matches!(old.reap(shard, era, A).await, Err(DeskError::Succeeded)));
+    assert!(matches!(old.reap(shard, era, A, 0).await, Err(DeskError::Succeeded)));
     assert_eq!(world.hold(A, &own(id(1), account(1), 1)).await, Held::Cold);
     world.desk.load(world.place, &[load]).await.unwrap();
     assert_eq!(world.hold(A, &own(id(1), account(1), 1)).await, granted(1));

@@ -111,7 +111,7 @@ async fn who_declares_late_gets_what_is_free_and_no_more() {
 #[tokio::test]
 async fn the_dead_declare_nothing() {
     let mut world = World::begin().await;
-    world.desk.reap(SHARD, ERA, A).await.unwrap();
+    world.desk.reap(SHARD, ERA, A, 0).await.unwrap();
     assert!(world.declare(A, 1, true, &[declared(1, account(1), 30)]).await);
     assert_eq!(world.money(account(1)).await, (0, 0, 0));
 }
@@ -213,7 +213,7 @@ async fn entries_say_what_they_are() {
     world.settle(A, 1, vec![settled(A, id(1), account(1), 12)]).await;
     world.hold(A, &own(id(2), account(2), 1)).await;
     world.hold(A, &own(id(3), account(1), 50)).await;
-    world.desk.reap(SHARD, ERA, A).await.unwrap();
+    world.desk.reap(SHARD, ERA, A, 0).await.unwrap();
     let entries = world.entries().await;
     let what = |entry: &Entry| (entry.records.len(), entry.wanted, entry.is_reaped);
     let seen: Vec<_> = entries.iter().map(what).collect();

@@ -10,6 +10,7 @@ const A: Uuid = Uuid::from_u128(0xa);
 
 fn more(hold: Uuid, step: u32, amount: i64, reported: i64) -> More {
     More {
+        batch: 1,
         id: hold,
         step,
         account: account(1),
@@ -160,6 +161,32 @@ async fn an_incarnation_is_watched_from_its_first_hold_until_it_says_bye() {
     world.settle(A, 1, vec![settled(A, id(1), account(1), 0)]).await;
     world.beat(A, Beat { number: 6, says: Says::Bye, ..Beat::default() }).await;
     assert!(world.desk.beats(&[(SHARD, ERA)]).await.unwrap()[0].is_empty());
+}
+
+#[tokio::test]
+async fn a_beat_that_comes_after_its_successors_changes_nothing() {
+    let mut world = World::begin().await;
+    world.load(account(1), 100).await;
+    world.beat(A, Beat { number: 2, says: Says::Bye, ..Beat::default() }).await;
+    world.hold(A, &own(id(1), account(1), 30)).await;
+    world.later(31_000).await;
+    let heard = world.beat(A, Beat { number: 1, says: Says::Names(vec![]), ..Beat::default() }).await;
+    assert_eq!((heard.left, world.money(account(1)).await), (1, (70, 30, 0)));
+    assert_eq!(world.desk.beats(&[(SHARD, ERA)]).await.unwrap(), [[(A, 0)].into()]);
+    // Who says bye hears of a hold that nobody knows of, until it is old enough to be released.
+    world.hold(A, &own(id(2), account(1), 20)).await;
+    let heard = world.beat(A, Beat { number: 3, says: Says::Bye, ..Beat::default() }).await;
+    assert_eq!((heard.left, world.money(account(1)).await), (1, (80, 20, 0)));
+}
+
+#[tokio::test]
+async fn an_extension_that_comes_after_the_request_was_settled_takes_nothing() {
+    let mut world = World::begin().await;
+    world.load(account(1), 100).await;
+    world.hold(A, &own(id(1), account(1), 30)).await;
+    world.settle(A, 1, Vec::new()).await;
+    assert_eq!(extend(&mut world, &more(id(1), 1, 30, 20)).await, Held::Gone);
+    assert_eq!(extend(&mut world, &More { batch: 2, ..more(id(1), 1, 30, 20) }).await, granted(60));
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ async fn a_stream_on_a_lease_gets_a_hold_of_its_own_when_it_needs_more() {
     wanted.counters = vec![part("tokens", 100_000, HOUR, 1000)];
     world.hold(A, &wanted).await;
     let more = |amount| More {
+        batch: 1,
         id: id(2),
         step: 1,
         account: account(1),
@@ -240,7 +241,7 @@ async fn a_lease_of_the_dead_is_released() {
     world.load(account(1), 10_000).await;
     world.hold(A, &lease(id(1), account(1), 100)).await;
     world.settle(A, 1, vec![leased(A, id(1), account(1), &[(5, 20)])]).await;
-    world.desk.reap(SHARD, ERA, A).await.unwrap();
+    world.desk.reap(SHARD, ERA, A, 0).await.unwrap();
     assert_eq!(world.money(account(1)).await, (9_995, 0, 5));
     // Its requests go on; what they cost is collected.
     world.settle(B, 1, vec![leased(A, id(1), account(1), &[(5, 20)])]).await;

@@ -124,14 +124,17 @@ async fn what_the_dead_hold_is_ended_and_they_hold_nothing_more() {
     let reports = vec![(id(2), Nanos(17)), (id(3), Nanos(99))];
     world.beat(A, Beat { number: 1, reports, ..Beat::default() }).await;
     let (shard, era) = (world.place.shard, world.place.era);
+    assert!(!world.desk.reap(shard, era, A, 0).await.unwrap(), "it has beaten since");
+    assert_eq!(world.money(account(1)).await, (10, 90, 0));
     for _ in 0..2 {
-        world.desk.reap(shard, era, A).await.unwrap();
+        assert!(world.desk.reap(shard, era, A, 1).await.unwrap());
         // The input of the first, what was reported of the second, all of the third's hold.
         assert_eq!(world.money(account(1)).await, (100 - 3 - 17 - 30, 0, 3 + 17 + 30));
     }
     let entries = world.entries().await;
     assert_eq!(entries.len(), 1);
     assert!(entries[0].is_reaped);
+    assert_eq!(entries[0].records[0].outcome, model::usage::Outcome::Abandoned);
     let mut charged: Vec<_> =
         entries[0].records.iter().map(|record| (record.id, record.charge.0, record.paid.0)).collect();
     charged.sort();
@@ -152,7 +155,7 @@ async fn many_holds_are_reaped_in_several_entries() {
         world.hold(A, &own(id(number), account(1), 50)).await;
     }
     let (shard, era) = (world.place.shard, world.place.era);
-    world.desk.reap(shard, era, A).await.unwrap();
+    world.desk.reap(shard, era, A, 0).await.unwrap();
     let entries = world.entries().await;
     assert_eq!(entries.len(), 3);
     let mut ids: Vec<_> = entries.iter().flat_map(|entry| &entry.records).map(|record| record.id).collect();

@@ -1,5 +1,7 @@
 //! A server that a test can kill, empty and start again.
 
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -30,10 +32,35 @@ impl RedisServer {
         Secret::new(format!("redis://127.0.0.1:{}", self.port))
     }
 
-    /// As if it had lost power, and with what it had on disk.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// As if it had lost power.
+    pub(crate) fn stop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// One command without spaces in its arguments.
+    pub(crate) fn command(&self, command: &str) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        let mut answer = vec![0; 1 << 14];
+        let length = socket.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
+    /// How often a command was called.
+    pub(crate) fn calls(&self, command: &str) -> u64 {
+        let stats = self.command("INFO commandstats");
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// As if it had lost power, and with what it had on disk.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
         self.process = spawn(self.port, self.directory.path());
         self.wait();
     }

@@ -88,7 +88,7 @@ impl Facts {
 
     /// How many tokens the text has by an estimate, which is charged if a request is abandoned and nobody
     /// is left to count them: a token of most texts has three to five bytes.
-    pub(super) fn estimated(&self) -> u64 {
+    pub fn estimated(&self) -> u64 {
         self.counted.unwrap_or_else(|| self.text_bytes().div_ceil(3))
     }
 }

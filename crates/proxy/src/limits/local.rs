@@ -2,9 +2,11 @@
 //! alone: what is a little too much there is better than no answer. Credits wait for Redis.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use model::AccountId;
 use model::limits::{Counter, Window};
 use model::usage::Measure;
 
@@ -14,9 +16,27 @@ use super::window::{Place, place};
 /// away, has them counted from nothing again.
 const MOST: usize = 65_536;
 
+/// For so long nobody asks Redis about an account's limits again that it could not tell. Where it is the
+/// account that is not known there yet, each would wait in vain.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The counts of one proxy.
 #[derive(Debug, Clone, Default)]
-pub struct LocalLimits(Arc<Mutex<HashMap<String, Count>>>);
+pub struct LocalLimits(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Whether any account is unknown, so that nobody takes the lock as long as all goes well.
+    any_unknown: AtomicBool,
+    local: Mutex<Local>,
+}
+
+#[derive(Debug, Default)]
+struct Local {
+    counts: HashMap<String, Count>,
+    /// Accounts whose limits Redis could not tell, and until when it is not asked.
+    unknown: HashMap<AccountId, Duration>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -52,9 +72,26 @@ struct Part {
 }
 
 impl LocalLimits {
+    /// Redis could not tell an account's limits.
+    pub fn stand_in(&self, account: AccountId, now: Duration) {
+        self.lock().unknown.insert(account, now + PAUSE);
+        self.0.any_unknown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether Redis could not tell an account's limits a moment ago.
+    pub fn stand_in_for(&self, account: AccountId, now: Duration) -> bool {
+        if !self.0.any_unknown.load(Ordering::Relaxed) {
+            return false;
+        }
+        let unknown = &mut self.lock().unknown;
+        unknown.retain(|_, until| *until > now);
+        self.0.any_unknown.store(!unknown.is_empty(), Ordering::Relaxed);
+        unknown.contains_key(&account)
+    }
+
     /// Takes from every counter, or from none. Answers what remains of each.
     pub fn hold(&self, wanted: &[(Counter, i64)], now: Duration) -> Result<(LocalHold, Vec<i64>), Full> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut self.lock().counts;
         let mut remaining = Vec::with_capacity(wanted.len());
         for (index, (counter, amount)) in wanted.iter().enumerate() {
             let place = place(counter.window, now);
@@ -81,10 +118,16 @@ impl LocalLimits {
     }
 }
 
+impl LocalLimits {
+    fn lock(&self) -> MutexGuard<'_, Local> {
+        self.0.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl LocalHold {
     /// Puts what was used in the place of what was taken. What is dropped without this stays taken.
     pub fn settle(self, spent: i64, tokens: i64) {
-        let mut counts = self.limits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut self.limits.lock().counts;
         for Part { counter, measure, window, amount } in self.parts {
             let actual = match measure {
                 Measure::Requests => 1,

@@ -1,12 +1,15 @@
 //! How an answer ended, written into its record.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use model::usage::Outcome;
 use providers::Endpoint;
 use providers::openai::stream::{Ending, Heard};
 use providers::openai::usage;
+use tracing::error;
 
-use super::Running;
+use super::{Paying, Running};
 use crate::rating::{Produced, Rating};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
@@ -16,15 +19,19 @@ use crate::visit::Visit;
 pub struct Ended {
     /// The request that it answers.
     pub visit: Visit,
-    rating: Rating,
+    rating: Arc<Rating>,
     answer: usage::Answer,
     produced: Produced,
+    /// Whether the provider failed before anything came, which nobody bills.
+    is_free: bool,
+    /// Whether the answer has a text that nobody read.
+    is_unheard: bool,
 }
 
 impl Ended {
     /// A small answer that was read whole.
     pub(super) fn whole(running: Running, body: Bytes) -> Self {
-        let Running { mut visit, tap, rating } = running;
+        let Running { mut visit, tap, rating, .. } = running;
         visit.last_byte();
         visit.record().outcome = Outcome::Answered;
         visit.record().response_bytes = body.len() as u64;
@@ -32,24 +39,30 @@ impl Ended {
             true => usage::answer(rating.endpoint, &body),
             false => usage::Answer::default(),
         };
-        Self { visit, rating, answer, produced: Produced::Document(body) }
+        let is_unheard = tap.is_deaf() && writes_text(rating.endpoint);
+        Self { visit, rating, answer, produced: Produced::Document(body), is_free: false, is_unheard }
     }
 
-    /// The provider ended its answer.
-    pub(super) fn complete(mut running: Running) -> Self {
+    /// The provider ended its answer; the caller may have left before.
+    pub(super) fn complete(mut running: Running, is_left: bool) -> Self {
         running.visit.record().outcome = Outcome::Answered;
         let is_stream = running.tap.is_stream();
         let (mut ended, ending) = Self::heard(running);
         let record = ended.visit.record();
         match ending {
-            Ending::Open if is_stream && says_its_end(ended.rating.endpoint) => {
+            Ending::Open if is_stream && writes_text(ended.rating.endpoint) => {
                 ended.visit.blame(&Refusal::ProviderBrokeOff { provider: ended.rating.provider.slug });
+                ended.is_free = ended.is_empty();
             }
             Ending::Failed(_) => {
                 record.outcome = Outcome::Failed;
                 record.cause = "provider_error".to_owned();
+                ended.is_free = ended.is_empty();
             }
             Ending::Open | Ending::Complete => {}
+        }
+        if is_left {
+            ended.visit.left();
         }
         ended
     }
@@ -57,7 +70,28 @@ impl Ended {
     /// It could not go on.
     pub(super) fn broken(mut running: Running, refusal: &Refusal) -> Self {
         running.visit.blame(refusal);
-        Self::heard(running).0
+        let mut ended = Self::heard(running).0;
+        ended.is_free = !refusal.abandons() && ended.is_empty();
+        ended
+    }
+
+    /// It is not paid any further: the frames that end it, once what came is counted. This is work.
+    pub(super) fn cut_off(running: Running, paying: &Paying, is_left: bool) -> Bytes {
+        let Running { mut visit, mut tap, rating, .. } = running;
+        visit.last_byte();
+        visit.record().outcome = Outcome::Answered;
+        visit.record().cause = "cut_off".to_owned();
+        if is_left {
+            visit.left();
+        }
+        let Some(tap) = tap.events() else { return Bytes::new() };
+        let Heard { answer, text, text_bytes, .. } = tap.so_far().clone();
+        rating.count(visit.record(), answer, &Produced::Text { text, bytes: text_bytes });
+        let Paying { answers, include_usage, .. } = *paying;
+        let frames = tap.cut_off(answers, &visit.record().tokens, include_usage).unwrap_or_default();
+        visit.record().response_bytes += frames.len() as u64;
+        visit.close();
+        frames
     }
 
     /// The caller did not wait for it.
@@ -69,30 +103,58 @@ impl Ended {
     /// Rates what was used and closes the record: at once where the provider reported it, else when
     /// it was counted, which takes too long for the threads that serve others.
     pub fn close(self) {
-        let Self { mut visit, rating, answer, produced } = self;
-        let must_count = answer.tokens.is_none() && rating.is_countable(visit.record());
-        rating.reported(visit.record(), answer);
+        let Self { mut visit, rating, answer, produced, is_free, is_unheard } = self;
+        // What is read of it would be too little to charge.
+        let is_beyond_us = is_unheard && rating.markup().is_some();
+        let is_said = is_beyond_us || is_free || answer.tokens.is_some() || rating.is_rated(&answer);
+        let must_count = !is_said && rating.is_countable(visit.record());
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if must_count => {
                 runtime.spawn_blocking(move || {
-                    rating.count(visit.record(), &produced);
-                    visit.close();
+                    rating.count(visit.record(), answer, &produced);
+                    close(visit, &rating);
                 });
             }
-            _ => visit.close(),
+            _ => {
+                rating.reported(visit.record(), &answer);
+                match is_free {
+                    true => visit.close(),
+                    false => close(visit, &rating),
+                }
+            }
         }
     }
 
     fn heard(running: Running) -> (Self, Ending) {
-        let Running { mut visit, tap, rating } = running;
+        let Running { mut visit, tap, rating, .. } = running;
         visit.last_byte();
+        let is_unheard = tap.is_deaf() && writes_text(rating.endpoint);
         let Heard { answer, ending, text, text_bytes, .. } = tap.heard(rating.endpoint);
-        (Self { visit, rating, answer, produced: Produced::Text { text, bytes: text_bytes } }, ending)
+        let produced = Produced::Text { text, bytes: text_bytes };
+        (Self { visit, rating, answer, produced, is_free: false, is_unheard }, ending)
+    }
+
+    /// Whether nothing came that anybody could bill.
+    fn is_empty(&self) -> bool {
+        let is_silent = matches!(self.produced, Produced::Text { bytes: 0, .. });
+        is_silent && self.answer.tokens.is_none()
     }
 }
 
-/// Whether every stream of this operation says when it is complete, so that one which does not was
-/// cut somewhere upstream.
-fn says_its_end(endpoint: Endpoint) -> bool {
+/// Closes the record. What credits pay for is never free: an answer that nobody can rate costs what was
+/// set aside for it.
+fn close(mut visit: Visit, rating: &Rating) {
+    let held = visit.held;
+    let record = visit.record();
+    if rating.markup().is_some() && record.cost.is_none() && rating.is_countable(record) {
+        error!(request.id = %record.id, model = rating.model(), "An answer on credits could not be rated");
+        record.charge = held;
+    }
+    visit.close();
+}
+
+/// Whether the operation writes text. Every stream of one says when it is complete, so that one which does
+/// not was cut somewhere upstream.
+fn writes_text(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses)
 }

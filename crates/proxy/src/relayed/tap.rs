@@ -38,6 +38,33 @@ impl Tap {
         Self(if is_read_whole { Kind::Document } else { Kind::Json(Vec::new(), 0) })
     }
 
+    /// Hears a stream of events that is paid as it comes.
+    pub fn paid_stream(endpoint: Endpoint) -> Self {
+        Self(Kind::Stream(Box::new(SseTap::for_steps(endpoint))))
+    }
+
+    /// What hears the events of a stream.
+    pub fn events(&mut self) -> Option<&mut SseTap> {
+        match &mut self.0 {
+            Kind::Stream(tap) => Some(tap),
+            _ => None,
+        }
+    }
+
+    /// Whether anybody listens who may hear of usage.
+    pub fn listens(&self) -> bool {
+        matches!(self.0, Kind::Stream(_) | Kind::Json(..))
+    }
+
+    /// Whether nobody knows what was in the answer: it is in a form that we do not read, or too long.
+    pub fn is_deaf(&self) -> bool {
+        match &self.0 {
+            Kind::None => true,
+            Kind::Json(_, length) => *length > LONGEST_JSON,
+            Kind::Document | Kind::Stream(_) => false,
+        }
+    }
+
     /// Whether the answer is a stream of events.
     pub fn is_stream(&self) -> bool {
         matches!(self.0, Kind::Stream(_))
@@ -45,7 +72,7 @@ impl Tap {
 
     /// Whether the answer is to be read as JSON once it is there as a whole.
     pub fn is_document(&self) -> bool {
-        matches!(self.0, Kind::Document)
+        matches!(self.0, Kind::Document | Kind::Json(..))
     }
 
     /// Takes what arrived.

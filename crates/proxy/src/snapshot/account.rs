@@ -1,8 +1,8 @@
 //! What a proxy knows of one account, or of the installation itself.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
 use model::provider_key::DEFAULT_ALIAS;
@@ -11,7 +11,11 @@ use model::resource::{
 };
 use model::terms::{AccountTerms, Terms};
 use model::{AccountId, GatewayId};
+use providers::prices::{Catalogue, Rules};
 use tokio_util::sync::CancellationToken;
+
+use crate::limits::{Plan, Rule};
+use crate::own_prices::OwnPrices;
 
 /// One account: its gateways by slug, its tokens by id.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,8 @@ pub struct AccountState {
     gateway_tokens: HashMap<GatewayTokenId, Arc<LiveToken<GatewayToken>>>,
     api_tokens: HashMap<ApiTokenId, Arc<LiveToken<ApiToken>>>,
     price_rules: BTreeMap<PriceRuleId, Arc<PriceRule>>,
+    own_prices: OwnPrices,
+    spending_rule: OnceLock<Option<Arc<Rule>>>,
     /// The operator's, which only the installation has.
     operator_keys: HashMap<OperatorKeyId, Arc<OperatorKey>>,
     operator_terms: Option<Terms>,
@@ -49,6 +55,8 @@ pub struct GatewayState {
     pub gateway: Gateway,
     /// Cancelled when the gateway is deleted.
     pub deleted: CancellationToken,
+    /// What its requests count in.
+    pub limits: Plan,
     provider_keys: HashMap<String, Vec<Arc<ProviderKey>>>,
 }
 
@@ -103,6 +111,23 @@ impl AccountState {
         self.price_rules.values()
     }
 
+    /// The price list under its price rules, which only the installation's are meant for; `None` if it has
+    /// none.
+    pub fn catalogue(&self) -> Option<&Arc<Catalogue>> {
+        self.own_prices.catalogue(self.price_rules())
+    }
+
+    /// What it says about prices, in order; `None` if it says nothing.
+    pub fn own_rules(&self) -> Option<&Arc<Rules>> {
+        self.own_prices.rules(self.price_rules())
+    }
+
+    /// The bound on what all of its gateways may spend; `id` is its own.
+    pub fn spending_rule(&self, id: AccountId) -> Option<&Arc<Rule>> {
+        let rule = || Some(Arc::new(Rule::of_account(id, self.terms.spending_limit.as_ref()?)));
+        self.spending_rule.get_or_init(rule).as_ref()
+    }
+
     /// The operator's keys at a provider, in the order in which they are used.
     pub(super) fn operator_keys(&self, provider: &str) -> &[Arc<OperatorKey>] {
         self.keys_by_provider.get(provider).map_or(&[], Vec::as_slice)
@@ -154,6 +179,8 @@ impl AccountState {
         for body in upserted {
             self.upsert(body);
         }
+        self.own_prices = OwnPrices::default();
+        self.spending_rule = OnceLock::new();
         self.by_slug = self.indexed_by_slug();
         self.keys_by_provider = self.indexed_by_provider();
         self
@@ -298,7 +325,8 @@ impl AccountState {
             .map(|LiveGateway { gateway, deleted }| {
                 let provider_keys = keys.remove(&gateway.internal_id).unwrap_or_default();
                 let (gateway, deleted) = (gateway.clone(), deleted.clone());
-                (gateway.id.clone(), Arc::new(GatewayState { gateway, deleted, provider_keys }))
+                let state = GatewayState { gateway, deleted, limits: Plan::default(), provider_keys };
+                (state.gateway.id.clone(), Arc::new(state))
             })
             .collect()
     }

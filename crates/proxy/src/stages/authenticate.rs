@@ -2,6 +2,7 @@
 //! no further.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -9,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr_iter;
 use model::id::{ApiTokenId, GatewayTokenId};
+use model::resource::GatewayToken;
 use model::token::{self, OWN_PREFIX, Presented, TokenKind, TokenRef};
 use providers::catalog::without_bearer;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::resolve::Place;
 use crate::headers::{self, CF_AIG_AUTHORIZATION};
 use crate::refusal::Refusal;
+use crate::snapshot::LiveToken;
 
 /// Whoever asks, with or without a token.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct AcceptedToken {
     pub id: String,
     /// Cancelled when it is revoked.
     pub revoked: CancellationToken,
+    /// The token, if it may spend no more than so much.
+    pub bounded: Option<Arc<LiveToken<GatewayToken>>>,
 }
 
 impl Caller {
@@ -90,7 +95,8 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
             if !here || !token.digest.matches(text) || expired(token.expires_at_ms) {
                 return Err(invalid());
             }
-            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone() })
+            let bounded = token.budget.map(|_| Arc::clone(live));
+            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone(), bounded })
         }
         TokenKind::Api => {
             let id = ApiTokenId(id);
@@ -100,7 +106,7 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
             if early || !token.digest.matches(text) || expired(token.expires_at_ms) {
                 return Err(invalid());
             }
-            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone() })
+            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone(), bounded: None })
         }
         // Ours, but made for the control plane.
         TokenKind::Join | TokenKind::Refresh | TokenKind::Invitation => Err(invalid()),

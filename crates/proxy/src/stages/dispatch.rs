@@ -1,8 +1,11 @@
 //! One attempt: open the credential, send the request, wait for the answer's head.
 
+mod opening;
+
 use std::error::Error as _;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,10 +14,12 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
+use model::operator_key::Cancel;
+use model::resource::OperatorKey;
 use process::failpoint_soon;
 use providers::catalog::Provider;
-use providers::path;
-use tracing::{debug, error};
+use providers::{credits, path};
+use tracing::debug;
 
 use super::admit::Admission;
 use super::authenticate::Caller;
@@ -24,9 +29,11 @@ use super::route::Credential;
 use crate::deps::Deps;
 use crate::headers::{self, CF_AIG_REQUEST_TIMEOUT, CF_AIG_REQUEST_TIMEOUT_MS, TRACEPARENT};
 use crate::refusal::Refusal;
+use crate::relayed::Paying;
 use crate::upstream::{CallersBody, Connection, NoAnswer, UpstreamBody};
 use crate::visit::Visit;
 use crate::watch::{Alarm, Watch};
+use opening::{Opened, opened, serves};
 
 /// A provider's answer, of which the head is there.
 pub struct Dispatched {
@@ -38,6 +45,10 @@ pub struct Dispatched {
     pub reusable: bool,
     /// What watches over the rest.
     pub watch: Watch,
+    /// How it is paid for, if that is done as it comes.
+    pub paying: Option<Paying>,
+    /// Whether a stream that is left is billed for no more than what was seen of it.
+    pub stops_billing: bool,
 }
 
 /// Everything that says where a request goes.
@@ -58,16 +69,16 @@ pub struct Way<'a> {
 pub async fn dispatched(
     visit: &mut Visit,
     way: Way<'_>,
-    _admitted: Admission,
+    admission: Admission,
     mut head: Parts,
     inquiry: &mut Inquiry,
 ) -> Result<Dispatched, Refusal> {
-    let deps = std::sync::Arc::clone(visit.deps());
+    let deps = Arc::clone(visit.deps());
     let patience = patience(&deps, &head.headers)?;
-    let credential = opened(&deps, &way)?;
-    let body = std::mem::replace(&mut inquiry.body, UpstreamBody::Whole(bytes::Bytes::new()));
+    let Opened { credential, operator_key } = opened(&deps, &way)?;
+    let (body, replaced) = inquiry.sealed(matches!(way.credential, Credential::Credits));
     let pool = deps.origins.pool(way.provider);
-    prepare(&mut head.headers, &way, credential, inquiry.replaced, &body);
+    prepare(&mut head.headers, &way, credential, replaced, &body);
     head.headers.insert(header::HOST, pool.host());
     // A caller's trace goes on through our span only if that span is sent anywhere.
     let trace = visit.trace.filter(|_| deps.spans.is_some());
@@ -81,6 +92,8 @@ pub async fn dispatched(
     let reusable = matches!(body, UpstreamBody::Whole(_));
     let revoked = way.caller.token().map(|token| token.revoked.clone());
     let mut watch = Watch::new(patience, revoked, way.place.gateway.deleted.clone(), deps.ending.clone());
+    let Admission { paying, is_visible, owed } = admission;
+    visit.owed = owed;
     visit.dispatched();
     failpoint_soon("dispatched");
     let mut sending = pin!(pool.send(Request::from_parts(head, body)));
@@ -89,13 +102,29 @@ pub async fn dispatched(
         Poll::Pending => watch.poll_alarm(context).map(Err),
     });
     match sent.await {
-        Ok(Ok((answer, connection))) => Ok(Dispatched { answer, connection, reusable, watch }),
+        Ok(Ok((answer, connection))) => {
+            if let Some(key) = &operator_key {
+                serves(&deps, way.provider, key, &answer)?;
+            }
+            let stops_billing = is_visible && stops_billing(way.provider, operator_key.as_deref());
+            Ok(Dispatched { answer, connection, reusable, watch, paying, stops_billing })
+        }
         Ok(Err(no_answer)) => Err(unanswered(way.provider, &no_answer)),
         Err(Alarm::Still) => {
             let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
             Err(Refusal::ProviderTimeout { provider: way.provider.slug, milliseconds })
         }
         Err(alarm) => Err(ended(alarm)),
+    }
+}
+
+/// Whether the provider bills no more than what was produced until it is left; the operator may know
+/// better than the catalogue.
+fn stops_billing(provider: &Provider, key: Option<&OperatorKey>) -> bool {
+    match key.and_then(|key| key.cancel) {
+        Some(Cancel::Stop) => true,
+        Some(Cancel::Drain) => false,
+        None => provider.stops_billing_on_cancel,
     }
 }
 
@@ -117,6 +146,9 @@ fn prepare(
     body: &UpstreamBody,
 ) {
     headers::strip_request(headers);
+    if matches!(way.credential, Credential::Credits) {
+        headers::keep(headers, credits::passes);
+    }
     headers.insert(way.provider.auth.header(), credential);
     if way.target.endpoint.runs_a_model() {
         // Usage is read beside the answer, and a chunk of ours is taken out of it: both need plain
@@ -129,27 +161,6 @@ fn prepare(
     if replaced.encoding {
         headers.remove(header::CONTENT_ENCODING);
     }
-}
-
-fn opened(deps: &Deps, way: &Way<'_>) -> Result<HeaderValue, Refusal> {
-    let key = match &way.credential {
-        Credential::Request(value) => return Ok(value.clone()),
-        Credential::Stored(key) => key,
-    };
-    let unusable = |reason: &dyn std::fmt::Display| {
-        error!(
-            account.id = %way.place.account_id, provider_key.id = %key.id,
-            "The stored key `{}` cannot be used: {reason}", key.id
-        );
-        Refusal::KeyUnusable
-    };
-    let data_keys = way.place.account.data_keys().ok_or_else(|| unusable(&"the account has no data key"))?;
-    let secret = deps
-        .opener
-        .credentials_key(way.place.account_id, &data_keys.credentials)
-        .and_then(|opened| opened.open_provider_key(key.id, &key.provider, &key.sealed))
-        .map_err(|error| unusable(&error))?;
-    way.provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
 }
 
 fn upstream_path(deps: &Deps, way: &Way<'_>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {

@@ -1,6 +1,8 @@
 //! What is asked: the few members of a JSON body that we act on. Bodies that we do not read are
 //! passed on as they arrive.
 
+mod credits;
+
 use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -25,6 +27,7 @@ use crate::config::Bounds;
 use crate::refusal::Refusal;
 use crate::upstream::{Streamed, UpstreamBody};
 use crate::visit::bounded;
+pub use credits::permit;
 
 /// What is asked of a provider, as far as we act on it.
 pub struct Inquiry {
@@ -40,11 +43,15 @@ pub struct Inquiry {
     pub hides_usage: bool,
     /// The price that is asked for.
     pub service_tier: Option<String>,
-    /// What goes to the provider.
+    /// What goes to the provider, before any splice.
     pub body: UpstreamBody,
-    /// The body's length after splices, or inflated, if it is not what the caller sent.
-    pub replaced: Replaced,
-    /// The body in plain text, for counting what nobody reports.
+    /// What is to be replaced in the plain text.
+    pub splices: Splices,
+    /// Whether the body came compressed and was read all the same.
+    pub was_inflated: bool,
+    /// Whether the body was read, so that `text` is all of it.
+    pub is_read: bool,
+    /// The body in plain text, as it came: for counting what nobody reports.
     pub text: Bytes,
     /// Bytes that arrived here already.
     pub received: u64,
@@ -103,6 +110,18 @@ pub async fn inquiry(
 }
 
 impl Inquiry {
+    /// The body that goes to the provider, with its splices. What must be what we read goes in plain
+    /// text, even if nothing is spliced.
+    pub fn sealed(&mut self, as_read: bool) -> (UpstreamBody, Replaced) {
+        let length = !self.splices.is_empty() || as_read && self.was_inflated;
+        let body = std::mem::replace(&mut self.body, UpstreamBody::Whole(Bytes::new()));
+        let body = match length {
+            true => UpstreamBody::Whole(std::mem::take(&mut self.splices).apply(&self.text)),
+            false => body,
+        };
+        (body, Replaced { length, encoding: length && self.was_inflated })
+    }
+
     fn unread(provider: Option<&'static Provider>) -> Self {
         Self {
             provider,
@@ -112,7 +131,9 @@ impl Inquiry {
             hides_usage: false,
             service_tier: None,
             body: UpstreamBody::Whole(Bytes::new()),
-            replaced: Replaced::default(),
+            splices: Splices::default(),
+            was_inflated: false,
+            is_read: false,
             text: Bytes::new(),
             received: 0,
             passed: None,
@@ -162,13 +183,11 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
     if hides_usage {
         fields.ask_for_usage(&mut splices);
     }
-    let length = !splices.is_empty();
     // What is kept of a name; the provider gets it whole.
     let name = |text: &str| bounded(text, 256);
     let (model_asked, model, stream) = (name(asked), name(model), fields.stream);
     let service_tier = fields.service_tier.as_deref().map(name);
-    let body = UpstreamBody::Whole(if length { splices.apply(&text) } else { arrived });
-    let replaced = Replaced { length, encoding: length && was_inflated };
+    let body = UpstreamBody::Whole(arrived);
     let provider = Some(provider);
     Ok(Inquiry {
         provider,
@@ -178,7 +197,9 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
         hides_usage,
         service_tier,
         body,
-        replaced,
+        splices,
+        was_inflated,
+        is_read: true,
         text,
         received,
         ..Inquiry::unread(provider)

@@ -1,5 +1,7 @@
 //! The way back: the provider's answer, verbatim but for what concerns only the connections.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header;
 use http::{HeaderValue, Method, Response};
@@ -20,7 +22,7 @@ pub struct Pending {
     /// The provider's answer.
     pub dispatched: Dispatched,
     /// What it is rated by.
-    pub rating: Rating,
+    pub rating: Arc<Rating>,
     /// Whether a chunk must be hidden.
     pub hides_usage: bool,
 }
@@ -29,7 +31,7 @@ pub struct Pending {
 /// as an error.
 pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     let Pending { dispatched, rating, hides_usage } = pending;
-    let Dispatched { answer, connection, reusable, watch } = dispatched;
+    let Dispatched { answer, connection, reusable, watch, paying, stops_billing } = dispatched;
     let (mut head, body) = answer.into_parts();
     visit.first_byte();
     let is_stream = content_type(&head.headers).eq_ignore_ascii_case("text/event-stream");
@@ -39,6 +41,10 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     record.response_content_type = content_type(&head.headers).to_owned();
     record.response_content_type.truncate(128);
     headers::strip_answer(&mut head.headers);
+    let on_credits = rating.markup().is_some();
+    if on_credits {
+        headers::strip_operators(&mut head.headers);
+    }
 
     let is_plain = head.headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
     let is_read = is_plain && rating.endpoint.runs_a_model();
@@ -49,12 +55,16 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     let length = body.size_hint().exact();
     let is_small = !is_stream && length.is_some_and(|length| length <= SMALL_BYTES);
     let tap = match is_read {
+        true if is_stream && paying.is_some() => Tap::paid_stream(rating.endpoint),
         true if is_stream => Tap::stream(rating.endpoint),
-        true if record.response_content_type.ends_with("json") => Tap::json(is_small),
+        // What credits pay for is heard to its end, even if the caller is gone by then.
+        true if record.response_content_type.ends_with("json") => Tap::json(is_small && !on_credits),
         _ => Tap::none(),
     };
     let source = Source { body, connection: Some(connection), reusable, watch };
-    let mut relayed = Relayed::new(source, Running { visit, tap, rating }, hides_usage);
+    let stops_billing = stops_billing && is_stream;
+    let running = Running { visit, tap, rating, paying: paying.filter(|_| is_stream), stops_billing };
+    let mut relayed = Relayed::new(source, running, hides_usage);
     if is_small {
         return match relayed.whole().await {
             Ok((bytes, mut ended)) => {

@@ -1,10 +1,10 @@
-//! With which credential the provider is asked: the caller's own, else the one that is stored, else
-//! credits, which this release does not have yet.
+//! With which credential the provider is asked: the caller's own, else the one that is stored, else one
+//! of the operator's, which is paid from credits.
 
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use model::gateway::StoredKeys;
 use model::resource::ProviderKey;
 use model::token::OWN_PREFIX;
@@ -13,7 +13,8 @@ use providers::catalog::Provider;
 
 use super::authenticate::Caller;
 use super::resolve::Place;
-use crate::headers::{CF_AIG_BYOK_ALIAS, CF_AIG_NO_WHOLESALE};
+use crate::deps::Deps;
+use crate::headers::{CF_AIG_BYOK_ALIAS, CF_AIG_NO_WHOLESALE, CF_AIG_ZDR, flag};
 use crate::refusal::Refusal;
 
 /// Where the credential comes from.
@@ -23,6 +24,8 @@ pub enum Credential {
     Request(HeaderValue),
     /// The gateway keeps it.
     Stored(Arc<ProviderKey>),
+    /// The operator keeps it, and credits pay. Which of his keys it is, is decided when it is needed.
+    Credits,
 }
 
 impl Credential {
@@ -31,20 +34,23 @@ impl Credential {
         match self {
             Self::Request(_) => KeySource::Request,
             Self::Stored(_) => KeySource::StoredKey,
+            Self::Credits => KeySource::Credits,
         }
     }
 
     /// The stored key's alias.
     pub fn alias(&self) -> &str {
         match self {
-            Self::Request(_) => "",
+            Self::Request(_) | Self::Credits => "",
             Self::Stored(key) => &key.alias,
         }
     }
 }
 
-/// The credential for a provider, in the order that Cloudflare documents.
+/// The credential for a provider, in the order that Cloudflare documents. A request that names a stored
+/// key by its alias means that key and nothing else.
 pub fn credential(
+    deps: &Deps,
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
@@ -64,7 +70,63 @@ pub fn credential(
     match key {
         Some(key) => Ok(Credential::Stored(Arc::clone(key))),
         None if !place.is_current => Err(Refusal::NotInSync),
-        None => Err(missing(place, headers, provider, alias.as_deref())),
+        None if alias.is_some() => Err(unknown_alias(place, provider, alias.as_deref())),
+        None => credits(deps, place, caller, headers, provider),
+    }
+}
+
+/// Credits, where the operator has a key, nobody forbids them, and the caller says who he is: they are
+/// never spent by just anybody, whatever the gateway says of stored keys.
+fn credits(
+    deps: &Deps,
+    place: &Place,
+    caller: &Caller,
+    headers: &HeaderMap,
+    provider: &'static Provider,
+) -> Result<Credential, Refusal> {
+    let provider_slug = provider.slug;
+    // A header cannot relax what the gateway forbids.
+    let no_wholesale = protection(headers, &CF_AIG_NO_WHOLESALE, "cf-aig-no-wholesale")?;
+    let forbidden_by = match (place.gateway.gateway.byok_only, no_wholesale) {
+        (true, _) => Some("`byok_only`"),
+        (false, Some(true)) => Some("`cf-aig-no-wholesale`"),
+        (false, _) => None,
+    };
+    if let Some(forbidden_by) = forbidden_by {
+        return Err(Refusal::CreditsForbidden { provider: provider_slug, forbidden_by });
+    }
+    if deps.snapshot.load().operator_keys(provider_slug).is_empty() {
+        return Err(Refusal::NoCredential { provider: provider_slug });
+    }
+    if caller.token().is_none() {
+        return Err(Refusal::CreditsNeedToken { provider: provider_slug });
+    }
+    let asks = protection(headers, &CF_AIG_ZDR, "cf-aig-zdr")?.unwrap_or(place.gateway.gateway.zdr);
+    if asks && retains(deps, provider_slug) {
+        return Err(Refusal::NoZeroRetention { provider: provider_slug });
+    }
+    Ok(Credential::Credits)
+}
+
+/// Providers that offer to retain nothing of what they are asked, to those who have agreed it with them.
+const ZERO_RETENTION: [&str; 2] = ["openai", "anthropic"];
+
+/// Whether a provider that could retain nothing retains what it is asked with the operator's keys.
+///
+/// That is a matter of contract, not of any header, so only the operator knows. Cloudflare has such
+/// contracts with two providers, and asks all others the normal way without a word; so do we. But where
+/// there could be one and there is none, whoever asks for it is told: silence would cost him what he
+/// wanted to keep to himself.
+fn retains(deps: &Deps, provider: &'static str) -> bool {
+    ZERO_RETENTION.contains(&provider) && !deps.zero_retention.iter().any(|agreed| agreed == provider)
+}
+
+/// What a header says that protects the caller. One that says neither yes nor no is refused, because
+/// what its writer meant by it would go unheeded.
+fn protection(headers: &HeaderMap, name: &HeaderName, text: &'static str) -> Result<Option<bool>, Refusal> {
+    match (headers.contains_key(name), flag(headers, name)) {
+        (true, None) => Err(Refusal::InvalidHeader { name: text, expected: "`true` or `false`" }),
+        (_, said) => Ok(said),
     }
 }
 
@@ -75,20 +137,8 @@ fn request_key(headers: &HeaderMap, provider: &Provider) -> Option<HeaderValue> 
     (!key.starts_with(OWN_PREFIX)).then(|| value.clone())
 }
 
-fn missing(place: &Place, headers: &HeaderMap, provider: &'static Provider, alias: Option<&str>) -> Refusal {
-    let provider_slug = provider.slug;
-    if let Some(alias) = alias {
-        let configured = place.gateway.aliases(provider_slug).map(str::to_owned).collect();
-        return Refusal::UnknownAlias { provider: provider_slug, alias: alias.to_owned(), configured };
-    }
-    let no_wholesale = headers.get(&CF_AIG_NO_WHOLESALE).is_some_and(|value| value.as_bytes() == b"true");
-    let forbidden_by = match (place.gateway.gateway.byok_only, no_wholesale) {
-        (true, _) => Some("`byok_only`"),
-        (false, true) => Some("`cf-aig-no-wholesale`"),
-        (false, false) => None,
-    };
-    match forbidden_by {
-        Some(forbidden_by) => Refusal::CreditsForbidden { provider: provider_slug, forbidden_by },
-        None => Refusal::NoCredential { provider: provider_slug },
-    }
+fn unknown_alias(place: &Place, provider: &'static Provider, alias: Option<&str>) -> Refusal {
+    let configured = place.gateway.aliases(provider.slug).map(str::to_owned).collect();
+    let alias = alias.unwrap_or_default().to_owned();
+    Refusal::UnknownAlias { provider: provider.slug, alias, configured }
 }

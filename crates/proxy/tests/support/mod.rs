@@ -8,6 +8,8 @@
     reason = "each test binary includes this and uses its part of it"
 )]
 
+pub mod fed;
+mod keys;
 pub mod provider;
 
 use std::net::SocketAddr;
@@ -18,33 +20,37 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
-use meter::desk::{Desk, Place};
+use keys::Keys;
+use meter::desk::{Desk, Figures, Load, Place};
 use meter::{Meter, MeterConfig, Position};
-use model::gateway::GatewaySettings;
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
-use model::resource::{ApiToken, Body, Gateway as GatewayResource, GatewayToken, ProviderKey, Resource};
-use model::token::{TokenKind, mint};
+use model::gateway::{Budget, GatewaySettings};
+use model::id::GatewayInternalId;
+use model::operator_key::Cancel;
+use model::prices::PriceRule;
+use model::terms::{AccountTerms, Terms};
 use model::usage::UsageRecord;
-use model::{AccountId, Revision, Secret, Shard};
+use model::{AccountId, Nanos, Revision, Secret, Shard};
+use provider::Provider;
 use providers::path::BaseUrls;
 use proxy::config::Bounds;
 use proxy::deps::Deps;
+use proxy::limits::local::LocalLimits;
 use proxy::listener::{bind, serve_callers};
 use proxy::metrics::Metrics;
+use proxy::operator_keys::OperatorKeys;
 use proxy::origins::Origins;
+use proxy::relayed::Drains;
 use proxy::snapshot::{Delta, Snapshot, SnapshotHandle};
 use proxy::upstream::Connector;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use vault::{Opener, RootRing, Sealer};
-
-use provider::Provider;
 
 pub const GATEWAY: GatewayInternalId = GatewayInternalId(Uuid::from_u128(0x6a));
 pub const OTHER_GATEWAY: GatewayInternalId = GatewayInternalId(Uuid::from_u128(0x6b));
 pub const STORED_KEY: &str = "sk-stored-0123456789";
+pub const OPERATORS_KEY: &str = "sk-operators-0123456789";
 pub const COMPLETION: &str = r#"{"id":"c","object":"chat.completion","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#;
 pub const QUESTION: &str =
     r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello, world!"}]}"#;
@@ -77,6 +83,43 @@ pub struct Setup {
     pub bounds: Bounds,
     pub drain: Duration,
     pub is_current: bool,
+    /// Whether the gateway `demo` keeps a key.
+    pub stores_key: bool,
+    /// The operator's keys.
+    pub operator_keys: Vec<Operators>,
+    pub terms: Option<Terms>,
+    pub account_terms: AccountTerms,
+    /// What the token of the gateway `demo` may spend.
+    pub token_budget: Option<Budget>,
+    pub operators_prices: Vec<PriceRule>,
+    pub own_prices: Vec<PriceRule>,
+    pub zero_retention: Vec<String>,
+    /// What the account has; without it the desk says nothing of it.
+    pub balance: Option<Nanos>,
+    pub most_drains: usize,
+    /// Where the proxy looks for Redis, if not where it is.
+    pub redis_url: Option<Secret>,
+}
+
+/// A key of the operator's.
+pub struct Operators {
+    pub secret: &'static str,
+    pub priority: u32,
+    pub cancel: Option<Cancel>,
+}
+
+impl Setup {
+    /// An account with credits, an operator with a key, and a gateway without one.
+    pub fn on_credits(balance: i64) -> Self {
+        let key = Operators { secret: OPERATORS_KEY, priority: 0, cancel: None };
+        Self {
+            stores_key: false,
+            operator_keys: vec![key],
+            terms: Some(Terms::default()),
+            balance: Some(Nanos(balance)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Setup {
@@ -91,7 +134,23 @@ impl Default for Setup {
             first_byte: Duration::from_secs(10),
             answer_idle: Duration::from_secs(10),
         };
-        Self { settings: GatewaySettings::default(), bounds, drain: Duration::from_secs(5), is_current: true }
+        Self {
+            settings: GatewaySettings::default(),
+            bounds,
+            drain: Duration::from_secs(5),
+            is_current: true,
+            stores_key: true,
+            operator_keys: Vec::new(),
+            terms: None,
+            account_terms: AccountTerms::default(),
+            token_budget: None,
+            operators_prices: Vec::new(),
+            own_prices: Vec::new(),
+            zero_retention: Vec::new(),
+            balance: None,
+            most_drains: 64,
+            redis_url: None,
+        }
     }
 }
 
@@ -104,12 +163,16 @@ impl Gateway {
 
     pub async fn start(provider: SocketAddr, shard: u8, setup: Setup) -> Self {
         let account = AccountId(Uuid::from_u128(Uuid::now_v7().as_u128() & !0xff | u128::from(shard)));
-        let (desk, place) = open_desk(account.shard()).await;
+        let (mut desk, place) = open_desk(account.shard()).await;
+        if let Some(balance) = setup.balance {
+            let load = Load { account, balance, sequence: 0, counters: Vec::new() };
+            desk.load(place, &[load]).await.unwrap();
+        }
         let spool = tempfile::tempdir().unwrap();
         let meter = Meter::start(MeterConfig {
             directory: spool.path().to_owned(),
             spool_bytes: 1 << 20,
-            redis_url: redis_url(),
+            redis_url: setup.redis_url.clone().unwrap_or_else(redis_url),
         });
         let keys = Keys::new(account);
         let snapshot =
@@ -125,6 +188,10 @@ impl Gateway {
             opener: keys.opener.clone(),
             origins: Origins::new(base_urls, &connector).unwrap(),
             bounds: setup.bounds,
+            operator_keys: OperatorKeys::default(),
+            zero_retention: setup.zero_retention,
+            local_limits: LocalLimits::default(),
+            drains: Drains::new(setup.most_drains, metrics.drained_answers.clone()),
             metrics,
             spans: None,
             ending: CancellationToken::new(),
@@ -157,8 +224,21 @@ impl Gateway {
         format!("/v1/{}/demo/{rest}", self.account)
     }
 
-    /// Sends a request and reads the answer, on a connection of its own.
+    /// Sends a request and reads the answer, on a connection of its own. As any caller would, it comes
+    /// again when it is told that Redis was too slow to spend credits.
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Told {
+        for _ in 0..20 {
+            let told = self.call_once(method, path, headers, body).await;
+            if !is_too_slow(told.status, &told.body) {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("Redis is too slow");
+    }
+
+    /// The same, whatever it is told.
+    pub async fn call_once(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Told {
         let mut request = Request::builder().method(method).uri(path).header("host", "gateway");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -186,8 +266,19 @@ impl Gateway {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are and reads until the gateway closes, or has been silent for a while.
+    /// Sends bytes as they are and reads until the gateway closes, or has been silent for a while; again
+    /// if it is told that Redis was too slow.
     pub async fn raw(&self, bytes: &[u8], silence: Duration) -> String {
+        for _ in 0..20 {
+            let told = self.raw_once(bytes, silence).await;
+            if !told.contains("credits_unavailable") {
+                return told;
+            }
+        }
+        panic!("Redis is too slow");
+    }
+
+    async fn raw_once(&self, bytes: &[u8], silence: Duration) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         let mut told = Vec::new();
@@ -218,7 +309,9 @@ impl Gateway {
             let entries = self.desk.read(&[self.place], Duration::from_millis(100)).await.unwrap();
             if let Some(entry) = entries.into_iter().next() {
                 self.place.position = entry.position;
-                self.unread.extend(entry.records);
+                // Who was told to come again has done so.
+                let records = entry.records.into_iter();
+                self.unread.extend(records.filter(|record| record.cause != "credits_unavailable"));
             }
             if !self.unread.is_empty() {
                 return self.unread.remove(0);
@@ -230,6 +323,57 @@ impl Gateway {
     /// Whether nothing more is recorded.
     pub async fn no_record(&mut self) -> bool {
         self.desk.read(&[self.place], Duration::from_millis(200)).await.unwrap().is_empty()
+    }
+
+    /// A chat completion that credits pay for.
+    pub async fn on_credits(&self, body: &str) -> Told {
+        self.on_credits_at("openai/chat/completions", body).await
+    }
+
+    /// A `POST` that credits pay for.
+    pub async fn on_credits_at(&self, rest: &str, body: &str) -> Told {
+        let token = format!("Bearer {}", self.token);
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        self.call("POST", &self.path(rest), &headers, body).await
+    }
+
+    /// A chat completion that credits pay for, whatever it is told.
+    pub async fn on_credits_once(&self, body: &str) -> Told {
+        let token = format!("Bearer {}", self.token);
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        self.call_once("POST", &self.path("openai/chat/completions"), &headers, body).await
+    }
+
+    /// Says what the account has, as the desk does when it is asked.
+    pub async fn load(&mut self, balance: Nanos) {
+        let load = Load { account: self.account, balance, sequence: 0, counters: Vec::new() };
+        self.desk.load(self.place, &[load]).await.unwrap();
+    }
+
+    /// What Redis says of the account.
+    pub async fn figures(&mut self) -> Figures {
+        let Place { shard, era, .. } = self.place;
+        self.desk.figures(shard, era, &[self.account]).await.unwrap()[0]
+    }
+
+    /// Waits until nothing is held any more, but for leases, and says what was paid by then.
+    pub async fn paid(&mut self) -> Nanos {
+        for _ in 0..400 {
+            let figures = self.figures().await;
+            if figures.held == figures.leased {
+                return figures.unposted;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("something is still held: {:?}", self.figures().await);
+    }
+
+    /// Begins another era, as the desk does when Redis has lost the present one; nobody's account is
+    /// loaded in it.
+    pub async fn begin_era(&mut self) {
+        self.desk.end(&[(self.place.shard, self.place.era)]).await.unwrap();
+        self.place = Place { era: self.place.era + 1, position: Position::default(), ..self.place };
+        self.desk.open(&[(self.place.shard, self.place.era)]).await.unwrap();
     }
 
     /// Revokes the gateway's token, as a push from the control plane does.
@@ -253,6 +397,10 @@ fn token_id(key: &model::resource::ResourceKey) -> String {
     }
 }
 
+fn is_too_slow(status: u16, body: &[u8]) -> bool {
+    status == 503 && String::from_utf8_lossy(body).contains("credits_unavailable")
+}
+
 /// An answer as the caller got it.
 #[derive(Debug)]
 pub struct Told {
@@ -274,98 +422,6 @@ impl Told {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
-    }
-}
-
-/// A token with its id.
-struct Minted(String, Uuid, model::token::TokenDigest);
-
-struct Keys {
-    opener: Opener,
-    sealed_account_key: Vec<u8>,
-    sealed_provider_key: Vec<u8>,
-    provider_key: ProviderKeyId,
-    token: Minted,
-    other_gateways_token: Minted,
-    expired_token: Minted,
-    api_token: Minted,
-    early_api_token: Minted,
-}
-
-impl Keys {
-    fn new(account: AccountId) -> Self {
-        let ring = || RootRing::parse("TEST", RootRing::generate("test").unwrap().expose()).unwrap();
-        let (credentials, contents) = (ring(), ring());
-        let sealer = Sealer::new(credentials.clone(), contents);
-        let sealed = sealer.new_account_keys(account).unwrap();
-        let provider_key = ProviderKeyId(Uuid::from_u128(0x77));
-        let sealed_provider_key = sealer
-            .seal_provider_key(&sealed, account, provider_key, "openai", &Secret::new(STORED_KEY))
-            .unwrap();
-        let minted = |kind, id| {
-            let id = Uuid::from_u128(id);
-            let (token, digest) = mint(kind, id, [id.as_bytes()[15]; 32]);
-            Minted(token.expose().to_owned(), id, digest)
-        };
-        Self {
-            opener: Opener::new(credentials),
-            sealed_account_key: sealed.credentials,
-            sealed_provider_key,
-            provider_key,
-            token: minted(TokenKind::Gateway, 1),
-            other_gateways_token: minted(TokenKind::Gateway, 2),
-            expired_token: minted(TokenKind::Gateway, 3),
-            api_token: minted(TokenKind::Api, 4),
-            early_api_token: minted(TokenKind::Api, 5),
-        }
-    }
-
-    fn resources(&self, account: AccountId, setup: &Setup) -> Vec<Resource> {
-        let gateway_token = |minted: &Minted, gateway, expires_at_ms| {
-            Body::GatewayToken(GatewayToken {
-                id: GatewayTokenId(minted.1),
-                gateway,
-                digest: minted.2,
-                expires_at_ms,
-                budget: None,
-            })
-        };
-        let api_token = |minted: &Minted, not_before_ms| {
-            Body::ApiToken(ApiToken {
-                id: ApiTokenId(minted.1),
-                digest: minted.2,
-                not_before_ms,
-                expires_at_ms: None,
-            })
-        };
-        let gateway =
-            |id, slug: &str| Body::Gateway(GatewayResource::of(id, slug.parse().unwrap(), &setup.settings));
-        let in_an_hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64 + 3_600_000;
-        [
-            Body::Account {
-                credentials_key: self.sealed_account_key.clone(),
-                contents_key: vec![],
-                terms: model::terms::AccountTerms::default(),
-            },
-            gateway(GATEWAY, "demo"),
-            gateway(OTHER_GATEWAY, "other"),
-            gateway_token(&self.token, GATEWAY, None),
-            gateway_token(&self.other_gateways_token, OTHER_GATEWAY, None),
-            gateway_token(&self.expired_token, GATEWAY, Some(1)),
-            api_token(&self.api_token, Some(1)),
-            api_token(&self.early_api_token, Some(in_an_hour)),
-            Body::ProviderKey(ProviderKey {
-                id: self.provider_key,
-                gateway: GATEWAY,
-                provider: "openai".to_owned(),
-                alias: "default".to_owned(),
-                is_default: true,
-                sealed: self.sealed_provider_key.clone(),
-            }),
-        ]
-        .into_iter()
-        .map(|body| Resource { account, body })
-        .collect()
     }
 }
 

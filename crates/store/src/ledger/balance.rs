@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Purse;
-use crate::StoreError;
+use super::rollups::{Used, used};
+use crate::{Store, StoreError, outbox};
 
 /// What an account has, and owes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +85,13 @@ pub async fn promotions(
     Ok(rows.into_iter().map(promotion).collect())
 }
 
-/// What Redis is to know of these accounts when it loads them.
+/// What Redis is to know of these accounts when it loads them, as of one moment.
+pub async fn loads(store: &Store, accounts: &[AccountId]) -> Result<(Vec<Standing>, Vec<Used>), StoreError> {
+    let mut tx = outbox::read_only(store).await?;
+    Ok((standings(&mut tx, accounts).await?, used(&mut tx, accounts).await?))
+}
+
+/// What these accounts have and how often money has come to them.
 pub async fn standings(
     connection: &mut PgConnection,
     accounts: &[AccountId],

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::AccountId;
 use model::money::Nanos;
+use model::{AccountId, Shard};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -54,10 +54,11 @@ pub struct Charged {
     pub transaction: Option<Uuid>,
 }
 
-/// Posts the claims of a batch, in their order; `batch` names it in its era, so that none is posted twice.
+/// Posts the claims of a batch, in their order. `batches` has the batch's name for each shard in it, which
+/// no other batch of the shard ever has, so that none is posted twice.
 pub async fn charge(
     tx: &mut PgConnection,
-    batch: &str,
+    batches: &BTreeMap<Shard, String>,
     claims: &[Claim],
 ) -> Result<Vec<Charged>, StoreError> {
     let origins = promotions_of(tx, claims).await?;
@@ -72,6 +73,7 @@ pub async fn charge(
     for (account, places) in by_account {
         let (corrections, new): (Vec<usize>, Vec<usize>) =
             places.into_iter().partition(|at| claims[*at].before.is_some());
+        let batch = batches.get(&account.shard()).ok_or(StoreError::Unreadable("batch"))?;
         let posted = post_new(&mut books, account, batch, new.iter().map(|at| &claims[*at]));
         new.into_iter().zip(posted).for_each(|(at, posted)| charged[at] = posted);
         for at in corrections {

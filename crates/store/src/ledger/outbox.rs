@@ -2,12 +2,31 @@
 
 use model::AccountId;
 use model::money::Nanos;
+use sqlx::postgres::PgListener;
 use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
 /// Who listens here is told that money arrived or is to leave.
 pub const CHANNEL: &str = "ledger";
+
+/// A connection of its own that hears when money arrived or is to leave.
+pub struct LedgerListener(PgListener);
+
+impl LedgerListener {
+    /// Begins to listen.
+    pub async fn connect(store: &Store) -> Result<Self, StoreError> {
+        let mut listener = PgListener::connect_with(&store.pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(Self(listener))
+    }
+
+    /// Waits for the next time. A connection that was lost and is there again counts as one.
+    pub async fn heard(&mut self) -> Result<(), StoreError> {
+        self.0.try_recv().await?;
+        Ok(())
+    }
+}
 
 /// Money that arrived for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

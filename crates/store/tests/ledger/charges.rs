@@ -104,7 +104,7 @@ async fn a_batch_of_many_accounts_is_one_transaction_for_each(
     assert_eq!(transactions, 20);
     // The same batch cannot be posted again.
     let mut tx = ledger.store.pool.begin().await.unwrap();
-    let again = ledger::charge(&mut tx, "1/5-0", &claims).await.unwrap_err();
+    let again = ledger::charge(&mut tx, &batches("1/5-0"), &claims).await.unwrap_err();
     assert_eq!(again.constraint(), Some("ledger_transactions_cause_key"));
     drop(tx);
     ledger.check().await;
@@ -141,7 +141,7 @@ async fn a_correction_takes_or_gives_back_the_difference(pool: PgPoolOptions, ad
         kinds.contains(&("revenue".to_owned(), 370 - 150)) && !kinds.iter().any(|(k, _)| k == "shortfall")
     );
     let mut tx = ledger.store.pool.begin().await.unwrap();
-    let again = ledger::charge(&mut tx, "1/7-0", &[more]).await.unwrap_err();
+    let again = ledger::charge(&mut tx, &batches("1/7-0"), &[more]).await.unwrap_err();
     assert_eq!(again.constraint(), Some("ledger_transactions_cause_key"));
     drop(tx);
     ledger.check().await;

@@ -7,9 +7,11 @@ mod charges;
 mod statements;
 mod withdrawals;
 
-use model::AccountId;
+use std::collections::BTreeMap;
+
 use model::account::SealedKeys;
 use model::money::Nanos;
+use model::{AccountId, Shard};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::ledger::{self, Balance, Cause, CauseKind, Claim, LedgerError, Posting, Source};
 use store::{Store, accounts};
@@ -69,7 +71,7 @@ impl Ledger {
 
     async fn charge(&self, batch: &str, claims: &[Claim]) -> Vec<ledger::Charged> {
         let mut tx = self.store.pool.begin().await.unwrap();
-        let charged = ledger::charge(&mut tx, batch, claims).await.unwrap();
+        let charged = ledger::charge(&mut tx, &batches(batch), claims).await.unwrap();
         tx.commit().await.unwrap();
         charged
     }
@@ -92,6 +94,11 @@ impl Ledger {
             check.findings.iter().filter(|finding| !records.contains(&finding.rule)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
+}
+
+/// The same name in all shards.
+fn batches(name: &str) -> BTreeMap<Shard, String> {
+    Shard::all().map(|shard| (shard, name.to_owned())).collect()
 }
 
 async fn account(store: &Store) -> AccountId {

@@ -1,0 +1,212 @@
+//! The frames of an answer: read from the provider, heard, and handed on.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use providers::openai::hide::HideUsageChunk;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::allowance::Allowance;
+use super::drains::drained;
+use super::{Ended, Relayed, Running, Source};
+use crate::refusal::Refusal;
+use crate::stages::dispatch::ended;
+use crate::upstream::BoxError;
+use crate::watch::Alarm;
+
+/// An answer under way.
+pub(super) struct Flow {
+    pub(super) source: Source,
+    hide: Option<HideUsageChunk>,
+    allowance: Option<Allowance>,
+    /// Taken when the end is reported.
+    pub(super) running: Option<Running>,
+    /// The last frames of a stream that is not paid any further.
+    cut: Option<JoinHandle<Bytes>>,
+    /// Whether the caller has left, and the rest is read for its usage alone.
+    is_left: bool,
+}
+
+impl Flow {
+    pub(super) fn new(mut source: Source, mut running: Running, hides_usage: bool) -> Self {
+        source.watch.expect_within(running.visit.deps().bounds.answer_idle);
+        let paying = running.paying.take();
+        let allowance = paying.map(|paying| Allowance::new(paying, running.rating.model()));
+        let hide = hides_usage.then(HideUsageChunk::default);
+        Self { source, hide, allowance, running: Some(running), cut: None, is_left: false }
+    }
+
+    /// Whether there is nothing more to come.
+    pub(super) fn is_over(&self) -> bool {
+        self.running.is_none() && self.cut.is_none()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let is_whole = self.hide.is_none() && self.allowance.is_none() && self.cut.is_none();
+        if is_whole { self.source.body.size_hint() } else { SizeHint::default() }
+    }
+
+    /// The next frame for the caller.
+    pub(super) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        while self.running.is_some() {
+            if ready!(self.poll_spent(context)) {
+                self.cut_off();
+                break;
+            }
+            match ready!(self.poll_source(context)) {
+                Some(Ok(frame)) => {
+                    let Some(frame) = self.passed(frame) else { continue };
+                    if self.hide.is_none() && self.source.body.is_end_stream() {
+                        self.complete();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(refusal)) => return Poll::Ready(Some(self.broken(&refusal))),
+                None => {
+                    let held = self.hide.as_mut().map(HideUsageChunk::finish).unwrap_or_default();
+                    self.count(&held);
+                    self.complete();
+                    if !held.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(held))));
+                    }
+                }
+            }
+        }
+        let Some(cut) = &mut self.cut else { return Poll::Ready(None) };
+        let last = ready!(Pin::new(cut).poll(context));
+        self.cut = None;
+        Poll::Ready(last.ok().map(|frames| Ok(Frame::data(frames))))
+    }
+
+    /// The next frame of the provider, or why there is none.
+    pub(super) fn poll_source(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
+        let Some(Running { visit, tap, rating, .. }) = &mut self.running else { return Poll::Ready(None) };
+        let (provider, idle) = (rating.provider.slug, visit.deps().bounds.answer_idle);
+        match Pin::new(&mut self.source.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.source.watch.expect_within(idle);
+                if let Some(data) = frame.data_ref() {
+                    tap.hear(data);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Refusal::ProviderBrokeOff { provider }))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => self.source.watch.poll_alarm(context).map(|alarm| {
+                Some(Err(match alarm {
+                    Alarm::Still => Refusal::ProviderStill { provider, seconds: idle.as_secs() },
+                    alarm => ended(alarm),
+                }))
+            }),
+        }
+    }
+
+    /// The caller left: the provider's connection closes with this, and what came is counted; but where
+    /// credits pay and the provider bills on, the rest is read for its usage, if there is room for that.
+    pub(super) fn left(mut self) {
+        let Some(running) = self.running.as_ref().filter(|_| !self.is_left) else { return self.given_up() };
+        let place = running.bills_on().then(|| running.visit.deps().drains.place()).flatten();
+        let Some((place, runtime)) = place.zip(Handle::try_current().ok()) else { return self.given_up() };
+        self.is_left = true;
+        self.hide = None;
+        self.source.watch.is_unattended();
+        runtime.spawn(drained(Relayed { flow: Some(self) }, place));
+    }
+
+    fn given_up(mut self) {
+        self.source.connection = None;
+        self.ends(Ended::left);
+    }
+
+    fn poll_spent(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let (Some(allowance), Some(running)) = (&mut self.allowance, &mut self.running) else {
+            return Poll::Ready(false);
+        };
+        match running.tap.events() {
+            Some(tap) => allowance.poll_spent(context, &mut running.visit, tap),
+            None => Poll::Ready(false),
+        }
+    }
+
+    /// Ends a stream that is not paid any further, as if its limit of output had been reached.
+    fn cut_off(&mut self) {
+        self.source.connection = None;
+        let (Some(allowance), Some(running)) = (self.allowance.take(), self.running.take()) else { return };
+        let Ok(runtime) = Handle::try_current() else { return Ended::left(running).close() };
+        let is_left = self.is_left;
+        self.cut = Some(runtime.spawn_blocking(move || Ended::cut_off(running, allowance.paying(), is_left)));
+    }
+
+    /// What of a frame the caller is sent; `None` if all of it is hidden.
+    fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let data = match (&mut self.hide, frame.into_data()) {
+            (_, Err(trailers)) => return Some(trailers),
+            (Some(hide), Ok(data)) => hide.filter(data),
+            (None, Ok(data)) => data,
+        };
+        self.count(&data);
+        (!data.is_empty()).then(|| Frame::data(data))
+    }
+
+    fn count(&mut self, sent: &Bytes) {
+        if let Some(running) = self.running.as_mut().filter(|_| !self.is_left) {
+            running.visit.record().response_bytes += sent.len() as u64;
+        }
+    }
+
+    fn complete(&mut self) {
+        self.keep_connection();
+        let is_left = self.is_left;
+        self.ends(move |running| Ended::complete(running, is_left));
+    }
+
+    /// Ends an answer that cannot go on: a stream with an event that says so, anything else by breaking
+    /// the caller's connection too, which is the only way left to say it.
+    fn broken(&mut self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
+        self.source.connection = None;
+        let Some(Running { visit, tap, rating, .. }) = &self.running else {
+            return Err("the answer is over".into());
+        };
+        let last_words = tap
+            .is_stream()
+            .then(|| visit.listener().event(refusal, rating.provider.dialect, rating.endpoint));
+        let is_left = self.is_left;
+        self.ends(|running| if is_left { Ended::left(running) } else { Ended::broken(running, refusal) });
+        last_words.map(|event| Frame::data(event.into())).ok_or_else(|| refusal.to_string().into())
+    }
+
+    /// Reports the end: at once, or when the record is back that is away to ask for more.
+    fn ends(&mut self, end: impl FnOnce(Running) -> Ended) {
+        let Some(running) = self.running.take() else { return };
+        let mut ended = end(running);
+        let away = self.allowance.take().filter(Allowance::is_asking);
+        match (away, Handle::try_current()) {
+            (Some(allowance), Ok(runtime)) => {
+                runtime.spawn(async move {
+                    if let Some(open) = allowance.settled().await {
+                        ended.visit.take_back(open);
+                    }
+                    ended.close();
+                });
+            }
+            _ => ended.close(),
+        }
+    }
+
+    /// The connection may serve another request: everything of this one was read.
+    pub(super) fn keep_connection(&mut self) {
+        let connection = self.source.connection.take().filter(|_| self.source.reusable);
+        if let (Some(connection), Some(Running { visit, rating, .. })) = (connection, &self.running) {
+            visit.deps().origins.pool(rating.provider).keep(connection);
+        }
+    }
+}

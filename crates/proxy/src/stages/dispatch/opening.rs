@@ -1,0 +1,106 @@
+//! The one credential that an attempt needs, opened; and what the provider thinks of the operator's.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use model::AccountId;
+use model::resource::{OperatorKey, ProviderKey};
+use providers::catalog::Provider;
+use tracing::{error, warn};
+
+use super::Way;
+use crate::deps::Deps;
+use crate::operator_keys::{BUSY_RESTS, UNKNOWN_RESTS};
+use crate::refusal::Refusal;
+use crate::stages::route::Credential;
+
+/// A credential as the provider expects it.
+pub(super) struct Opened {
+    pub(super) credential: HeaderValue,
+    /// Which of the operator's keys it is, if it is one.
+    pub(super) operator_key: Option<Arc<OperatorKey>>,
+}
+
+/// Opens the credential of this attempt, which goes to this provider alone.
+pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
+    let credential = match &way.credential {
+        Credential::Request(value) => value.clone(),
+        Credential::Stored(key) => stored(deps, way, key)?,
+        Credential::Credits => {
+            let (credential, key) = operators(deps, way.provider)?;
+            return Ok(Opened { credential, operator_key: Some(key) });
+        }
+    };
+    Ok(Opened { credential, operator_key: None })
+}
+
+fn stored(deps: &Deps, way: &Way<'_>, key: &ProviderKey) -> Result<HeaderValue, Refusal> {
+    let unusable = |reason: &dyn Display| {
+        error!(
+            account.id = %way.place.account_id, provider_key.id = %key.id,
+            "The stored key `{}` cannot be used: {reason}", key.id
+        );
+        Refusal::KeyUnusable
+    };
+    let data_keys = way.place.account.data_keys().ok_or_else(|| unusable(&"the account has no data key"))?;
+    let secret = deps
+        .opener
+        .credentials_key(way.place.account_id, &data_keys.credentials)
+        .and_then(|opened| opened.open_provider_key(key.id, &key.provider, &key.sealed))
+        .map_err(|error| unusable(&error))?;
+    way.provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
+}
+
+/// The operator's key whose turn it is.
+fn operators(deps: &Deps, provider: &'static Provider) -> Result<(HeaderValue, Arc<OperatorKey>), Refusal> {
+    let snapshot = deps.snapshot.load();
+    let keys = snapshot.operator_keys(provider.slug);
+    let key = deps.operator_keys.next(keys).ok_or(Refusal::NoCredential { provider: provider.slug })?;
+    let unusable = |reason: &dyn Display| {
+        error!(operator_key.id = %key.id, "The operator's key `{}` cannot be used: {reason}", key.id);
+        deps.operator_keys.rest(key.id, UNKNOWN_RESTS);
+        Refusal::OperatorKeyRefused { provider: provider.slug }
+    };
+    let data_keys = snapshot.installation().and_then(|installation| installation.data_keys());
+    let data_keys = data_keys.ok_or_else(|| unusable(&"the installation has no data key"))?;
+    let secret = deps
+        .opener
+        .credentials_key(AccountId::INSTALLATION, &data_keys.credentials)
+        .and_then(|opened| opened.open_operator_key(key.id, &key.provider, &key.sealed))
+        .map_err(|error| unusable(&error))?;
+    let value = provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))?;
+    Ok((value, Arc::clone(key)))
+}
+
+/// Whether the provider serves the operator's key. What it says if it does not is about the operator,
+/// down to the names of his organisation and his key, and no tenant's business.
+pub(super) fn serves(
+    deps: &Deps,
+    provider: &'static Provider,
+    key: &OperatorKey,
+    answer: &Response<Incoming>,
+) -> Result<(), Refusal> {
+    let (status, provider) = (answer.status(), provider.slug);
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            warn!(operator_key.id = %key.id, %status, "`{provider}` refuses the operator's key `{}`", key.id);
+            // Where it is forbidden, it may be this model or this place alone.
+            if status == StatusCode::UNAUTHORIZED {
+                deps.operator_keys.rest(key.id, UNKNOWN_RESTS);
+            }
+            Err(Refusal::OperatorKeyRefused { provider })
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let said = said.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+            let rests = said.unwrap_or(BUSY_RESTS);
+            deps.operator_keys.rest(key.id, rests);
+            Err(Refusal::OperatorKeyBusy { provider, seconds: rests.as_secs().max(1) })
+        }
+        _ => Ok(()),
+    }
+}

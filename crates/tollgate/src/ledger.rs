@@ -1,0 +1,90 @@
+//! The operator's errands with the ledger.
+
+use anyhow::ensure;
+use clap::{Args, Subcommand};
+use model::Secret;
+use process::from_environment;
+use store::Store;
+use store::ledger::{Check, Finding};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Compute all balances again from the transfers and records, and compare them with what is written
+    /// down and with Redis; fail if anything does not agree
+    Check {
+        /// print one JSON document instead of sentences
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where the books are.
+#[derive(Debug, Args)]
+struct Books {
+    /// Postgres
+    #[arg(long, env = "DATABASE_URL")]
+    database_url: Secret,
+    /// the Redis of limits, money and usage
+    #[arg(long, env = "REDIS_URL")]
+    redis_url: Secret,
+}
+
+pub(crate) async fn ledger(Ledger::Check { json }: Ledger) -> anyhow::Result<()> {
+    let Books { database_url, redis_url } = from_environment()?;
+    let store = Store::connect(database_url.expose()).await?;
+    let check = control_plane::ledger::check::checked(&store, &redis_url).await?;
+    if json {
+        println!("{}", document(&check));
+    } else {
+        print!("{}", sentences(&check));
+    }
+    let found = check.findings.len();
+    ensure!(found == 0, "{found} things in the books do not agree");
+    Ok(())
+}
+
+fn sentences(check: &Check) -> String {
+    let Check { accounts, transactions, records, findings } = check;
+    let mut text = format!(
+        "Looked at {accounts} ledger accounts, {transactions} transactions and {records} charged records.\n"
+    );
+    for Finding { rule, subject, detail } in findings {
+        text.push_str(&format!("{rule}: {subject}: {detail}\n"));
+    }
+    if findings.is_empty() {
+        text.push_str("All of it agrees.\n");
+    }
+    text
+}
+
+fn document(check: &Check) -> serde_json::Value {
+    let Check { accounts, transactions, records, findings } = check;
+    let finding = |Finding { rule, subject, detail }: &Finding| serde_json::json!({ "rule": rule, "subject": subject, "detail": detail });
+    serde_json::json!({
+        "clean": findings.is_empty(),
+        "accounts": accounts,
+        "transactions": transactions,
+        "records": records,
+        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_agree_is_told_in_both_forms() {
+        let finding =
+            Finding { rule: "odd", subject: "account 7".to_owned(), detail: "1 is not 2".to_owned() };
+        let check = Check { accounts: 3, transactions: 2, records: 1, findings: vec![finding] };
+        assert_eq!(
+            sentences(&check),
+            "Looked at 3 ledger accounts, 2 transactions and 1 charged records.\nodd: account 7: 1 is not 2\n"
+        );
+        let told = document(&check);
+        assert_eq!((&told["clean"], &told["findings"][0]["rule"]), (&false.into(), &"odd".into()));
+        let clean = Check { findings: Vec::new(), ..check };
+        assert!(sentences(&clean).ends_with("All of it agrees.\n"));
+    }
+}
