@@ -69,10 +69,16 @@ pub fn credential(
     }
     match key {
         Some(key) => Ok(Credential::Stored(Arc::clone(key))),
-        None if !place.is_current => Err(Refusal::NotInSync),
         None if alias.is_some() => Err(unknown_alias(place, provider, alias.as_deref())),
         None => credits(deps, place, caller, headers, provider),
     }
+    .map_err(|refusal| match refusal {
+        // It may have been stored since.
+        Refusal::NoCredential { .. } | Refusal::UnknownAlias { .. } if !place.is_current => {
+            Refusal::NotInSync
+        }
+        refusal => refusal,
+    })
 }
 
 /// Credits, where the operator has a key, nobody forbids them, and the caller says who he is: they are
