@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::http::{Call, call};
-use crate::system::System;
+use crate::system::{System, text};
 use crate::tenant::Tenant;
 
 /// How many tokens the answers to [`question`] may have.
@@ -69,10 +69,34 @@ impl System {
     /// Lets the installation pay the provider.
     pub async fn store_operator_key(&self) -> anyhow::Result<()> {
         let key = json!({"provider_slug": "openai", "secret": "sk-operator-0123456789abcdef"});
-        let made = call("POST", format!("{}/operator/provider_keys", self.api())).bearer(self.operator());
-        let made = made.json(&key).send().await?;
-        ensure!(made.status == 200, "operator key: {} {}", made.status, made.text());
+        self.operate("POST", "/provider_keys", &key).await?;
         Ok(())
+    }
+
+    /// Notes of the operator's only key that the provider goes on billing when it is left, and waits
+    /// until every proxy knows.
+    pub async fn provider_bills_on(&self) -> anyhow::Result<()> {
+        let keys = call("GET", format!("{}/operator/provider_keys", self.api())).bearer(self.operator());
+        let id = text(&keys.send().await?.json(), "/result/0/id")?;
+        self.operate("PUT", &format!("/provider_keys/{id}"), &json!({"cancel": "drain"})).await?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let proxies = call("GET", format!("{}/operator/proxies", self.api())).bearer(self.operator());
+            let proxies = proxies.send().await?.json();
+            let listed = proxies["result"].as_array().context("the proxies")?;
+            if listed.iter().all(|proxy| proxy["lag"] == 0) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the proxies lag behind: {proxies}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn operate(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let call = call(method, format!("{}/operator{path}", self.api())).bearer(self.operator());
+        let answer = call.json(body).send().await?;
+        ensure!(answer.status == 200, "{method} {path}: {} {}", answer.status, answer.text());
+        Ok(answer.json()["result"].clone())
     }
 
     /// Grants credits, and waits until Redis knows of them if it knows the account.
@@ -178,6 +202,10 @@ impl System {
             let id = format!("warm-up-{number}");
             tenant.until(200, || asker.ask(&proxy.url, &id, &question(&id, "words=1"))).await?;
         }
+        self.purse_when(tenant, "the first questions to be posted", |purse| {
+            purse.held == 0 && purse.unposted == 0
+        })
+        .await?;
         Ok(asker)
     }
 }

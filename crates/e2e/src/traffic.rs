@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use tokio::sync::watch;
@@ -43,7 +44,7 @@ impl Traffic {
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (tenant, proxy, token) = (tenant.clone(), proxy.to_owned(), token.to_owned());
-        Self::of(numbers, LANES, move |_, id| {
+        Self::of(numbers, LANES, Duration::ZERO, move |_, id| {
             let mut body = greeting();
             body["metadata"] = serde_json::json!({"test_id": id});
             let call = tenant.chat(&proxy).bearer("sk-caller-0123456789abcdef").json(&body);
@@ -53,10 +54,12 @@ impl Traffic {
     }
 
     /// Starts sending requests of these numbers, so many at a time, as `call` makes them of their
-    /// number and id. Ids are all of one length.
+    /// number and id. Ids are all of one length. Who is told to come again later does so for as long
+    /// as his patience lasts.
     pub fn of(
         numbers: Range<usize>,
         lanes: usize,
+        patience: Duration,
         call: impl Fn(usize, &str) -> Call + Send + Sync + 'static,
     ) -> Self {
         let (progress, done) = watch::channel(0);
@@ -72,8 +75,16 @@ impl Traffic {
                         return answers;
                     }
                     let id = format!("{PREFIX}{number:06}");
-                    let answered = call(number, &id).send().await;
-                    answers.push((id, answered.ok().map(|answer| answer.status)));
+                    let asked = Instant::now();
+                    let status = loop {
+                        let answered = call(number, &id).send().await;
+                        let status = answered.ok().map(|answer| answer.status);
+                        if status != Some(503) || asked.elapsed() >= patience {
+                            break status;
+                        }
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    };
+                    answers.push((id, status));
                     progress.send_modify(|done| *done += 1);
                 }
             })
