@@ -12,11 +12,13 @@
 
 mod awake;
 mod contestants;
+mod credits;
 mod figures;
 mod first_chunk;
 mod installation;
 mod load;
 mod process;
+mod redis;
 mod report;
 
 use std::fs;
@@ -98,7 +100,7 @@ fn run(checkout: &Checkout, children: &Children, arguments: &Arguments) -> Resul
             for contestant in &order {
                 saturate(&contestants, contestant, Body::Kilobyte, length, &mut figures)?;
             }
-            for contestant in &order {
+            for contestant in order.iter().filter(|contestant| contestant.takes_large_bodies) {
                 saturate(&contestants, contestant, Body::HundredKilobytes, length, &mut figures)?;
             }
             for contestant in order.iter().filter(|contestant| contestant.takes_rates) {
@@ -115,6 +117,7 @@ fn run(checkout: &Checkout, children: &Children, arguments: &Arguments) -> Resul
         figures.loaded_memory(contestant, contestants.memory(contestant)?);
     }
     figures.records = step("Waiting for the last records", || contestants.records())?;
+    figures.proofs = contestants.proofs()?;
     step("Measuring how long a start takes", || {
         for contestant in &contestants.all {
             figures.start(contestant, contestants.start_times(checkout, contestant)?);

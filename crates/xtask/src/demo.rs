@@ -1,5 +1,6 @@
-//! The demo installation: one user, one account, one gateway and the tokens to call it, made
-//! through the management API as anybody would, and kept in `.tollgate` from run to run.
+//! The demo installation: one user, one account with a gateway that has a stored key and one that
+//! is paid from credits, and the tokens to call them, made through the management API as anybody
+//! would, and kept in `.tollgate` from run to run.
 
 use std::path::{Path, PathBuf};
 
@@ -39,15 +40,29 @@ pub(crate) fn demo(arguments: &Arguments) -> Result<()> {
     let Arguments { api_url, gateway_url, public_gateway_url, file, setup_token, openai_key } = arguments;
     let http = Http::new();
     let mut demo = Demo::kept(file)?;
-    demo.complete(&mut Api { http: &http, url: api_url, token: None }, setup_token, openai_key)?;
+    let keys = [ProviderKey { slug: "openai", secret: openai_key.clone() }];
+    demo.complete(&mut Api { http: &http, url: api_url, token: None }, setup_token, &keys)?;
     first_call::make(&http, gateway_url, &demo, false)?;
     let Demo { email, password, .. } = &demo;
     println!("Login: {email}  {password}\n\nCall it:\n\n{}", first_call::as_curl(public_gateway_url, &demo));
     Ok(())
 }
 
-/// The gateway's id.
+/// The id of the gateway that has a stored key.
 pub(crate) const GATEWAY: &str = "demo";
+
+/// The id of the gateway that has none: its calls are paid from credits.
+pub(crate) const CREDITS_GATEWAY: &str = "credits";
+
+/// What the account starts with: ten dollars, in nano-dollars.
+const CREDITS: i64 = 10_000_000_000;
+
+/// A key for a provider, that of the account as well as the operator's.
+pub(crate) struct ProviderKey {
+    /// The provider's name in addresses.
+    pub(crate) slug: &'static str,
+    pub(crate) secret: String,
+}
 
 /// What is kept of it.
 #[derive(Default, Serialize, Deserialize)]
@@ -82,17 +97,30 @@ impl Demo {
         files::write_private(&self.file, &serde_json::to_string_pretty(self)?)
     }
 
-    /// Makes whatever of it is not there yet, and stores `openai_key` as the account's key.
-    pub(crate) fn complete(&mut self, api: &mut Api<'_>, setup_token: &str, openai_key: &str) -> Result<()> {
+    /// Makes whatever of it is not there yet, and stores `keys` as the account's and as the
+    /// operator's, who pays with them for what is spent from credits.
+    pub(crate) fn complete(
+        &mut self,
+        api: &mut Api<'_>,
+        setup_token: &str,
+        keys: &[ProviderKey],
+    ) -> Result<()> {
         api.token = Some(self.session(api, setup_token)?);
         self.account_id = text(&api.result("GET", "/accounts", None)?[0], "id")?.to_owned();
         let account = format!("/accounts/{}", self.account_id);
-        let gateway = format!("{account}/ai-gateway/gateways/{GATEWAY}");
+        let gateways = format!("{account}/ai-gateway/gateways");
+        let gateway = format!("{gateways}/{GATEWAY}");
 
-        if api.answer("GET", &gateway, None)?.status == 404 {
-            api.result("POST", &format!("{account}/ai-gateway/gateways"), Some(&gateway_settings()))?;
+        for id in [GATEWAY, CREDITS_GATEWAY] {
+            if api.answer("GET", &format!("{gateways}/{id}"), None)?.status == 404 {
+                api.result("POST", &gateways, Some(&gateway_settings(id)))?;
+            }
         }
-        store_key(api, &gateway, openai_key)?;
+        for key in keys {
+            store_key(api, &format!("{gateway}/provider_configs"), key)?;
+            store_key(api, "/operator/provider_keys", key)?;
+        }
+        api.grant(&self.account_id, CREDITS, "demo")?;
         if !self.api_token_works(api)? {
             self.api_token = create_api_token(api, &account, &self.account_id)?;
         }
@@ -142,9 +170,9 @@ impl Demo {
     }
 }
 
-fn gateway_settings() -> Value {
+fn gateway_settings(id: &str) -> Value {
     json!({
-        "id": GATEWAY,
+        "id": id,
         "cache_invalidate_on_update": false,
         "cache_ttl": 0,
         "collect_logs": true,
@@ -155,20 +183,21 @@ fn gateway_settings() -> Value {
 }
 
 /// The key changes with the mode: the simulator takes any, the real provider only a real one.
-fn store_key(api: &Api<'_>, gateway: &str, secret: &str) -> Result<()> {
-    let keys = format!("{gateway}/provider_configs");
-    let stored = api.result("GET", &keys, None)?;
+fn store_key(api: &Api<'_>, path: &str, key: &ProviderKey) -> Result<()> {
+    let ProviderKey { slug, secret } = key;
+    let stored = api.result("GET", path, None)?;
     let stored = stored.as_array().into_iter().flatten();
-    match stored.into_iter().find(|key| key["provider_slug"] == "openai" && key["alias"] == "default") {
+    match stored.into_iter().find(|key| key["provider_slug"] == *slug && key["alias"] == "default") {
         Some(key) => {
             let id = text(key, "id")?;
-            api.result("PUT", &format!("{keys}/{id}"), Some(&json!({"secret": secret})))?;
+            api.result("PUT", &format!("{path}/{id}"), Some(&json!({"secret": secret})))?;
         }
         None => {
-            let key = json!({
-                "provider_slug": "openai", "alias": "default", "default_config": true, "secret": secret,
-            });
-            api.result("POST", &keys, Some(&key))?;
+            let mut key = json!({"provider_slug": slug, "alias": "default", "secret": secret});
+            if path.ends_with("/provider_configs") {
+                key["default_config"] = json!(true);
+            }
+            api.result("POST", path, Some(&key))?;
         }
     }
     Ok(())

@@ -6,20 +6,28 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::demo::{Demo, GATEWAY};
+use crate::demo::{CREDITS_GATEWAY, Demo, GATEWAY};
 use crate::http::Http;
 
 const HELLO: &str = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello, world!"}]}"#;
 
 /// What the official SDKs take as their base URL.
-fn base_url(gateway_url: &str, demo: &Demo) -> String {
-    format!("{gateway_url}/v1/{}/{GATEWAY}/openai", demo.account_id)
+fn base_url(gateway_url: &str, demo: &Demo, gateway: &str) -> String {
+    format!("{gateway_url}/v1/{}/{gateway}/openai", demo.account_id)
 }
 
-/// Makes it, a few times over: a new token takes a moment to reach the proxy. At a `real` provider
-/// it is a call that costs nothing.
+/// Makes it with the stored key, and where that costs nothing on credits too. At a `real` provider
+/// it is a call that is free.
 pub(crate) fn make(http: &Http, gateway_url: &str, demo: &Demo, real: bool) -> Result<()> {
-    let base = base_url(gateway_url, demo);
+    make_at(http, &base_url(gateway_url, demo, GATEWAY), demo, real)?;
+    if real {
+        return Ok(());
+    }
+    make_at(http, &base_url(gateway_url, demo, CREDITS_GATEWAY), demo, real)
+}
+
+/// Makes it a few times over: a new token takes a moment to reach the proxy.
+fn make_at(http: &Http, base: &str, demo: &Demo, real: bool) -> Result<()> {
     let token = [("cf-aig-authorization", format!("Bearer {}", demo.api_token))];
     let hello: Value = serde_json::from_str(HELLO)?;
     let mut pause = Duration::from_millis(50);
@@ -41,7 +49,7 @@ pub(crate) fn make(http: &Http, gateway_url: &str, demo: &Demo, real: bool) -> R
 
 /// The same for a terminal.
 pub(crate) fn as_curl(gateway_url: &str, demo: &Demo) -> String {
-    let (base, token) = (base_url(gateway_url, demo), &demo.api_token);
+    let (base, token) = (base_url(gateway_url, demo, GATEWAY), &demo.api_token);
     format!(
         "  curl {base}/chat/completions \\
     --header 'cf-aig-authorization: Bearer {token}' \\

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::children::{Child, Children};
 
@@ -93,11 +93,25 @@ impl Api<'_> {
         Ok(answer.body["result"].take())
     }
 
+    /// Gives an account credits, as the operator. With the same `key` it does so once.
+    pub(crate) fn grant(&self, account_id: &str, nanos: i64, key: &str) -> Result<()> {
+        let mut headers = self.headers();
+        headers.push(("idempotency-key", format!("{key} {account_id}")));
+        let url = format!("{}/client/v4/accounts/{account_id}/ai-gateway/billing/credits", self.url);
+        let answer = self.http.call("POST", &url, &headers, Some(&json!({"amount_nanos": nanos})))?;
+        if answer.status != 200 {
+            bail!("granting credits was answered with {}: {}", answer.status, answer.body);
+        }
+        Ok(())
+    }
+
     /// Whatever the answer is.
     pub(crate) fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
-        let headers: Vec<_> =
-            self.token.iter().map(|token| ("authorization", format!("Bearer {token}"))).collect();
-        self.http.call(method, &format!("{}/client/v4{path}", self.url), &headers, body)
+        self.http.call(method, &format!("{}/client/v4{path}", self.url), &self.headers(), body)
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        self.token.iter().map(|token| ("authorization", format!("Bearer {token}"))).collect()
     }
 }
 

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::checkout::Checkout;
 use crate::children::{Child, Children, Exits, Program};
-use crate::demo::{Demo, GATEWAY};
+use crate::demo::{CREDITS_GATEWAY, Demo, GATEWAY, ProviderKey};
 use crate::files;
 use crate::first_call;
 use crate::http::{Api, Http};
@@ -29,14 +29,11 @@ pub(crate) struct Arguments {
     live: bool,
 }
 
+/// The providers of this release, and where their real keys are found.
+const KEYS: [(&str, &str); 1] = [("openai", "OPENAI_API_KEY")];
+
 pub(crate) fn up(arguments: &Arguments) -> Result<()> {
-    let openai_key = match arguments.live {
-        true => env::var("OPENAI_API_KEY")
-            .ok()
-            .filter(|key| !key.is_empty())
-            .context("--live calls OpenAI with your key: put it into OPENAI_API_KEY")?,
-        false => "sk-simulated".to_owned(),
-    };
+    let keys = provider_keys(arguments.live)?;
     let checkout = Checkout::claim("up")?;
     // It says that everything answers, so it goes first and comes back last.
     let ready = checkout.state.join("dev.json");
@@ -44,10 +41,23 @@ pub(crate) fn up(arguments: &Arguments) -> Result<()> {
 
     let children = Children::new()?;
     let up = Up { checkout, children, http: Http::new(), exits: Exits::new(), live: arguments.live, ready };
-    let outcome = up.run(&openai_key);
+    let outcome = up.run(&keys);
     up.children.wait_if_stopping();
     up.children.stop();
     outcome
+}
+
+/// The real keys that the environment has, or one for the simulator, which takes any.
+fn provider_keys(live: bool) -> Result<Vec<ProviderKey>> {
+    let real = |variable| env::var(variable).ok().filter(|key| !key.is_empty());
+    let key = |(slug, variable)| {
+        let secret = if live { real(variable)? } else { "sk-simulated".to_owned() };
+        Some(ProviderKey { slug, secret })
+    };
+    let keys: Vec<ProviderKey> = KEYS.into_iter().filter_map(key).collect();
+    let variables = KEYS.map(|(_, variable)| variable).join(" or ");
+    ensure!(!keys.is_empty(), "--live calls real providers with your keys: put them into {variables}");
+    Ok(keys)
 }
 
 struct Up {
@@ -60,7 +70,7 @@ struct Up {
 }
 
 impl Up {
-    fn run(&self, openai_key: &str) -> Result<()> {
+    fn run(&self, keys: &[ProviderKey]) -> Result<()> {
         let services = services::start(&self.checkout, &self.children, Durability::Kept)?;
         step("Building Tollgate (the first time takes minutes)", || {
             let build = ["build", "--package", "tollgate", "--package", "simulator"];
@@ -86,7 +96,7 @@ impl Up {
 
             let url = format!("http://{}", addresses.api);
             let mut api = Api { http: &self.http, url: &url, token: None };
-            demo.complete(&mut api, &setup_token, openai_key)?;
+            demo.complete(&mut api, &setup_token, keys)?;
 
             let environment = self.proxy_environment(&demo, environment)?;
             let child = self.start("proxy", "tollgate", &["proxy"], &environment)?;
@@ -122,8 +132,12 @@ impl Up {
         program.log = Some(self.checkout.logs.join(format!("{name}.log")));
         program.pid_file = Some(self.checkout.pids.join(format!("{name}.pid")));
         program.removes = Some(self.ready.clone());
-        // The real key is stored with the account, sealed; no process needs to find it here.
-        self.children.start(program.without_environment("OPENAI_API_KEY"), Some(&self.exits))
+        // Real keys are stored with the account and the operator, sealed; no process needs to find
+        // them here.
+        for (_, variable) in KEYS {
+            program = program.without_environment(variable);
+        }
+        self.children.start(program, Some(&self.exits))
     }
 
     fn environment(
@@ -232,6 +246,7 @@ fn development(demo: &Demo, addresses: &Addresses) -> Value {
         "api_url": format!("http://{api}"),
         "account_id": demo.account_id,
         "gateway_id": GATEWAY,
+        "credits_gateway_id": CREDITS_GATEWAY,
         "api_token": demo.api_token,
         "gateway_token": demo.gateway_token,
         "simulator_url": simulator.as_ref().map(|address| format!("http://{address}")),
@@ -248,7 +263,11 @@ fn tell(demo: &Demo, addresses: &Addresses) {
     let call = first_call::as_curl(&format!("http://{gateway}"), demo);
     let providers = match &addresses.simulator {
         Some(address) => format!("answered by the simulator at http://{address}"),
-        None => "the real ones, with the key in OPENAI_API_KEY".to_owned(),
+        None => "the real ones, with the keys in OPENAI_API_KEY and its like".to_owned(),
+    };
+    let credits = match &addresses.simulator {
+        Some(_) => "ten simulated dollars to begin with",
+        None => "ten dollars to begin with, spent with your keys",
     };
     println!(
         "
@@ -256,7 +275,9 @@ Tollgate is up. Ctrl-C stops it.
 
   API and its documentation   http://{api}/docs
   Login                       {email}  {password}
-  Gateway                     http://{gateway}/v1/{account_id}/{GATEWAY}
+  Gateway with a stored key   http://{gateway}/v1/{account_id}/{GATEWAY}
+  Gateway on credits          http://{gateway}/v1/{account_id}/{CREDITS_GATEWAY}
+  Credits                     {credits}
   Providers                   {providers}
   Tokens and addresses        .tollgate/dev.json
   Logs                        .tollgate/logs/up/

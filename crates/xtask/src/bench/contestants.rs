@@ -9,14 +9,27 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::credits::Proof;
 use super::installation::Installation;
-use super::load::{Body, Load, Outcome};
+use super::load::{Body, Load, Outcome, Question};
 use super::process::{self, Memory, cores, pinned};
 use crate::checkout::Checkout;
 use crate::children::Children;
 use crate::http::Http;
 use crate::ports::Turn;
 use crate::services::Services;
+
+const PLAIN: Question = Question { model: "gpt-4o-mini", members: "" };
+/// Bounded, so that what is set aside for it is small, and all that the provider is to be told is there already.
+const PAID: Question = Question {
+    model: "gpt-4.1-nano",
+    members: r#","max_tokens":100,"store":false,"service_tier":"default""#,
+};
+/// The same where the answer costs nothing: money is set aside and comes back, and the balance stays what it is.
+const FREE: Question = Question {
+    model: "gpt-4.1-nano",
+    members: r#","max_tokens":100,"store":false,"service_tier":"default","user":"free""#,
+};
 
 /// One way from the load generator to the mock.
 pub(super) struct Contestant {
@@ -25,6 +38,9 @@ pub(super) struct Contestant {
     pub(super) address: String,
     pub(super) path: String,
     pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) question: Question,
+    /// Whether a hundred kilobytes are sent too. Not where credits do not suffice for so many of them at once.
+    pub(super) takes_large_bodies: bool,
     /// Whether latencies and streams are measured too. Not at the ceiling, where the mock has the proxy's core.
     pub(super) takes_rates: bool,
     /// Where the mock that answers in the end can be asked for its count.
@@ -76,8 +92,8 @@ impl Counters {
 impl Contestant {
     /// A whole request, as it is written to the socket.
     pub(super) fn request(&self, body: Body) -> Vec<u8> {
-        let Self { path, address, .. } = self;
-        let body = body.text();
+        let Self { path, address, question, .. } = self;
+        let body = body.text(*question);
         let mut request =
             format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n");
         for (name, value) in &self.headers {
@@ -129,6 +145,8 @@ impl Contestants {
             address: address.to_owned(),
             path: "/v1/chat/completions".to_owned(),
             headers: vec![own_key.clone()],
+            question: PLAIN,
+            takes_large_bodies: true,
             takes_rates: true,
             mock: mock.clone(),
             pid_file: checkout.pids.join(pid_file),
@@ -152,6 +170,13 @@ impl Contestants {
             };
             all.push(gateway("open gateway", installation.open_path(), vec![own_key.clone()]));
             all.push(gateway("governed", installation.governed_path(), installation.governed_headers()));
+            let [rich, poor] = &installation.payers;
+            all.push(Contestant { question: PAID, ..gateway(rich.name, rich.path(), rich.headers()) });
+            all.push(Contestant {
+                question: FREE,
+                takes_large_bodies: false,
+                ..gateway(poor.name, poor.path(), poor.headers())
+            });
         }
         Ok(Self { all, folder, simulator, mock, installation })
     }
@@ -186,6 +211,11 @@ impl Contestants {
     /// How many records Postgres has, and how many requests reached the mock through Tollgate.
     pub(super) fn records(&self) -> Result<Option<(u64, u64)>> {
         self.installation.as_ref().map(Installation::records).transpose()
+    }
+
+    /// Whether the requests on credits were recorded, held for, counted and paid.
+    pub(super) fn proofs(&self) -> Result<Vec<Proof>> {
+        self.installation.as_ref().map_or(Ok(Vec::new()), Installation::proofs)
     }
 
     /// Milliseconds from the start of a proxy to its first answer, several times.

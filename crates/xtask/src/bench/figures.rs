@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::contestants::{Contestant, Spent};
+use super::credits::Proof;
 use super::load::{Body, Outcome};
 use super::process::Memory;
 
@@ -15,6 +16,7 @@ pub(super) struct Figures {
     pub(super) rows: Vec<Row>,
     /// Records in Postgres, and requests that reached the mock through Tollgate.
     pub(super) records: Option<(u64, u64)>,
+    pub(super) proofs: Vec<Proof>,
 }
 
 /// One contestant's figures, one of each for every round.

@@ -1,4 +1,5 @@
-//! Tollgate as it would run for customers: control plane, one proxy, an open and a governed gateway.
+//! Tollgate as it would run for customers: control plane, one proxy, an open and a governed gateway, and two accounts
+//! that pay from credits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +12,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
 use super::contestants::count;
+use super::credits::{Payer, Proof};
 use super::process::{self, cores, pinned};
+use super::redis::Redis;
 use crate::checkout::Checkout;
 use crate::children::{Child, Children};
-use crate::demo::{Demo, GATEWAY};
+use crate::demo::{Demo, GATEWAY, ProviderKey};
 use crate::files;
 use crate::http::{Api, Http};
 use crate::packages::on_path;
@@ -28,10 +31,13 @@ const OPEN: &str = "open";
 pub(super) struct Installation {
     /// The proxy's host and port.
     pub(super) gateway: String,
+    /// One with much and one with next to nothing.
+    pub(super) payers: [Payer; 2],
     demo: Demo,
     /// A mock that only the proxy speaks to, so that its count is the proxy's.
     mock: String,
     database_url: String,
+    redis_url: String,
     psql: PathBuf,
     redis_pid_file: PathBuf,
     tollgate: PathBuf,
@@ -101,22 +107,29 @@ impl Installation {
         let url = format!("http://{api}");
         let mut api = Api { http: &http, url: &url, token: None };
         let mut demo = Demo::kept(&folder.join("demo.json"))?;
-        demo.complete(&mut api, &setup_token, "sk-stored")?;
+        let key = ProviderKey { slug: "openai", secret: "sk-stored".to_owned() };
+        demo.complete(&mut api, &setup_token, &[key])?;
         let gateways = format!("/accounts/{}/ai-gateway/gateways", demo.account_id);
         let open = json!({
             "id": OPEN, "authentication": false, "collect_logs": true, "cache_invalidate_on_update": false,
             "cache_ttl": 0, "rate_limiting_interval": 0, "rate_limiting_limit": 0,
         });
         api.result("POST", &gateways, Some(&open))?;
+        let payers = [
+            Payer::new(&api, "credits, $1,000", 1_000_000_000_000)?,
+            Payer::new(&api, "credits, $0.01", 10_000_000)?,
+        ];
         environment.insert("TOLLGATE_JOIN_TOKEN", join_token(&tollgate, &environment)?);
         let proxy = start("proxy", cores()[0], &environment, &proxy_metrics)?;
         let binaries = postgres::binaries(&checkout.data.join("postgres"));
         let psql = binaries.map(|folder| folder.join("psql")).filter(|psql| psql.exists());
         Ok(Self {
             gateway,
+            payers,
             demo,
             mock: mock.to_owned(),
             database_url: database_url.clone(),
+            redis_url: redis_url.clone(),
             psql: psql.or_else(|| on_path("psql")).context("psql is missing; it comes with Postgres")?,
             redis_pid_file: checkout.pids.join("redis.pid"),
             tollgate: tollgate.clone(),
@@ -156,13 +169,22 @@ impl Installation {
 
     /// How many records Postgres has, and how many requests reached the mock through the proxy.
     pub(super) fn records(&self) -> Result<(u64, u64)> {
+        let records = self.query("SELECT count(*) FROM usage_records")?.trim().parse()?;
+        Ok((records, count(&self.mock)?))
+    }
+
+    /// What the payers' requests left behind.
+    pub(super) fn proofs(&self) -> Result<Vec<Proof>> {
+        let mut redis = Redis::at(&self.redis_url)?;
+        self.payers.iter().map(|payer| payer.proof(|query| self.query(query), &mut redis)).collect()
+    }
+
+    fn query(&self, query: &str) -> Result<String> {
         let output = Command::new(&self.psql)
-            .args([&self.database_url, "--no-psqlrc", "--tuples-only", "--no-align", "--command"])
-            .arg("SELECT count(*) FROM usage_records")
+            .args([&self.database_url, "--no-psqlrc", "--tuples-only", "--no-align", "--command", query])
             .output()?;
         ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
-        let records = String::from_utf8_lossy(&output.stdout).trim().parse()?;
-        Ok((records, count(&self.mock)?))
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Redis's time on a core, if it is ours.

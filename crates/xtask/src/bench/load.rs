@@ -16,6 +16,14 @@ const CONNECTIONS: u32 = 64;
 /// Connections at a fixed rate.
 const CALM_CONNECTIONS: u32 = 50;
 
+/// What every request of a contestant names, beside its message.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
+    pub(super) model: &'static str,
+    /// More members, each with a comma before it.
+    pub(super) members: &'static str,
+}
+
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Body {
@@ -26,15 +34,16 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// The document, as an SDK writes it.
-    pub(super) fn text(self) -> String {
+    /// The document, as an SDK writes it; as long as it is called, whatever is asked.
+    pub(super) fn text(self, question: Question) -> String {
+        let Question { model, members } = question;
         let (length, options) = match self {
             Self::Kilobyte => (1_024, ""),
             Self::HundredKilobytes => (100 * 1_024, ""),
             Self::Stream => (1_024, r#","stream":true,"stream_options":{"include_usage":true}"#),
         };
         let head = r#"{"messages":[{"role":"user","content":""#;
-        let tail = format!(r#""}}],"model":"gpt-4o-mini"{options}}}"#);
+        let tail = format!(r#""}}],"model":"{model}"{options}{members}}}"#);
         let sentence = "Tell me once more what a coin is worth. ";
         let content = sentence.repeat(length / sentence.len() + 1);
         format!("{head}{}{tail}", &content[..length - head.len() - tail.len()])
@@ -75,7 +84,7 @@ impl Load {
         let script = folder.join("load.lua");
         let body = folder.join(self.body.file_name());
         fs::write(&script, include_str!("load.lua"))?;
-        fs::write(&body, self.body.text())?;
+        fs::write(&body, self.body.text(contestant.question))?;
         let output = Command::new("taskset")
             .args([
                 "--cpu-list",
@@ -139,9 +148,11 @@ mod tests {
         for (body, length) in
             [(Body::Kilobyte, 1_024), (Body::HundredKilobytes, 102_400), (Body::Stream, 1_024)]
         {
-            let text = body.text();
-            assert_eq!(text.len(), length);
-            assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            for members in ["", r#","max_tokens":100,"user":"free""#] {
+                let text = body.text(Question { model: "gpt-4.1-nano", members });
+                assert_eq!(text.len(), length);
+                assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            }
         }
     }
 }

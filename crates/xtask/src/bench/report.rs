@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::RATES;
+use super::credits::Proof;
 use super::figures::{Figures, Row, median};
 use super::load::Body;
 
@@ -10,6 +11,10 @@ use super::load::Body;
 const FLOOR: &str = "bare hyper";
 /// What latencies are added to.
 const DIRECT: &str = "direct";
+/// The row whose callers need no token, meet no limit and pay nothing.
+const UNGOVERNED: &str = "open gateway";
+/// The rows that are compared with it.
+const GOVERNED: &[&str] = &["governed", "credits"];
 
 type Figure = Box<dyn Fn(&Row, &Figures) -> Option<f64>>;
 
@@ -51,6 +56,14 @@ pub(super) fn table(figures: &Figures) -> String {
              requests are those that the load generator left behind, on its way out, before they were sent on.\n"
         ));
     }
+    for proof in &figures.proofs {
+        let Proof { name, records, holds, counted, granted, paid, left } = proof;
+        let verdict = if proof.holds_together() { "as it must be" } else { "WHICH DOES NOT HOLD TOGETHER" };
+        text.push_str(&format!(
+            "{name}: {records} records, money set aside for {holds}, {counted} counted by the rate limit; of {granted} \
+             nano-dollars {paid} were paid and {left} are left: {verdict}.\n"
+        ));
+    }
     text
 }
 
@@ -86,12 +99,26 @@ pub(super) fn json(figures: &Figures, quick: bool) -> Value {
         "contestants": contestants,
         "records": figures.records.map(|(records, _)| records),
         "requests": figures.records.map(|(_, requests)| requests),
+        "credits": figures.proofs.iter().map(proof).collect::<Vec<_>>(),
+    })
+}
+
+fn proof(proof: &Proof) -> Value {
+    let Proof { name, records, holds, counted, granted, paid, left } = proof;
+    json!({
+        "name": name, "records": records, "holds": holds, "counted": counted, "granted": granted, "paid": paid,
+        "left": left, "holds_together": proof.holds_together(),
     })
 }
 
 fn measures() -> Vec<Measure> {
     let mut measures = vec![
         measure("requests_per_second", "requests a second, 1 KB", 0, true, |row, _| row.rate(Body::Kilobyte)),
+        measure("of_ungoverned", "  of those of the open gateway, %", 1, false, |row, figures| {
+            let ungoverned = figures.rows.iter().find(|row| row.name == UNGOVERNED)?.rate(Body::Kilobyte)?;
+            let governed = GOVERNED.iter().any(|name| row.name.starts_with(name));
+            row.rate(Body::Kilobyte).filter(|_| governed).map(|rate| 100.0 * rate / ungoverned)
+        }),
         measure("cpu_us_per_request", "µs of core a request", 1, true, |row, _| {
             row.cpu.get(&Body::Kilobyte).and_then(|rounds| median(rounds))
         }),
