@@ -100,7 +100,7 @@ impl Flusher {
     }
 
     fn look_into_inbox(&mut self) {
-        let Inbox { closed, doubts, watched, releases, dead } = self.shared.take_inbox();
+        let Inbox { closed, doubts, watched, releases, dead, waiters } = self.shared.take_inbox();
         for record in closed {
             self.shard(record.shard).take(record);
         }
@@ -112,6 +112,7 @@ impl Flusher {
         for incarnation in dead {
             self.shards.values_mut().for_each(|waiting| waiting.bury(incarnation));
         }
+        waiters.into_iter().for_each(|(shard, waiter)| self.shard(shard).tell_when_settled(waiter));
     }
 
     fn questions(&mut self, now: Instant) -> (Vec<Question>, Pipeline) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::id::GatewayInternalId;
 use model::usage::UsageRecord;
 use model::{Secret, Shard};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     watched: Box<[AtomicBool]>,
     /// The number of each shard's next batch of records.
     numbers: Box<[AtomicU64]>,
+    /// How often Redis has given something back in each shard.
+    given_back: Box<[AtomicU64]>,
     missed: Mutex<HashMap<GatewayInternalId, u64>>,
     stop: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -104,12 +106,19 @@ pub(crate) struct Inbox {
     pub(crate) releases: Vec<(Shard, Uuid, Uuid)>,
     /// Incarnations that hold nothing more.
     pub(crate) dead: Vec<Uuid>,
+    /// Who wants to hear when Redis knows of all that has ended in a shard.
+    pub(crate) waiters: Vec<(Shard, oneshot::Sender<bool>)>,
 }
 
 impl Inbox {
     fn is_empty(&self) -> bool {
-        let Self { closed, doubts, watched, releases, dead } = self;
-        closed.is_empty() && doubts.is_empty() && watched.is_empty() && releases.is_empty() && dead.is_empty()
+        let Self { closed, doubts, watched, releases, dead, waiters } = self;
+        closed.is_empty()
+            && doubts.is_empty()
+            && watched.is_empty()
+            && releases.is_empty()
+            && dead.is_empty()
+            && waiters.is_empty()
     }
 }
 
@@ -146,6 +155,7 @@ impl Meter {
             redis_full: AtomicBool::new(false),
             watched: Shard::all().map(|_| AtomicBool::new(false)).collect(),
             numbers: Shard::all().map(|_| AtomicU64::new(1)).collect(),
+            given_back: Shard::all().map(|_| AtomicU64::new(0)).collect(),
             missed: Mutex::default(),
             stop: CancellationToken::new(),
             tasks: Mutex::default(),
@@ -263,6 +273,26 @@ impl Shared {
 
     pub(crate) fn set_next_batch(&self, shard: Shard, number: u64) {
         self.numbers[usize::from(shard.0)].store(number, Ordering::Release);
+    }
+
+    /// Redis knows how requests ended for which something was set aside.
+    pub(crate) fn has_given_back(&self, shard: Shard) {
+        self.given_back[usize::from(shard.0)].fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn given_back(&self, shard: Shard) -> u64 {
+        self.given_back[usize::from(shard.0)].load(Ordering::Acquire)
+    }
+
+    /// Whether more may be free by now than when [`given_back`](Self::given_back) said `before`, because
+    /// requests of this process are over. Waits until Redis knows of them.
+    pub(crate) async fn gives_back(&self, shard: Shard, before: u64) -> bool {
+        if self.given_back(shard) != before {
+            return true;
+        }
+        let (waiter, heard) = oneshot::channel();
+        self.tell(|inbox| inbox.waiters.push((shard, waiter)));
+        heard.await.unwrap_or(false)
     }
 
     /// Whether Redis has so little room left that credits are refused.

@@ -23,6 +23,8 @@ use crate::spool::{Slot, with_hold, without_use};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it asks.
 const AGAIN: Duration = Duration::from_millis(15);
+/// How often a request that is denied asks again because others of this process have ended meanwhile.
+const CHANCES: u32 = 8;
 
 /// A request under way, already in the spool.
 #[must_use = "a record that is not closed ends as abandoned"]
@@ -214,7 +216,9 @@ impl OpenRecord {
         let shard = self.account.shard();
         let counters: Arc<[Counter]> = claim.counters.iter().map(|(counter, _)| counter.clone()).collect();
         let patience = Instant::now() + PATIENCE;
+        let mut chances = CHANCES;
         let denied = loop {
+            let given_back = shared.given_back(shard);
             if claim.on_credits && shared.is_redis_full() {
                 break Denied::Unavailable { reason: reasons::FULL };
             }
@@ -229,6 +233,11 @@ impl OpenRecord {
                     state.phase = Phase::Taken { era };
                     state.learn(&parts);
                     return Ok(Standing { remaining: parts.iter().map(|part| part.remaining).collect() });
+                }
+                Answer::Held(no, _)
+                    if self.may_have_changed(&no, &counters, given_back, &mut chances).await =>
+                {
+                    continue;
                 }
                 Answer::Held(calls::Held::Credits { free }, _) => {
                     break Denied::Credits { free, needed: claim.amount };
@@ -261,6 +270,30 @@ impl OpenRecord {
         Err(denied)
     }
 
+    /// Whether it is worth asking again after this answer: nobody is denied what requests of this process
+    /// that are over have not given back yet. They are a moment behind, so this takes a moment.
+    async fn may_have_changed(
+        &self,
+        no: &calls::Held,
+        counters: &[Counter],
+        given_back: u64,
+        chances: &mut u32,
+    ) -> bool {
+        let gives_back = match no {
+            calls::Held::Credits { .. } => true,
+            calls::Held::Limit { index, .. } => {
+                counters.get(*index).is_some_and(|counter| counter.measure != Measure::Requests)
+            }
+            _ => false,
+        };
+        if !gives_back || *chances == 0 {
+            return false;
+        }
+        *chances -= 1;
+        let given_back = self.meter.shared().gives_back(self.account.shard(), given_back);
+        tokio::time::timeout(PATIENCE, given_back).await.unwrap_or(false)
+    }
+
     async fn ask_more(&self, held: &Held, more: Nanos, counters: &[i64]) -> Result<(), Denied> {
         let shared = self.meter.shared();
         let shard = self.account.shard();
@@ -268,7 +301,10 @@ impl OpenRecord {
         let needed = held.state().aside.amount + more;
         let denied = |reason| Err(Denied::Unavailable { reason });
         let was_unheard = held.state().may_be_carved;
+        let limits = Arc::clone(&held.state().aside.counters);
+        let mut chances = CHANCES;
         loop {
+            let given_back = shared.given_back(shard);
             let Some((incarnation, asked, era)) = self.more(held, needed, counters) else {
                 return denied(reasons::NEW_ERA);
             };
@@ -298,6 +334,9 @@ impl OpenRecord {
                 Answer::Held(no, _) => {
                     if !was_unheard {
                         held.state().may_be_carved = false;
+                    }
+                    if self.may_have_changed(&no, &limits, given_back, &mut chances).await {
+                        continue;
                     }
                     match no {
                         calls::Held::Credits { free } => return Err(Denied::Credits { free, needed: more }),

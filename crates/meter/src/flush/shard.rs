@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::Shard;
 use redis::Cmd;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::beats::Beats;
@@ -32,6 +33,8 @@ pub(super) struct Waiting {
     closed: VecDeque<Closed>,
     /// Batches that Redis has not answered; they are sent again unchanged.
     unanswered: VecDeque<Batched>,
+    /// Who waits for so many settlements more.
+    waiters: Vec<(usize, oneshot::Sender<bool>)>,
     /// Entries of the present era that the desk has not posted, in the order of their ids.
     sent: VecDeque<(Position, Vec<Closed>)>,
     era: Era,
@@ -92,6 +95,7 @@ impl Waiting {
             shard,
             closed: VecDeque::new(),
             unanswered: VecDeque::new(),
+            waiters: Vec::new(),
             sent: VecDeque::new(),
             era: Era::Unknown,
             known: None,
@@ -178,6 +182,27 @@ impl Waiting {
 
     pub(super) fn take(&mut self, record: Closed) {
         self.closed.push_back(record);
+    }
+
+    /// Answers once Redis knows how all ended that has ended by now; at once, and with no, if it does.
+    pub(super) fn tell_when_settled(&mut self, waiter: oneshot::Sender<bool>) {
+        let unheard = self.closed.iter().chain(self.unanswered.iter().flat_map(|batched| &batched.records));
+        match unheard.filter(|closed| closed.settlement.is_some()).count() {
+            0 => _ = waiter.send(false),
+            ahead => self.waiters.push((ahead, waiter)),
+        }
+    }
+
+    /// Redis knows so many more.
+    fn tell_waiters(&mut self, shared: &Shared, settled: usize) {
+        if settled == 0 {
+            return;
+        }
+        shared.has_given_back(self.shard);
+        self.waiters.iter_mut().for_each(|(ahead, _)| *ahead = ahead.saturating_sub(settled));
+        for (_, waiter) in self.waiters.extract_if(.., |(ahead, _)| *ahead == 0) {
+            let _ = waiter.send(true);
+        }
     }
 
     /// The era may be another one than is thought.
@@ -322,11 +347,14 @@ impl Waiting {
     pub(super) fn settled(&mut self, shared: &Shared, sent: Sent) {
         let at = self.unanswered.iter().position(|batched| batched.number == sent.number);
         let Some(batched) = at.and_then(|at| self.unanswered.remove(at)) else { return };
+        let mut settled = 0;
         for settlement in batched.records.iter().filter_map(|closed| closed.settlement.as_ref()) {
+            settled += 1;
             if let Some(lease) = settlement.lease() {
                 shared.leases.settled(self.shard, lease, 1);
             }
         }
+        self.tell_waiters(shared, settled);
         self.sent.push_back((sent.entry, batched.records));
         self.calm_down();
         self.beats.look_soon();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use meter::{Denied, Standing};
+use meter::{Claim, Denied, Standing};
 use model::Nanos;
-use model::usage::Outcome;
+use model::limits::{Counter, Window};
+use model::usage::{Measure, Outcome};
 
 use crate::proxy::{Ledger, Proxy, account, calls, claim, ended, opened};
 use crate::redis_server::RedisServer;
@@ -48,6 +49,29 @@ async fn what_cannot_be_paid_is_denied_and_may_be_asked_for_smaller() {
     open.close(&ended(&record, 100));
     ledger.settle_down(account(1)).await;
     assert_eq!(ledger.balances[&account(1)], 0);
+}
+
+#[tokio::test]
+async fn nobody_is_denied_what_a_request_that_is_over_has_not_given_back_yet() {
+    let (_server, mut ledger, proxy) = begin(100).await;
+    let spend = Counter {
+        id: "spend".to_owned(),
+        measure: Measure::Spend,
+        limit: 100,
+        window: Window::Fixed { seconds: 86_400 },
+    };
+    let everything = Claim { counters: vec![(spend, 100)], ..claim(100, 5) };
+    let limited = Claim { amount: Nanos(0), on_credits: false, ..everything.clone() };
+    for claim in [claim(100, 5), everything, limited] {
+        for _ in 0..10 {
+            let record = opened(account(1));
+            let mut open = proxy.open(&record);
+            ledger.beside(open.hold(&claim)).await.unwrap();
+            // Closed without having been sent: all of it comes back.
+            open.close(&ended(&record, 0));
+        }
+    }
+    ledger.settle_down(account(1)).await;
 }
 
 #[tokio::test]
