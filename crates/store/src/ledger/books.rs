@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::AccountId;
 use model::money::Nanos;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -56,39 +56,37 @@ struct Row {
 
 impl Books {
     /// Locks these ledger accounts, opening those that are not there, and beside every customer's credits
-    /// the promotions that he has left. Everybody locks in the order of the ids, so that none wait for
-    /// each other in a circle.
+    /// the promotions that he has left. Everybody locks in the order of the ids, and promotions only under
+    /// the lock of their credits, so that none wait for each other in a circle.
     pub(super) async fn open(tx: &mut PgConnection, purses: &BTreeSet<Purse>) -> Result<Self, StoreError> {
         let by_id: BTreeMap<Uuid, Purse> = purses.iter().map(|purse| (purse.id(), *purse)).collect();
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
-        let customers: Vec<Uuid> = purses
-            .iter()
-            .filter_map(|purse| if let Purse::Credits(account) = purse { Some(account.0) } else { None })
-            .collect();
+        let mut books = Self::default();
         loop {
-            let rows: Vec<Row> = sqlx::query_as(
-                "select id, account_id, balance, credit_sequence, transaction_sequence, expires_at
-                 from ledger_accounts
-                 where id = any($1) or (account_id = any($2) and kind = 'promotion' and balance > 0)
-                 order by id for no key update",
-            )
-            .bind(&ids)
-            .bind(&customers)
-            .fetch_all(&mut *tx)
-            .await?;
-            let mut books = Self::default();
-            for row in rows {
-                let promotion = || Some(Purse::Promotion(AccountId(row.account_id?), row.id));
-                let Some(purse) = by_id.get(&row.id).copied().or_else(promotion) else { continue };
-                books.accounts.insert(purse, Entry::of(&row));
+            for row in locked(tx, "id = any($1)", &ids).await? {
+                if let Some(purse) = by_id.get(&row.id) {
+                    books.accounts.insert(*purse, Entry::of(&row));
+                }
             }
             let missing: Vec<Purse> =
                 purses.iter().filter(|purse| !books.accounts.contains_key(purse)).copied().collect();
             if missing.is_empty() {
-                return Ok(books);
+                break;
             }
             insert(tx, &missing, None).await?;
         }
+        let customers: Vec<Uuid> = purses
+            .iter()
+            .filter_map(|purse| if let Purse::Credits(account) = purse { Some(account.0) } else { None })
+            .collect();
+        // Looked for under the lock, by a statement of its own: one that has waited for the lock does not see
+        // the promotion that was given meanwhile.
+        let promotions = "account_id = any($1) and kind = 'promotion' and balance > 0";
+        for row in locked(tx, promotions, &customers).await? {
+            let Some(account) = row.account_id.map(AccountId) else { continue };
+            books.accounts.insert(Purse::Promotion(account, row.id), Entry::of(&row));
+        }
+        Ok(books)
     }
 
     /// Opens the ledger account of a promotion. Its account's credits must be open in these books.
@@ -205,6 +203,15 @@ impl Entry {
             ..Self::default()
         }
     }
+}
+
+/// Ledger accounts that nobody else changes from now on.
+async fn locked(tx: &mut PgConnection, which: &'static str, ids: &[Uuid]) -> Result<Vec<Row>, StoreError> {
+    let sql = format!(
+        "select id, account_id, balance, credit_sequence, transaction_sequence, expires_at
+         from ledger_accounts where {which} order by id for no key update"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(ids).fetch_all(tx).await?)
 }
 
 async fn insert(

@@ -163,3 +163,40 @@ async fn what_a_promotion_paid_too_much_does_not_become_credits(
     assert!(ledger.kinds().await.iter().all(|(kind, _)| kind == "promotion" || kind == "adjustments"));
     ledger.check().await;
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_promotion_that_is_given_meanwhile_is_in_the_running_balance(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let owner = sqlx::PgPool::connect_with(address.clone()).await.unwrap();
+    let ledger = Ledger::start(pool.max_connections(4), address).await;
+    ledger.deposit(10, "pi_1").await.unwrap();
+    ledger.charge("1/0-1", &[ledger.claim(1_000_000_000, Some(1_000_000_000))]).await;
+    // Given, but not committed: whoever charges now waits for it.
+    let mut giving = ledger.store.pool.begin().await.unwrap();
+    let cause = Cause::new(CauseKind::Promotion, "welcome");
+    let expires_at = OffsetDateTime::now_utc() + Duration::hours(1);
+    ledger::grant_promotion(&mut giving, ledger.account, dollars_of(5), expires_at, &cause, "")
+        .await
+        .unwrap();
+    let claims = [ledger.claim(3_000_000_000, Some(3_000_000_000))];
+    let charging = async {
+        let charged = ledger.charge("1/1-0", &claims).await;
+        assert_eq!(charged[0].paid, dollars_of(3));
+    };
+    let waited_for = async {
+        let mut waiting: i64 = 0;
+        while waiting == 0 {
+            let locked = "select count(*) from pg_stat_activity
+                where datname = current_database() and wait_event_type = 'Lock'";
+            waiting = sqlx::query_scalar(locked).fetch_one(&owner).await.unwrap();
+        }
+        giving.commit().await.unwrap();
+    };
+    tokio::join!(charging, waited_for);
+    // The promotion pays first, and the balance after it has both.
+    let expected = Balance { credits: dollars_of(9), promotions: dollars_of(2), owed: Nanos::ZERO };
+    assert_eq!(ledger.balance().await, expected);
+    ledger.check().await;
+}
