@@ -171,14 +171,18 @@ pub fn counted(record: &UsageRecord) -> impl Iterator<Item = (&str, i64, i64)> {
     reserved.map(|part| (part.counter.as_str(), part.window, measured(part.measure, record)))
 }
 
+/// The most that one record counts, or costs: what an account can have at most, in nano-dollars. A provider
+/// that a tenant names himself may report anything, and what comes of it must fit where it is added up.
+const MOST: i64 = 4_000_000_000_000_000;
+
 /// One request, its cost, or its tokens.
 pub(crate) fn measured(measure: Measure, record: &UsageRecord) -> i64 {
     match measure {
         Measure::Requests => 1,
-        Measure::Spend => record.cost.map_or(0, |cost| cost.0),
+        Measure::Spend => record.cost.map_or(0, |cost| cost.0.clamp(-MOST, MOST)),
         Measure::Tokens => {
             let tokens = record.tokens.total_input().saturating_add(record.tokens.total_output());
-            i64::try_from(tokens).unwrap_or(i64::MAX)
+            i64::try_from(tokens).map_or(MOST, |tokens| tokens.min(MOST))
         }
     }
 }

@@ -4,7 +4,7 @@
 use meter::desk;
 use model::Nanos;
 use model::usage::{KeySource, Measure, Outcome, UsageRecord};
-use store::ledger::{Before, Claim, Used};
+use store::ledger::{self, Before, Claim, Used};
 use store::shards::{PendingAccount, PendingCounter};
 use store::usage::Known;
 
@@ -62,9 +62,11 @@ impl Verdict {
 }
 
 impl Item {
-    /// A record as it was read. What is less than nothing is nothing.
+    /// A record as it was read. What is less than nothing is nothing, and nothing costs more than any
+    /// account can have.
     pub(super) fn of(mut record: UsageRecord) -> Self {
-        record.charge = record.charge.max(Nanos::ZERO);
+        record.charge = record.charge.clamp(Nanos::ZERO, ledger::MAXIMUM);
+        record.cost = record.cost.map(|cost| cost.clamp(-ledger::MAXIMUM, ledger::MAXIMUM));
         let taken = std::mem::take(&mut record.paid).max(Nanos::ZERO);
         let seen = Seen::All;
         Self { record, taken, collected: Nanos::ZERO, seen, takes_all: false, verdict: None }

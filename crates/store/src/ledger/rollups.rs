@@ -25,7 +25,8 @@ pub struct Used {
     pub amount: i64,
 }
 
-/// Adds to what was used. A counter's window may stand in the list once.
+/// Adds to what was used. A counter's window may stand in the list once. A sum that Postgres cannot write
+/// is its bound: whoever counts like that must not hold up all others.
 pub async fn add_used(tx: &mut PgConnection, used: &[Used]) -> Result<(), StoreError> {
     if used.is_empty() {
         return Ok(());
@@ -43,7 +44,8 @@ pub async fn add_used(tx: &mut PgConnection, used: &[Used]) -> Result<(), StoreE
         "insert into spend_rollups as s (account_id, counter, measure, window_number, value)
          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
          on conflict (account_id, counter, measure, window_number)
-         do update set value = s.value + excluded.value, changed_at = now()",
+         do update set changed_at = now(), value = greatest(-9223372036854775808,
+             least(9223372036854775807, s.value::numeric + excluded.value))::bigint",
     )
     .bind(accounts)
     .bind(counters)

@@ -1,6 +1,6 @@
 //! Usage on credits: charged once, exactly, from what is there.
 
-use model::usage::{Measure, Outcome, Reserved};
+use model::usage::{KeySource, Measure, Outcome, Reserved, Tokens, UsageRecord};
 use store::ledger::{self as books, Cause, CauseKind, Used};
 
 use super::office::Office;
@@ -239,5 +239,40 @@ async fn a_desk_that_was_succeeded_moves_no_money(pool: PgPoolOptions, address: 
     let loaded = old.ensure_loaded(&[account]).await;
     assert!(matches!(loaded, Err(super::super::LedgerError::Succeeded)), "{loaded:?}");
     assert_eq!(office.money(account).await, (5, 0, 0, 5));
+    office.check().await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn figures_that_nobody_can_mean_hold_up_nothing(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut office = Office::start(pool, address).await;
+    let account = office.account(100).await;
+    let mut proxy = office.proxy();
+    let reserved = [Measure::Spend, Measure::Tokens].map(|measure| Reserved {
+        counter: measure.as_str().to_owned(),
+        measure,
+        window: 41,
+        amount: 10,
+    });
+    // As a provider of the tenant's own may report them.
+    let absurd = || {
+        let record = counting(charged(account, i64::MAX, 0), reserved.to_vec());
+        UsageRecord { tokens: Tokens { input: u64::MAX, output: u64::MAX, ..Tokens::default() }, ..record }
+    };
+    for _ in 0..2 {
+        let own = UsageRecord { key_source: Some(KeySource::Request), charge: Nanos::ZERO, ..absurd() };
+        proxy
+            .settle(&[absurd(), absurd(), own.clone(), UsageRecord { id: Uuid::now_v7(), ..own }])
+            .await
+            .unwrap();
+        office.round().await;
+    }
+    let plain = charged(account, 0, 0);
+    proxy.settle(std::slice::from_ref(&plain)).await.unwrap();
+    office.catch_up().await;
+    assert!(office.known(&plain).await.is_some());
+    assert_eq!(office.system.ids().await.len(), 9);
+    // All that there was is taken, and not a nano-dollar more.
+    assert_eq!(office.money(account).await, (0, 0, 0, 0));
+    office.desk().await.ensure_loaded(&[account]).await.unwrap();
     office.check().await;
 }
