@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use crate::headers::CF_AIG_CUSTOM_COST;
 use crate::refusal::{Refusal, Unpaid};
 use crate::snapshot::Snapshot;
+use crate::stages::authenticate::Caller;
 use crate::stages::inspect::Inquiry;
 use crate::stages::resolve::Place;
 use crate::stages::route::Credential;
@@ -65,15 +66,17 @@ pub struct Rating {
     markup: Option<Markup>,
 }
 
-/// By whose prices a request is reported. On credits these are always the price list's.
-#[derive(Debug)]
-enum Reporting {
-    /// The price list's.
-    Listed,
-    /// The caller's, which came with the request.
-    Callers(Box<Price>),
-    /// The account's, where it has any for the model.
-    Accounts(Arc<Rules>),
+/// By whose prices a request is reported: the caller's, else the account's, else the price list's. On
+/// credits these are always the price list's.
+#[derive(Debug, Default)]
+struct Reporting {
+    /// Those that came with the request.
+    callers: Option<Box<Price>>,
+    /// Those of the account, which need not have one for the model.
+    accounts: Option<Arc<Rules>>,
+    /// Whether spending is limited. Then the caller's own can make a request dearer and not cheaper, or
+    /// whoever is limited could say that nothing costs anything.
+    is_limited: bool,
 }
 
 impl Rating {
@@ -82,18 +85,21 @@ impl Rating {
         snapshot: &Snapshot,
         arrival: Arrival,
         place: &Place,
+        caller: &Caller,
         payer: (&'static Provider, Endpoint, &Credential),
         inquiry: &mut Inquiry,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
         let (provider, endpoint, credential) = payer;
         let callers = headers.get(&CF_AIG_CUSTOM_COST).map(|said| custom_cost(said.as_bytes())).transpose();
-        let callers = callers.map_err(Refusal::CustomCost)?;
+        let callers = callers.map_err(Refusal::CustomCost)?.map(Box::new);
         let on_credits = matches!(credential, Credential::Credits);
-        let reporting = match (on_credits, callers, place.account.own_rules()) {
-            (true, ..) | (false, None, None) => Reporting::Listed,
-            (false, Some(callers), _) => Reporting::Callers(Box::new(callers)),
-            (false, None, Some(rules)) => Reporting::Accounts(Arc::clone(rules)),
+        let reporting = match on_credits {
+            true => Reporting::default(),
+            false => {
+                let (accounts, is_limited) = (place.account.own_rules().cloned(), is_limited(place, caller));
+                Reporting { callers, accounts, is_limited }
+            }
         };
         let unknown = Unpaid::NotNow { reason: "this proxy does not know the operator's terms yet" };
         let markup = || {
@@ -128,14 +134,18 @@ impl Rating {
 
     /// The prices of the model that is asked for, if there are any.
     pub fn price(&self) -> Option<Found<'_>> {
+        self.prices().next()
+    }
+
+    /// The same, and where the dearer of two prices holds, the other one.
+    pub fn prices(&self) -> impl Iterator<Item = Found<'_>> {
+        let Reporting { callers, accounts, is_limited } = &self.reporting;
         let (provider, model) = (self.provider.slug, self.model.as_str());
+        let callers = callers.as_deref().map(|price| Found::of(price, "", ""));
+        let accounts = || accounts.as_ref()?.find(self.account, provider, model, self.at);
         let listed = || self.catalogue().price(self.account, provider, model, self.at);
-        let found = match &self.reporting {
-            Reporting::Listed => listed(),
-            Reporting::Callers(price) => Some(Found::of(price, "", "")),
-            Reporting::Accounts(rules) => rules.find(self.account, provider, model, self.at).or_else(listed),
-        };
-        found.filter(|found| found.price.is_priced())
+        let others = (callers.is_none() || *is_limited).then(|| accounts().or_else(listed)).flatten();
+        callers.into_iter().chain(others).filter(|found| found.price.is_priced())
     }
 
     /// Whether an answer says enough to be rated, as it does where pictures or characters are billed.
@@ -145,8 +155,7 @@ impl Rating {
 
     /// Whether there is anything to count, should nobody report it.
     pub fn is_countable(&self, record: &UsageRecord) -> bool {
-        let succeeded = (200..300).contains(&record.status);
-        self.endpoint.runs_a_model() && succeeded && !self.text.is_empty()
+        self.endpoint.runs_a_model() && has_succeeded(record) && !self.text.is_empty()
     }
 
     /// Counts the tokens of what was asked. Loads a tokenizer at the first call, and is work.
@@ -183,10 +192,13 @@ impl Rating {
         self.count(record, Answer::default(), &produced);
     }
 
-    /// Notes what the provider reported.
+    /// Notes what the provider reported. What it refused it does not bill, unless it says that it does:
+    /// pictures and characters that were asked for did not come.
     pub fn reported(&self, record: &mut UsageRecord, answer: &Answer) {
         if answer.tokens.is_some() {
             record.provenance = Provenance::Reported;
+        } else if !has_succeeded(record) {
+            return;
         }
         self.rate(record, answer);
     }
@@ -221,22 +233,33 @@ impl Rating {
             asked: &self.units,
             at: self.at,
         };
-        let listed = || Some((served.rated(self.catalogue(), answer)?, false));
-        match &self.reporting {
-            Reporting::Listed => listed(),
-            Reporting::Callers(price) => Some((served.by(&Found::of(price, "", ""), answer)?, true)),
-            Reporting::Accounts(rules) => {
-                let names = [answer.model.as_deref().unwrap_or_default(), &self.model];
-                let find = |name| rules.find(self.account, self.provider.slug, name, self.at);
-                match names.into_iter().find_map(find) {
-                    Some(found) => Some((served.by(&found, answer)?, true)),
-                    None => listed(),
-                }
-            }
+        let Reporting { callers, accounts, is_limited } = &self.reporting;
+        let by_callers = |price| Some((served.by(&Found::of(price, "", ""), answer)?, true));
+        let by_callers = callers.as_deref().and_then(by_callers);
+        if callers.is_some() && !is_limited {
+            return by_callers;
         }
+        let names = [answer.model.as_deref().unwrap_or_default(), &self.model];
+        let find = |name| accounts.as_ref()?.find(self.account, self.provider.slug, name, self.at);
+        let others = match names.into_iter().find_map(find) {
+            Some(found) => served.by(&found, answer).map(|rated| (rated, true)),
+            None => served.rated(self.catalogue(), answer).map(|rated| (rated, false)),
+        };
+        by_callers.into_iter().chain(others).max_by_key(|(rated, _)| rated.cost)
     }
 
     fn catalogue(&self) -> &Catalogue {
         self.catalogue.as_deref().unwrap_or(Catalogue::current())
     }
+}
+
+/// Whether anything limits what the request may cost.
+fn is_limited(place: &Place, caller: &Caller) -> bool {
+    !place.gateway.gateway.spend_rules.is_empty()
+        || place.account.terms().spending_limit.is_some()
+        || caller.token().is_some_and(|token| token.bounded.is_some())
+}
+
+fn has_succeeded(record: &UsageRecord) -> bool {
+    (200..300).contains(&record.status)
 }

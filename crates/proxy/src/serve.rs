@@ -109,8 +109,15 @@ async fn through_the_stages(
         },
     };
     let whom = (provider, target.endpoint, &credential);
-    let rating =
-        Rating::new(&deps.snapshot.load(), visit.arrival(), place, whom, &mut inquiry, &head.headers)?;
+    let rating = Rating::new(
+        &deps.snapshot.load(),
+        visit.arrival(),
+        place,
+        &caller,
+        whom,
+        &mut inquiry,
+        &head.headers,
+    )?;
     let rating = Arc::new(rating);
     let asked = admit::Asked {
         place,

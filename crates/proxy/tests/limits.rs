@@ -266,3 +266,30 @@ async fn a_tokens_budget_holds_for_its_own_requests_alone() {
     assert!(told.text().contains("the token's (cost limit 0.0000175 per month)"), "{}", told.text());
     assert_eq!(gateway.chat(SHORT).await.status, 200);
 }
+
+#[tokio::test]
+async fn nobody_gets_around_a_limit_on_spending_with_prices_of_his_own() {
+    let budget = Budget { limit: Nanos(17_500), period: Period::Month, hard_stop: true };
+    let setup = Setup { token_budget: Some(budget), ..own_keys(GatewaySettings::default()) };
+    let (_provider, mut gateway) = gateway(114, setup).await;
+    let path = gateway.path("openai/chat/completions");
+    let token = format!("Bearer {}", gateway.token);
+    let own = [("authorization", "Bearer sk-own"), ("cf-aig-authorization", token.as_str())];
+    let priced = |price| [own[0], own[1], ("cf-aig-custom-cost", price)];
+    let free = priced(r#"{"per_token_in":0,"per_token_out":0}"#);
+    assert_eq!(gateway.call("POST", &path, &free, SHORT).await.status, 200);
+    let record = gateway.record().await;
+    assert_eq!((record.cost, record.custom_cost), (Some(Nanos(3150)), false));
+    // Dearer is as he likes: nine tokens at a thousand nano-dollars.
+    let dear = priced(r#"{"per_token_in":0.000001,"per_token_out":0}"#);
+    assert_eq!(gateway.call("POST", &path, &dear, SHORT).await.status, 200);
+    let record = gateway.record().await;
+    assert_eq!((record.cost, record.custom_cost), (Some(Nanos(9000)), true));
+    assert_eq!(gateway.call("POST", &path, &dear, SHORT).await.status, 429);
+    gateway.record().await;
+    // Where nothing is limited it is a matter of reporting.
+    let told = gateway.call("POST", &path, &[own[0], free[2]], SHORT).await;
+    assert_eq!(told.status, 200);
+    let record = gateway.record().await;
+    assert_eq!((record.cost, record.custom_cost), (Some(Nanos::ZERO), true));
+}

@@ -95,13 +95,18 @@ pub(super) fn text(object: &[u8], member: &Option<Member>) -> Option<String> {
     scan::unescaped(&object[member.span.clone()]).map(String::from)
 }
 
+/// More tokens than this no request reads or produces: the longest contexts have a million or two. A
+/// usage beyond it is a mistake of the provider's, which is as if it had said nothing: amounts that
+/// come of it would be beyond all that is counted with.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
 /// Reads a `usage` object, in the names of chat completions, responses, embeddings, images and
 /// audio. Every token is counted in one class: OpenAI's totals include the details.
 pub fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let usage: Reported = serde_json::from_slice(usage).ok()?;
     let input_total = usage.prompt_tokens.or(usage.input_tokens);
     let output_total = usage.completion_tokens.or(usage.output_tokens);
-    if input_total.is_none() && output_total.is_none() {
+    if input_total.is_none() && output_total.is_none() || input_total.max(output_total) > Some(MOST_TOKENS) {
         return None;
     }
     let read = usage.prompt_tokens_details.or(usage.input_tokens_details).or(usage.input_token_details);
@@ -292,6 +297,8 @@ mod tests {
             r#"{"type":"duration","seconds":27}"#,
             r#"{"prompt_tokens":-1}"#,
             r#"{"prompt_tokens":"9"}"#,
+            r#"{"prompt_tokens":1000000001,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":18446744073709551615}"#,
             "{}",
         ] {
             assert_eq!(tokens(Endpoint::Transcriptions, usage.as_bytes()), None, "{usage}");
@@ -301,7 +308,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_token_is_counted_once(prompt: u64, completion: u64, parts: [u64; 9]) {
+        fn every_token_is_counted_once(
+            prompt in 0..=MOST_TOKENS,
+            completion in 0..=MOST_TOKENS,
+            parts: [u64; 9],
+        ) {
             let usage = json!({
                 "prompt_tokens": prompt, "completion_tokens": completion,
                 "prompt_tokens_details": {

@@ -21,16 +21,17 @@ pub struct Estimate {
     is_bounded: bool,
     is_counted: bool,
     runs_a_model: bool,
-    prices: Option<TokenPrices>,
+    /// Of which the dearer ones hold.
+    prices: [Option<TokenPrices>; 2],
 }
 
 impl Estimate {
     /// No token is shorter than a byte, and no conversation longer than its model's context. Where the
     /// caller names no limit of output, it is the model's, or else the gateway's.
     pub fn of(rating: &Rating, inquiry: &Inquiry, max_output_tokens: u32) -> Self {
-        let found = rating.price();
-        let context = found.as_ref().and_then(|found| found.context_window()).unwrap_or(u64::MAX);
-        let longest = found.as_ref().and_then(|found| found.max_output_tokens());
+        let found: Vec<_> = rating.prices().collect();
+        let context = found.iter().find_map(|found| found.context_window()).unwrap_or(u64::MAX);
+        let longest = found.iter().find_map(|found| found.max_output_tokens());
         let (named, answers) = limits_in(&inquiry.text);
         let output = match rating.endpoint {
             Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses => {
@@ -39,7 +40,8 @@ impl Estimate {
             _ => 0,
         };
         let input = (inquiry.text.len() as u64).min(context);
-        let prices = found.map(|found| found.price.dearest(&Tier::ALL, input));
+        let mut dearest = found.iter().map(|found| found.price.dearest(&Tier::ALL, input));
+        let prices = [dearest.next(), dearest.next()];
         let is_bounded = output == 0 || named.is_some();
         let runs_a_model = rating.endpoint.runs_a_model();
         Self { input, output, is_bounded, is_counted: false, runs_a_model, prices }
@@ -47,13 +49,15 @@ impl Estimate {
 
     /// Whether it is known what it costs: nothing, or what its model's price comes to.
     pub fn is_priced(&self) -> bool {
-        self.prices.is_some() || !self.runs_a_model
+        self.prices[0].is_some() || !self.runs_a_model
     }
 
     /// What it comes to if nobody hears of it again: its input, by an estimate. A token of most texts
     /// has three to five bytes.
     pub fn floor(&self, rating: &Rating) -> Least {
-        let Some(found) = rating.price().filter(|_| self.prices.is_some()) else { return Least::default() };
+        let Some(found) = rating.price().filter(|_| self.prices[0].is_some()) else {
+            return Least::default();
+        };
         let input = self.input.div_ceil(3);
         Least::of(&found, None, input, Self { input, ..*self }.cost(0))
     }
@@ -90,16 +94,18 @@ impl Estimate {
     }
 
     fn cost(&self, output: u64) -> Nanos {
-        let Some(prices) = &self.prices else { return Nanos::ZERO };
-        let mut sum = Unrounded::default();
-        let dearest_input = [prices.input, prices.cache_write, prices.cache_write_long];
-        if let Some(price) = dearest_input.into_iter().flatten().max() {
-            sum.add(self.input, price);
-        }
-        if let Some(price) = prices.output.max(prices.reasoning) {
-            sum.add(output, price);
-        }
-        sum.round()
+        let costs = self.prices.iter().flatten().map(|prices| {
+            let mut sum = Unrounded::default();
+            let dearest_input = [prices.input, prices.cache_write, prices.cache_write_long];
+            if let Some(price) = dearest_input.into_iter().flatten().max() {
+                sum.add(self.input, price);
+            }
+            if let Some(price) = prices.output.max(prices.reasoning) {
+                sum.add(output, price);
+            }
+            sum.round()
+        });
+        costs.max().unwrap_or_default()
     }
 }
 
