@@ -84,7 +84,8 @@ pub struct Bounds {
 #[derive(Debug, Clone, Args)]
 pub struct Credits {
     /// the most answers that are read to their end after their callers left, because they are paid from
-    /// credits and their provider bills on; beyond it, what came is charged
+    /// credits and their provider bills on, a quarter of them of one account; beyond it, what came is
+    /// charged, or what was set aside where that does not tell what is billed
     #[arg(long, env = "TOLLGATE_MAX_DRAINED_ANSWERS", default_value = "1024")]
     pub max_drained_answers: usize,
     /// providers with which the operator has agreed that nothing is retained of what they are asked with

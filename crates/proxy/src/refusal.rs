@@ -328,7 +328,12 @@ impl Refusal {
 
     /// Whether it ended a request that was under way and might have gone on.
     pub(crate) fn ends_what_ran(&self) -> bool {
-        matches!(self, Self::TokenRevoked | Self::GatewayDeleted | Self::Stopping)
+        self.sends_away() || matches!(self, Self::Stopping)
+    }
+
+    /// Whether it sends the caller away, who can bring that about himself.
+    pub(crate) fn sends_away(&self) -> bool {
+        matches!(self, Self::TokenRevoked | Self::GatewayDeleted)
     }
 
     /// Whether it was we who gave up a request that its provider may go on with, and bill.

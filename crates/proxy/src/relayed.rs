@@ -9,12 +9,14 @@ mod tap;
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use providers::Endpoint;
 
 use crate::rating::Rating;
 use crate::refusal::Refusal;
@@ -55,7 +57,9 @@ pub struct Running {
     pub rating: Arc<Rating>,
     /// How it is paid for, if that is done as it comes.
     pub paying: Option<Paying>,
-    /// Whether the provider stops billing when it is left, and shows all that it bills until then.
+    /// Whether the provider shows all that it bills, as it comes.
+    pub shows_all: bool,
+    /// Whether it stops billing when it is left, and shows all that it bills until then.
     pub stops_billing: bool,
 }
 
@@ -63,6 +67,15 @@ impl Running {
     /// Whether credits pay for what is produced after the caller has left.
     fn bills_on(&self) -> bool {
         self.rating.markup().is_some() && !self.stops_billing && self.tap.listens()
+    }
+
+    /// Whether what came does not tell what is billed, because some of what is produced is not seen, or
+    /// only once all of it has come.
+    fn hides_some(&self) -> bool {
+        use Endpoint::{ChatCompletions, Completions, ImageGenerations, Responses};
+        let produces =
+            matches!(self.rating.endpoint, ChatCompletions | Completions | ImageGenerations | Responses);
+        produces && !self.shows_all
     }
 }
 
@@ -120,14 +133,29 @@ impl Relayed {
         }
         let running = flow.running.take().expect("an answer's end is reported once");
         match broken {
-            Some(refusal) => Err((refusal, running.visit)),
+            Some(refusal) => {
+                let Running { mut visit, rating, .. } = running;
+                // The provider bills what it has read, unless it was he who gave up.
+                visit.owed = (refusal.abandons() && rating.markup().is_some()).then_some(rating);
+                Err((refusal, visit))
+            }
             None => Ok((bytes.clone(), Ended::whole(running, bytes))),
         }
     }
 
     /// The next frame for the caller.
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_frame(context))
+        let Some(flow) = self.flow.as_mut() else { return Poll::Ready(None) };
+        let refusal = match ready!(flow.poll_frame(context)) {
+            Some(Err(refusal)) => refusal,
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            None => return Poll::Ready(None),
+        };
+        let last_words = flow.last_words(&refusal);
+        if let Some(flow) = self.flow.take() {
+            flow.broken(refusal);
+        }
+        Poll::Ready(Some(last_words))
     }
 }
 

@@ -13,8 +13,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http_body::Body as _;
 use meter::{Claim, Denied, OpenRecord, Standing};
-use model::Nanos;
 use model::usage::{Outcome, Timings, UsageRecord};
+use model::{AccountId, Nanos};
 use process::failpoint;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -117,6 +117,11 @@ impl Visit {
     /// The record, to be added to.
     pub fn record(&mut self) -> &mut UsageRecord {
         &mut self.record
+    }
+
+    /// Whose request it is.
+    pub fn account(&self) -> AccountId {
+        self.record.account
     }
 
     /// When it came.

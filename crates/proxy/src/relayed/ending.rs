@@ -24,8 +24,26 @@ pub struct Ended {
     produced: Produced,
     /// Whether the provider failed before anything came, which nobody bills.
     is_free: bool,
-    /// Whether the answer has a text that nobody read.
+    /// Whether the answer has something that nobody read.
     is_unheard: bool,
+}
+
+/// Why nobody waits for the rest of an answer.
+#[derive(Debug)]
+pub(super) enum Departure {
+    /// The caller left.
+    Left,
+    /// We sent him away.
+    SentAway(Refusal),
+}
+
+impl Departure {
+    fn note(&self, visit: &mut Visit) {
+        match self {
+            Self::Left => visit.left(),
+            Self::SentAway(refusal) => visit.blame(refusal),
+        }
+    }
 }
 
 impl Ended {
@@ -43,8 +61,8 @@ impl Ended {
         Self { visit, rating, answer, produced: Produced::Document(body), is_free: false, is_unheard }
     }
 
-    /// The provider ended its answer; the caller may have left before.
-    pub(super) fn complete(mut running: Running, is_left: bool) -> Self {
+    /// The provider ended its answer; the caller may have been gone before.
+    pub(super) fn complete(mut running: Running, departure: Option<&Departure>) -> Self {
         running.visit.record().outcome = Outcome::Answered;
         let is_stream = running.tap.is_stream();
         let (mut ended, ending) = Self::heard(running);
@@ -61,8 +79,8 @@ impl Ended {
             }
             Ending::Open | Ending::Complete => {}
         }
-        if is_left {
-            ended.visit.left();
+        if let Some(departure) = departure {
+            departure.note(&mut ended.visit);
         }
         ended
     }
@@ -76,13 +94,13 @@ impl Ended {
     }
 
     /// It is not paid any further: the frames that end it, once what came is counted. This is work.
-    pub(super) fn cut_off(running: Running, paying: &Paying, is_left: bool) -> Bytes {
+    pub(super) fn cut_off(running: Running, paying: &Paying, departure: Option<&Departure>) -> Bytes {
         let Running { mut visit, mut tap, rating, .. } = running;
         visit.last_byte();
         visit.record().outcome = Outcome::Answered;
         visit.record().cause = "cut_off".to_owned();
-        if is_left {
-            visit.left();
+        if let Some(departure) = departure {
+            departure.note(&mut visit);
         }
         let Some(tap) = tap.events() else { return Bytes::new() };
         let Heard { answer, text, text_bytes, .. } = tap.so_far().clone();
@@ -94,10 +112,13 @@ impl Ended {
         frames
     }
 
-    /// The caller did not wait for it.
-    pub(super) fn left(mut running: Running) -> Self {
-        running.visit.left();
-        Self::heard(running).0
+    /// Nobody waited for it. Where what came does not tell what is billed, nobody knows.
+    pub(super) fn gone(mut running: Running, departure: &Departure) -> Self {
+        departure.note(&mut running.visit);
+        let hides_some = running.hides_some();
+        let mut ended = Self::heard(running).0;
+        ended.is_unheard |= hides_some;
+        ended
     }
 
     /// Rates what was used and closes the record: at once where the provider reported it, else when

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::allowance::Allowance;
 use super::drains::drained;
-use super::{Ended, Relayed, Running, Source};
+use super::ending::Departure;
+use super::{Drain, Ended, Relayed, Running, Source};
 use crate::refusal::Refusal;
 use crate::stages::dispatch::ended;
 use crate::upstream::BoxError;
@@ -26,8 +27,8 @@ pub(super) struct Flow {
     pub(super) running: Option<Running>,
     /// The last frames of a stream that is not paid any further.
     cut: Option<JoinHandle<Bytes>>,
-    /// Whether the caller has left, and the rest is read for its usage alone.
-    is_left: bool,
+    /// Why nobody waits for the rest, which is read for its usage alone.
+    departure: Option<Departure>,
 }
 
 impl Flow {
@@ -36,7 +37,7 @@ impl Flow {
         let paying = running.paying.take();
         let allowance = paying.map(|paying| Allowance::new(paying, running.rating.model()));
         let hide = hides_usage.then(HideUsageChunk::default);
-        Self { source, hide, allowance, running: Some(running), cut: None, is_left: false }
+        Self { source, hide, allowance, running: Some(running), cut: None, departure: None }
     }
 
     /// Whether there is nothing more to come.
@@ -49,11 +50,12 @@ impl Flow {
         if is_whole { self.source.body.size_hint() } else { SizeHint::default() }
     }
 
-    /// The next frame for the caller.
+    /// The next frame for the caller, or why there is none, which is to be told by
+    /// [`last_words`](Self::last_words) before it [breaks](Self::broken).
     pub(super) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
         while self.running.is_some() {
             if ready!(self.poll_spent(context)) {
                 self.cut_off();
@@ -67,7 +69,7 @@ impl Flow {
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                Some(Err(refusal)) => return Poll::Ready(Some(self.broken(&refusal))),
+                Some(Err(refusal)) => return Poll::Ready(Some(Err(refusal))),
                 None => {
                     let held = self.hide.as_mut().map(HideUsageChunk::finish).unwrap_or_default();
                     self.count(&held);
@@ -112,19 +114,40 @@ impl Flow {
 
     /// The caller left: the provider's connection closes with this, and what came is counted; but where
     /// credits pay and the provider bills on, the rest is read for its usage, if there is room for that.
-    pub(super) fn left(mut self) {
-        let Some(running) = self.running.as_ref().filter(|_| !self.is_left) else { return self.given_up() };
-        let place = running.bills_on().then(|| running.visit.deps().drains.place()).flatten();
-        let Some((place, runtime)) = place.zip(Handle::try_current().ok()) else { return self.given_up() };
-        self.is_left = true;
+    pub(super) fn left(self) {
+        self.departs(Departure::Left);
+    }
+
+    /// It cannot go on. Where it is we who send the caller away, who may have wanted just that, it is as
+    /// if he had left.
+    pub(super) fn broken(mut self, refusal: Refusal) {
+        if refusal.sends_away() {
+            return self.departs(Departure::SentAway(refusal));
+        }
+        self.source.connection = None;
+        match self.departure.take() {
+            Some(departure) => self.ends(|running| Ended::gone(running, &departure)),
+            None => self.ends(|running| Ended::broken(running, &refusal)),
+        }
+    }
+
+    fn departs(mut self, departure: Departure) {
+        let place = if self.departure.is_none() { self.place() } else { None };
+        let departure = self.departure.take().unwrap_or(departure);
+        let Some((place, runtime)) = place.zip(Handle::try_current().ok()) else {
+            self.source.connection = None;
+            return self.ends(|running| Ended::gone(running, &departure));
+        };
+        self.departure = Some(departure);
         self.hide = None;
         self.source.watch.is_unattended();
         runtime.spawn(drained(Relayed { flow: Some(self) }, place));
     }
 
-    fn given_up(mut self) {
-        self.source.connection = None;
-        self.ends(Ended::left);
+    /// Room to read the rest, if that makes a difference.
+    fn place(&self) -> Option<Drain> {
+        let running = self.running.as_ref().filter(|running| running.bills_on())?;
+        running.visit.deps().drains.place(running.visit.account())
     }
 
     fn poll_spent(&mut self, context: &mut Context<'_>) -> Poll<bool> {
@@ -141,9 +164,12 @@ impl Flow {
     fn cut_off(&mut self) {
         self.source.connection = None;
         let (Some(allowance), Some(running)) = (self.allowance.take(), self.running.take()) else { return };
-        let Ok(runtime) = Handle::try_current() else { return Ended::left(running).close() };
-        let is_left = self.is_left;
-        self.cut = Some(runtime.spawn_blocking(move || Ended::cut_off(running, allowance.paying(), is_left)));
+        let departure = self.departure.take();
+        let Ok(runtime) = Handle::try_current() else {
+            return Ended::gone(running, &departure.unwrap_or(Departure::Left)).close();
+        };
+        let cut = move || Ended::cut_off(running, allowance.paying(), departure.as_ref());
+        self.cut = Some(runtime.spawn_blocking(cut));
     }
 
     /// What of a frame the caller is sent; `None` if all of it is hidden.
@@ -158,30 +184,28 @@ impl Flow {
     }
 
     fn count(&mut self, sent: &Bytes) {
-        if let Some(running) = self.running.as_mut().filter(|_| !self.is_left) {
+        if let Some(running) = self.running.as_mut().filter(|_| self.departure.is_none()) {
             running.visit.record().response_bytes += sent.len() as u64;
         }
     }
 
     fn complete(&mut self) {
         self.keep_connection();
-        let is_left = self.is_left;
-        self.ends(move |running| Ended::complete(running, is_left));
+        let departure = self.departure.take();
+        self.ends(|running| Ended::complete(running, departure.as_ref()));
     }
 
-    /// Ends an answer that cannot go on: a stream with an event that says so, anything else by breaking
-    /// the caller's connection too, which is the only way left to say it.
-    fn broken(&mut self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
-        self.source.connection = None;
+    /// What the caller is told of an answer that cannot go on: in a stream by an event that says so, else
+    /// by breaking his connection too, which is the only way left to say it.
+    pub(super) fn last_words(&self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
         let Some(Running { visit, tap, rating, .. }) = &self.running else {
             return Err("the answer is over".into());
         };
-        let last_words = tap
-            .is_stream()
-            .then(|| visit.listener().event(refusal, rating.provider.dialect, rating.endpoint));
-        let is_left = self.is_left;
-        self.ends(|running| if is_left { Ended::left(running) } else { Ended::broken(running, refusal) });
-        last_words.map(|event| Frame::data(event.into())).ok_or_else(|| refusal.to_string().into())
+        if !tap.is_stream() {
+            return Err(refusal.to_string().into());
+        }
+        let event = visit.listener().event(refusal, rating.provider.dialect, rating.endpoint);
+        Ok(Frame::data(event.into()))
     }
 
     /// Reports the end: at once, or when the record is back that is away to ask for more.

@@ -47,7 +47,9 @@ pub struct Dispatched {
     pub watch: Watch,
     /// How it is paid for, if that is done as it comes.
     pub paying: Option<Paying>,
-    /// Whether a stream that is left is billed for no more than what was seen of it.
+    /// Whether a stream shows all that is billed of it.
+    pub is_visible: bool,
+    /// Whether one that is left is billed for no more than what was seen of it.
     pub stops_billing: bool,
 }
 
@@ -107,7 +109,7 @@ pub async fn dispatched(
                 serves(&deps, way.provider, key, &answer)?;
             }
             let stops_billing = is_visible && stops_billing(way.provider, operator_key.as_deref());
-            Ok(Dispatched { answer, connection, reusable, watch, paying, stops_billing })
+            Ok(Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing })
         }
         Ok(Err(no_answer)) => Err(unanswered(way.provider, &no_answer)),
         Err(Alarm::Still) => {

@@ -31,7 +31,7 @@ pub struct Pending {
 /// as an error.
 pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     let Pending { dispatched, rating, hides_usage } = pending;
-    let Dispatched { answer, connection, reusable, watch, paying, stops_billing } = dispatched;
+    let Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing } = dispatched;
     let (mut head, body) = answer.into_parts();
     visit.first_byte();
     let is_stream = content_type(&head.headers).eq_ignore_ascii_case("text/event-stream");
@@ -62,8 +62,9 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
         _ => Tap::none(),
     };
     let source = Source { body, connection: Some(connection), reusable, watch };
-    let stops_billing = stops_billing && is_stream;
-    let running = Running { visit, tap, rating, paying: paying.filter(|_| is_stream), stops_billing };
+    let (shows_all, stops_billing) = (is_visible && is_stream, stops_billing && is_stream);
+    let paying = paying.filter(|_| is_stream);
+    let running = Running { visit, tap, rating, paying, shows_all, stops_billing };
     let mut relayed = Relayed::new(source, running, hides_usage);
     if is_small {
         return match relayed.whole().await {
