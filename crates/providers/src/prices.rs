@@ -205,6 +205,11 @@ fn names(model: &str) -> impl Iterator<Item = &str> {
     [Some(model), undated(model), base, base.and_then(undated)].into_iter().flatten()
 }
 
+/// The shorter names of a model, by which it is meant too: without its date, and what it was tuned from.
+pub fn shorter_names(model: &str) -> impl Iterator<Item = &str> {
+    names(model).skip(1)
+}
+
 /// The name without a date at its end.
 fn undated(model: &str) -> Option<&str> {
     let dated = |length: usize, shape: &str| {

@@ -16,6 +16,7 @@ use model::resource::{Gateway, GatewayToken};
 use model::terms::SpendingLimit;
 use model::usage::Measure;
 use model::{AccountId, Nanos};
+use providers::prices;
 use serde_json::{Map, Value};
 
 pub use left::Left;
@@ -109,7 +110,16 @@ impl Plan {
 
 fn named(gateway: &Gateway, provider: &str, model: &str, metadata: &str) -> Rules {
     let metadata: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
-    let limits = gateway.limits(&Dimensions { provider, model, metadata: &metadata });
+    let limits_of = |model| gateway.limits(&Dimensions { provider, model, metadata: &metadata });
+    let mut limits = limits_of(model);
+    // Nobody gets around a rule for a model by asking for the dated one behind its name.
+    for alias in prices::shorter_names(model) {
+        for limit in limits_of(alias) {
+            if limits.iter().all(|known| known.source != limit.source) {
+                limits.push(limit);
+            }
+        }
+    }
     let rule = |limit: model::gateway::Limit<'_>| {
         let kind = match limit.source {
             Source::RateLimit => Kind::Rate,
@@ -191,5 +201,24 @@ mod tests {
         assert_eq!((red.len(), blue.len()), (2, 1));
         assert_ne!(red[0].counter.id, blue[0].counter.id);
         assert!(Arc::ptr_eq(&red, &plan.rules(&gateway, "openai", "m", r#"{"team":"red"}"#)));
+    }
+
+    #[test]
+    fn a_rule_for_a_model_holds_for_its_dated_versions() {
+        let gateway = gateway(json!({"spend_limits": {"enabled": true, "rules": [
+            {"id": "aa", "limitType": "cost", "limit": 1, "window": 60, "model": {"mode": "filter", "values": ["gpt-4o"]}},
+            {"id": "bb", "limitType": "cost", "limit": 1, "window": 60, "model": {"mode": "partition"}},
+        ]}}));
+        let ids = |model| {
+            named(&gateway, "openai", model, "")
+                .iter()
+                .map(|rule| rule.counter.id.clone())
+                .collect::<Vec<_>>()
+        };
+        let [by_name, apart] = &ids("gpt-4o")[..] else { panic!("two rules") };
+        let dated = ids("gpt-4o-2024-08-06");
+        assert_eq!(dated.len(), 2);
+        assert!(dated.contains(by_name) && !dated.contains(apart));
+        assert_eq!(ids("gpt-4o-mini").len(), 1);
     }
 }

@@ -95,6 +95,12 @@ async fn the_callers_key_comes_before_the_stored_one() {
     let headers = [("authorization", "Bearer sk-own"), ("cf-aig-authorization", token.as_str())];
     assert_eq!(gateway.call("POST", &gateway.path(CHAT), &headers, QUESTION).await.status, 200);
     assert_eq!(provider.asked().headers["authorization"], "Bearer sk-own");
+    // In whichever order they stand in the same header.
+    for headers in [["Bearer sk-own", token.as_str()], [token.as_str(), "Bearer sk-own"]] {
+        let headers = headers.map(|value| ("authorization", value));
+        assert_eq!(gateway.call("POST", &gateway.path(CHAT), &headers, QUESTION).await.status, 200);
+        assert_eq!(provider.asked().headers["authorization"], "Bearer sk-own");
+    }
     assert_eq!(gateway.record().await.key_source.unwrap().as_str(), "request");
 }
 

@@ -138,6 +138,16 @@ async fn credits_can_be_forbidden_and_a_header_cannot_allow_what_the_gateway_for
         assert_eq!(told.status, status, "{said:?}: {}", told.text());
         assert!(told.text().contains(word), "{}", told.text());
     }
+    // What says both is not heeded as one of them.
+    for name in ["cf-aig-no-wholesale", "cf-aig-zdr"] {
+        for both in [["true", "false"], ["false", "true"]] {
+            let token = format!("Bearer {}", open.token);
+            let headers = [("authorization", token.as_str()), (name, both[0]), (name, both[1])];
+            let told = open.call("POST", &open.path(CHAT), &headers, QUESTION).await;
+            assert_eq!(told.status, 400, "{}", told.text());
+            assert!(told.text().contains(name) && told.text().contains("`true` or `false`"));
+        }
+    }
     assert_eq!(provider.times_asked(), 1);
 }
 

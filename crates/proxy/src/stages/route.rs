@@ -127,20 +127,22 @@ fn retains(deps: &Deps, provider: &'static str) -> bool {
     ZERO_RETENTION.contains(&provider) && !deps.zero_retention.iter().any(|agreed| agreed == provider)
 }
 
-/// What a header says that protects the caller. One that says neither yes nor no is refused, because
-/// what its writer meant by it would go unheeded.
+/// What a header says that protects the caller. One that says neither yes nor no, or both, is refused,
+/// because what its writer meant by it would go unheeded.
 fn protection(headers: &HeaderMap, name: &HeaderName, text: &'static str) -> Result<Option<bool>, Refusal> {
-    match (headers.contains_key(name), flag(headers, name)) {
-        (true, None) => Err(Refusal::InvalidHeader { name: text, expected: "`true` or `false`" }),
-        (_, said) => Ok(said),
-    }
+    let mut said = headers.get_all(name).iter();
+    let (Some(first), others) = (said.next(), said) else { return Ok(None) };
+    let is_clear = others.into_iter().all(|other| other == first);
+    let flag = flag(headers, name).filter(|_| is_clear);
+    flag.map(Some).ok_or(Refusal::InvalidHeader { name: text, expected: "`true` or `false`" })
 }
 
-/// The provider's key in the request; a token of ours in its place is none.
+/// The provider's key in the request; a token of ours in its place, or beside it, is none.
 fn request_key(headers: &HeaderMap, provider: &Provider) -> Option<HeaderValue> {
-    let value = headers.get(provider.auth.header())?;
-    let key = provider.auth.key(value)?;
-    (!key.starts_with(OWN_PREFIX)).then(|| value.clone())
+    let mut said = headers.get_all(provider.auth.header()).iter();
+    let is_key =
+        |value: &&HeaderValue| provider.auth.key(value).is_some_and(|key| !key.starts_with(OWN_PREFIX));
+    said.find(is_key).cloned()
 }
 
 fn unknown_alias(place: &Place, provider: &'static Provider, alias: Option<&str>) -> Refusal {
