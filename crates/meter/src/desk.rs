@@ -15,6 +15,7 @@ mod entry;
 mod eras;
 mod incarnations;
 mod money;
+mod view;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use money::{
     Collect, Count, CounterValue, Credit, Credited, Figures, Load, PostedAccount, PostedCounter, Posting,
     Withdrawal,
 };
+pub use view::View;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 

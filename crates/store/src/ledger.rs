@@ -24,7 +24,7 @@ pub use balance::{Balance, Promotion, Standing, balance, loads, promotions, stan
 pub use charges::{Before, Charged, Claim, charge};
 pub use check::{Check, Finding, check};
 pub use fees::{correct_fee, correct_provider_cost, moved};
-pub use mirror::{Mirrored, mirrored};
+pub use mirror::{Mirrored, MirroredShard, mirrored};
 pub use outbox::{CHANNEL, Credit, LedgerListener, acknowledge_credits, unacknowledged_credits};
 pub use purse::{OperatorPurse, Purse};
 pub use rollups::{Used, add_used, prune_used, used};

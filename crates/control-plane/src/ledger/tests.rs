@@ -4,6 +4,7 @@ mod deaths;
 mod eras;
 mod money;
 mod office;
+mod plants;
 mod points;
 mod proxy;
 mod redis_server;

@@ -35,7 +35,7 @@ pub struct Entry {
     pub wanted: Option<AccountId>,
 }
 
-type Fields = Vec<(String, Vec<u8>)>;
+pub(super) type Fields = Vec<(String, Vec<u8>)>;
 
 impl Desk {
     /// The entries after each place, in one command for all shards: the desk speaks to one server. On
@@ -75,7 +75,7 @@ impl Desk {
 }
 
 impl Entry {
-    fn of(shard: Shard, position: Position, fields: Fields) -> Self {
+    pub(super) fn of(shard: Shard, position: Position, fields: Fields) -> Self {
         let mut entry = Self {
             shard,
             position,

@@ -115,9 +115,7 @@ impl Desk {
         let prefixes: HashSet<&str> = prefixes.iter().map(String::as_str).collect();
         let mut cursor = 0_u64;
         loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg("{m*}:*").arg("COUNT").arg(1000);
-            let (next, keys): (u64, Vec<String>) = scan.query_async(&mut self.commands).await?;
+            let (next, keys) = self.walk(cursor, "{m*}:*").await?;
             let mut removal = redis::pipe();
             for name in &keys {
                 let end = name.match_indices(':').nth(1).map_or(0, |(at, _)| at + 1);

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use model::usage::{Outcome, UsageRecord};
 use model::{AccountId, Nanos, Shard};
 use prost::Message as _;
-use redis::FromRedisValue as _;
 use uuid::Uuid;
 
 use super::{Desk, DeskError};
@@ -14,6 +13,8 @@ use crate::protocol::{Script, key};
 
 /// Holds that are ended in one call: as many as a batch has records.
 const REAPED: usize = 64;
+/// Holds that are read at once.
+const PART: usize = 500;
 
 /// A hold as it stands in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +124,18 @@ impl Desk {
         incarnation: Uuid,
     ) -> Result<Vec<HoldLine>, DeskError> {
         let key = key(shard, era, &format!("h:{}", incarnation.simple()));
-        let lines: HashMap<String, String> =
-            redis::cmd("HGETALL").arg(key).query_async(&mut self.commands).await?;
+        let (mut cursor, mut lines) = (0_u64, HashMap::new());
+        // In parts, because there may be very many, and Redis answers nobody else meanwhile.
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(&key).arg(cursor).arg("COUNT").arg(PART);
+            let (next, part): (u64, HashMap<String, String>) = scan.query_async(&mut self.commands).await?;
+            lines.extend(part);
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
         let read = |(hold, line): (&String, &String)| HoldLine::read(Uuid::try_parse(hold).ok()?, line);
         Ok(lines.iter().filter_map(read).collect())
     }
@@ -140,15 +151,17 @@ impl Desk {
     ) -> Result<Vec<UsageRecord>, DeskError> {
         let mut records = Vec::new();
         let prototypes = key(shard, era, &format!("r:{}", incarnation.simple()));
-        for hold in self.holds(shard, era, incarnation).await? {
-            let name = hold.id.simple().to_string();
-            let answer: redis::Value =
-                redis::cmd("HGET").arg(&prototypes).arg(name).query_async(&mut self.commands).await?;
-            let wire = Option::<Vec<u8>>::from_redis_value(answer).ok().flatten();
-            let record = wire.and_then(|wire| proto::UsageRecord::decode(&*wire).ok());
-            let record = record.and_then(|record| UsageRecord::from_wire(record).ok());
-            if let (Some(record), 'o') = (record, hold.kind) {
-                records.push(hold.speaks_for(record, hold.abandoned()));
+        let mut holds = self.holds(shard, era, incarnation).await?;
+        holds.retain(|hold| hold.kind == 'o');
+        for holds in holds.chunks(PART) {
+            let mut wanted = redis::cmd("HMGET");
+            wanted.arg(&prototypes);
+            holds.iter().for_each(|hold| id(&mut wanted, hold.id));
+            let found: Vec<Option<Vec<u8>>> = wanted.query_async(&mut self.commands).await?;
+            for (hold, wire) in holds.iter().zip(found) {
+                let record = wire.and_then(|wire| proto::UsageRecord::decode(&*wire).ok());
+                let record = record.and_then(|record| UsageRecord::from_wire(record).ok());
+                records.extend(record.map(|record| hold.speaks_for(record, hold.abandoned())));
             }
         }
         Ok(records)

@@ -280,18 +280,7 @@ impl Desk {
             commands.cmd("HGETALL").arg(key(shard, era, &format!("a:{account}")));
         }
         let found: Vec<HashMap<String, i64>> = self.query(&commands).await?;
-        let read = |fields: HashMap<String, i64>| {
-            let number = |name| fields.get(name).copied().unwrap_or(0);
-            Figures {
-                is_loaded: fields.contains_key("loaded"),
-                free: Nanos(number("free")),
-                held: Nanos(number("held")),
-                unposted: Nanos(number("unposted")),
-                applied: u64::try_from(number("applied")).unwrap_or(0),
-                leased: Nanos(number("leased")),
-            }
-        };
-        Ok(found.into_iter().map(read).collect())
+        Ok(found.into_iter().map(figures).collect())
     }
 
     /// What Redis says of an account's counters; nothing of those that it does not know.
@@ -320,5 +309,18 @@ impl Desk {
     fn call(&mut self, place: Place, script: Script) -> Cmd {
         let mut command = self.scripts(place.shard, place.era).call(script);
         command.arg(self.fence).to_owned()
+    }
+}
+
+/// An account as its hash has it.
+pub(super) fn figures(fields: HashMap<String, i64>) -> Figures {
+    let number = |name| fields.get(name).copied().unwrap_or(0);
+    Figures {
+        is_loaded: fields.contains_key("loaded"),
+        free: Nanos(number("free")),
+        held: Nanos(number("held")),
+        unposted: Nanos(number("unposted")),
+        applied: u64::try_from(number("applied")).unwrap_or(0),
+        leased: Nanos(number("leased")),
     }
 }

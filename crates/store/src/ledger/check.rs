@@ -125,9 +125,9 @@ const RULES: &[Rule] = &[
         word: "record_was_charged_without_a_transaction",
         sql: "select 'record ' || u.id, u.charge || ' were due, and the transaction is '
                      || coalesce(u.transaction_id::text, 'missing')
-              from (select id, charge, transaction_id from usage_records
-                    union all select id, charge, transaction_id from usage_corrections) u
-              left join ledger_transactions x on x.id = u.transaction_id
+              from (select id, account_id, charge, transaction_id from usage_records
+                    union all select id, account_id, charge, transaction_id from usage_corrections) u
+              left join ledger_transactions x on x.id = u.transaction_id and x.account_id = u.account_id
               where x.id is null and (u.charge <> 0 or u.transaction_id is not null) limit $1",
     },
     Rule {
@@ -151,13 +151,56 @@ const RULES: &[Rule] = &[
         word: "correction_is_not_the_difference",
         sql: "select 'record ' || c.id,
                      'from ' || r.paid || ' of ' || r.charge || ' to ' || c.paid || ' of ' || c.charge
-                     || ', and the transaction took ' || coalesce(-x.amount, 0)
+                     || ', and the transaction took ' || coalesce(-x.amount, 0) || ' and lacked '
+                     || coalesce(s.amount, 0)
               from usage_corrections c
               left join usage_records r on r.id = c.id
               left join ledger_transactions x
                   on x.cause_kind = 'correction' and x.cause_id = replace(c.id::text, '-', '')
+              left join lateral (
+                  select sum(case when f.kind = 'shortfall' then l.amount else -l.amount end) amount
+                  from ledger_transfers l
+                  join ledger_accounts f on f.id = l.from_account
+                  join ledger_accounts t on t.id = l.to_account
+                  where l.transaction_id = x.id and (f.kind = 'shortfall' or t.kind = 'shortfall')) s on true
               where r.id is null or r.outcome <> 'abandoned' or c.paid - r.paid <> coalesce(-x.amount, 0)
+                 or (c.charge - c.paid) - (r.charge - r.paid) <> coalesce(s.amount, 0)
               limit $1",
+    },
+    Rule {
+        word: "promotion_never_expires",
+        sql: "select 'promotion ' || a.id, a.balance || ' are left of it, and nothing will take them back'
+              from ledger_accounts a
+              where a.kind = 'promotion' and a.balance > 0 and not exists (
+                  select from ledger_withdrawals w where w.from_account = a.id and w.state = 'requested')
+              limit $1",
+    },
+    Rule {
+        word: "withdrawal_is_not_its_transaction",
+        sql: "select 'withdrawal ' || w.id,
+                     w.taken || ' were taken and ' || w.owed || ' are owed of ' || w.amount || '; the transaction took '
+                     || coalesce(-x.amount, 0)
+              from ledger_withdrawals w left join ledger_transactions x on x.id = w.transaction_id
+              where w.state <> 'requested' and (w.taken <> coalesce(-x.amount, 0)
+                  or w.taken + w.owed > w.amount or w.collected - w.given_back <> w.taken
+                  or x.id is null and w.transaction_id is not null
+                  or (x.account_id, x.cause_kind, x.cause_id) <> (w.account_id, w.cause_kind, w.cause_id))
+              limit $1",
+    },
+    Rule {
+        word: "credit_is_not_its_transaction",
+        sql: "select 'account ' || c.account_id,
+                     'number ' || c.sequence || ' is to bring ' || c.amount || ', the transaction says '
+                     || coalesce(x.amount, 0)
+              from ledger_credits c
+              left join ledger_transactions x on x.id = c.transaction_id and x.account_id = c.account_id
+              where x.amount is distinct from c.amount limit $1",
+    },
+    Rule {
+        word: "credit_is_not_passed_on",
+        sql: "select 'account ' || account_id,
+                     'number ' || sequence || ', which brought ' || amount || ', waits since ' || at
+              from ledger_credits where at < now() - interval '1 minute' limit $1",
     },
     Rule {
         word: "deposits_are_not_balance_and_charges_and_debits",

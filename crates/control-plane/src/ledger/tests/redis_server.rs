@@ -59,7 +59,7 @@ impl RedisServer {
         file.set_len(length).unwrap();
     }
 
-    /// One command without spaces in its arguments.
+    /// One command, as it is typed: what has spaces stands in quotes.
     pub(super) fn command(&self, command: &str) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.write_all(format!("{command}\r\n").as_bytes()).unwrap();
