@@ -10,6 +10,7 @@ pub mod body;
 pub mod caller;
 pub mod costs;
 pub mod credits;
+pub mod debits;
 pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
@@ -48,6 +49,7 @@ use model::Secret;
 use process::{Leaving, Port};
 use prometheus::{IntGauge, register_int_gauge};
 use store::Store;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -139,6 +141,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(logs::routes())
         .merge(billing::routes())
         .merge(credits::routes())
+        .merge(debits::routes())
         .merge(ledger::routes())
         .merge(receipts::routes())
         .merge(reratings::routes())
@@ -197,6 +200,16 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Cancellatio
 /// The OpenAPI document of all routes.
 pub fn document() -> utoipa::openapi::OpenApi {
     openapi::finished(routes().into_openapi())
+}
+
+/// A moment as Postgres keeps it, to the microsecond: what an answer says now is what later ones say.
+fn as_kept(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(at.nanosecond() / 1000 * 1000).unwrap_or(at)
+}
+
+/// This moment.
+fn now() -> OffsetDateTime {
+    as_kept(OffsetDateTime::now_utc())
 }
 
 /// Random bytes for a token.

@@ -227,3 +227,29 @@ async fn a_price_that_was_too_low_is_taken_only_if_the_operator_says_so(
     let (status, _) = spent.api.call(&spent.owner, Method::GET, "/operator/reratings", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_rerating_that_can_mean_nobody_is_refused_with_the_member_of_its_rule(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let spent = Spent::start(pool, address).await;
+    let price = json!({"input_tokens": 0.123456});
+    for (rule, member) in [
+        (json!({"provider": "nobody", "model": "m", "token_pricing": price}), "provider"),
+        (
+            json!({"provider": "openai", "model": "m", "token_pricing": price, "account_id": "0".repeat(32)}),
+            "account_id",
+        ),
+        (json!({"provider": "openai", "token_pricing": price}), "model"),
+        (json!({"provider": "openai", "model": "m", "token_pricing": price, "smell": 1}), "smell"),
+    ] {
+        let body = json!({"rule": rule, "since": "2020-01-01T00:00:00Z"});
+        let (status, answer) =
+            spent.api.call(&spent.operator, Method::POST, "/operator/reratings", Some(body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+        assert_eq!(answer["errors"][0]["path"], json!(["body", "rule", member]), "{answer}");
+    }
+    let shown = spent.rerated(price, false).await;
+    assert_eq!(shown["rule"]["token_pricing"], r#"{"input_tokens":0.123456}"#, "the price is shown");
+}

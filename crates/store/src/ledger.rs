@@ -19,7 +19,7 @@ mod statement;
 mod trial_balance;
 mod withdrawals;
 
-pub use arrivals::{Source, deposit, grant_promotion, settle_owed};
+pub use arrivals::{Gift, Source, deposit, gifts, grant_promotion, settle_owed};
 pub use balance::{Balance, Promotion, Standing, balance, loads, promotions, standings};
 pub use charges::{Before, Charged, Claim, charge};
 pub use check::{Check, Finding, check};

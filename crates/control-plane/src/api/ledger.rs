@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use model::AccountId;
 use serde::{Deserialize, Serialize};
 use store::Store;
 use store::accounts::Account;
@@ -44,17 +45,18 @@ async fn statement(
     Query(params): Query<StatementParams>,
     State(store): State<Store>,
 ) -> ApiResult<StatementPage> {
-    let limit = params.limit()?;
-    let lines = ledger::statement(&store, account.account, &params.statement()?, limit).await?;
+    let limit = params.limit(100, 1000)?;
+    let lines =
+        ledger::statement(&store, account.account, &params.statement(account.account)?, limit).await?;
     let full = lines.len() as i64 == limit;
     let next_before = lines.last().filter(|_| full).map(|line| line.sequence);
-    let lines = lines.into_iter().map(StatementLine::from).collect();
+    let lines = lines.into_iter().map(|line| StatementLine::of(line, account.account)).collect();
     Ok(Envelope::of(StatementPage { lines, next_before }))
 }
 
 /// Download an account's statement
 ///
-/// The same as CSV: at most 100,000 lines at once, read on with `before`.
+/// The same as CSV: 100,000 lines at once unless `limit` says fewer, read on with `before`.
 #[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/billing/ledger.csv", tag = "Billing",
     params(StatementParams), responses((status = 200, content_type = "text/csv", body = String)))]
 async fn statement_csv(
@@ -63,10 +65,12 @@ async fn statement_csv(
     State(store): State<Store>,
 ) -> Result<impl IntoResponse, ApiError> {
     const LINES: i64 = 100_000;
-    let lines = ledger::statement(&store, account.account, &params.statement()?, LINES).await?;
+    let limit = params.limit(LINES, LINES)?;
+    let lines =
+        ledger::statement(&store, account.account, &params.statement(account.account)?, limit).await?;
     let mut csv =
         String::from("sequence,at,kind,cause,description,amount_usd,balance_usd,transaction_id\r\n");
-    for line in lines.into_iter().map(StatementLine::from) {
+    for line in lines.into_iter().map(|line| StatementLine::of(line, account.account)) {
         let at = line.at.format(&Rfc3339).map_err(|error| ApiError::Internal(error.into()))?;
         let StatementLine { sequence, kind, cause, description, amount_usd, balance_usd, .. } = line;
         let (cause, description) = (quoted(&cause), quoted(&description));
@@ -135,7 +139,7 @@ async fn check(_: Operator, State(state): State<ApiState>) -> ApiResult<Checked>
 struct StatementParams {
     /// Kinds, separated by commas, such as `usage,payment`.
     kind: Option<String>,
-    /// The cause's own id, such as a payment's.
+    /// The cause's own id, such as a payment's, a voucher's, or the `Idempotency-Key` of a grant.
     cause: Option<String>,
     /// Not before this instant (RFC 3339).
     since: Option<String>,
@@ -150,15 +154,15 @@ struct StatementParams {
 }
 
 impl StatementParams {
-    fn limit(&self) -> Result<i64, ApiError> {
-        let limit = self.limit.unwrap_or(100);
-        (1..=1000)
+    fn limit(&self, usual: i64, most: i64) -> Result<i64, ApiError> {
+        let limit = self.limit.unwrap_or(usual);
+        (1..=most)
             .contains(&limit)
             .then_some(limit)
-            .ok_or_else(|| ApiError::query("limit", "must be 1 to 1000"))
+            .ok_or_else(|| ApiError::query("limit", format!("must be 1 to {most}")))
     }
 
-    fn statement(&self) -> Result<Statement, ApiError> {
+    fn statement(&self, account: AccountId) -> Result<Statement, ApiError> {
         let kinds = self.kind.iter().flat_map(|kinds| kinds.split(',')).map(|word| {
             CauseKind::from_word(word.trim()).ok_or_else(|| {
                 let known: Vec<_> = CauseKind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -177,7 +181,11 @@ impl StatementParams {
         };
         Ok(Statement {
             kinds: kinds.collect::<Result<_, _>>()?,
-            cause: self.cause.clone(),
+            causes: self
+                .cause
+                .iter()
+                .flat_map(|cause| [cause.clone(), format!("{account}:{cause}")])
+                .collect(),
             since: instant("since", &self.since)?,
             until: instant("until", &self.until)?,
             sign,
@@ -202,7 +210,9 @@ pub(super) struct StatementLine {
     sequence: i64,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
+    /// What moved the money: `usage`, `grant`, `payment` and so on; the filter `kind` knows all of them.
     kind: &'static str,
+    /// Which of its kind, such as the payment's id.
     cause: String,
     description: String,
     /// By how much credits and promotions grew, exact.
@@ -211,9 +221,11 @@ pub(super) struct StatementLine {
     balance_usd: String,
 }
 
-impl From<Line> for StatementLine {
-    fn from(line: Line) -> Self {
+impl StatementLine {
+    fn of(line: Line, account: AccountId) -> Self {
         let Line { transaction, sequence, at, kind, cause, description, amount, balance } = line;
+        // The operator's keys are told apart by account where they are kept; here there is one.
+        let cause = cause.strip_prefix(&format!("{account}:")).map_or(cause.clone(), str::to_owned);
         Self {
             transaction_id: transaction,
             sequence,

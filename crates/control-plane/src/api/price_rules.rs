@@ -121,7 +121,7 @@ async fn delete(_: Operator, path: PathIds, State(store): State<Store>) -> ApiRe
 }
 
 /// What the document alone does not show: whether the provider and the account are there.
-async fn checked(store: &Store, rule: PriceRule) -> Result<PriceRule, ApiError> {
+pub(super) async fn checked(store: &Store, rule: PriceRule) -> Result<PriceRule, ApiError> {
     let mut mistakes = Vec::new();
     if !catalog::is_slug(&rule.provider) {
         mistakes.push(mistake("provider", "is not the slug of a provider, such as `openai`"));

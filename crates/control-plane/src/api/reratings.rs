@@ -3,24 +3,27 @@
 
 use axum::extract::State;
 use model::AccountId;
+use model::document::{Exact, Mistake};
+use model::id::PriceRuleId;
 use model::prices::{ModelRule, PriceRule};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use store::Store;
-use store::reratings::{self, AccountChange, Rerating};
+use store::reratings::{self, AccountChange};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::ApiState;
 use super::authorized::PathIds;
-use super::body::Body;
+use super::body::{Body, instant, optional_instant};
+use super::credits::checked_description;
 use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::ApiError;
 use super::operator::Operator;
 use super::page::{Page, PageParams};
+use super::price_rules::{self, CostRow, NewOperatorPrice};
+use super::{ApiState, as_kept};
 use crate::rerating;
 
 /// The routes of this noun.
@@ -32,19 +35,38 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 ///
 /// Computes what requests since then should have cost, and posts nothing yet. The price is written as in
 /// a price rule. Records are looked at in the background: show the re-rating until it is `computed`.
-#[utoipa::path(post, path = "/operator/reratings", tag = "Operator", request_body = Wanted,
-    responses((status = 200, body = Envelope<Shown>)))]
-async fn create(_: Operator, State(store): State<Store>, Body(wanted): Body<Wanted>) -> ApiResult<Shown> {
-    let Wanted { rule, since, until, charges, description } = wanted;
-    let now = OffsetDateTime::now_utc();
-    let until = until.unwrap_or(now).min(now);
+#[utoipa::path(post, path = "/operator/reratings", tag = "Operator",
+    request_body(content = NewRerating, example = json!({
+        "rule": {
+            "provider": "openai",
+            "model": "gpt-4o-mini",
+            "token_pricing": {"input_tokens": 0.15, "output_tokens": 0.6},
+        },
+        "since": "2026-11-01T00:00:00Z",
+        "charges": false,
+        "description": "The price of gpt-4o-mini was wrong since 1 November",
+    })),
+    responses((status = 200, body = Envelope<Rerating>)))]
+async fn create(
+    _: Operator,
+    State(store): State<Store>,
+    Body(wanted): Body<NewRerating>,
+) -> ApiResult<Rerating> {
+    let NewRerating { rule: Exact(rule), since, until, charges, description } = wanted;
+    let now = super::now();
+    let (since, until) = (as_kept(since), until.map_or(now, as_kept).min(now));
     if since >= until {
         return Err(ApiError::body("since", "must be before `until`, and in the past"));
     }
     let id = Uuid::now_v7();
-    let PriceRule { provider, model, model_rule, account, price, .. } =
-        PriceRule::of_operator(&rule, model::id::PriceRuleId(id), now)?;
-    let rerating = Rerating {
+    let description = checked_description(description)?;
+    let rule = PriceRule::of_operator(&rule, PriceRuleId(id), now).map_err(in_rule)?;
+    let rule = price_rules::checked(&store, rule).await.map_err(|error| match error {
+        ApiError::Mistakes(mistakes) => in_rule(mistakes),
+        error => error,
+    })?;
+    let PriceRule { provider, model, model_rule, account, price, .. } = rule;
+    let rerating = reratings::Rerating {
         id,
         provider,
         model,
@@ -66,10 +88,10 @@ async fn create(_: Operator, State(store): State<Store>, Body(wanted): Body<Want
 
 /// List re-ratings
 #[utoipa::path(get, path = "/operator/reratings", tag = "Operator", params(PageParams),
-    responses((status = 200, body = Paged<Shown>)))]
-async fn list(_: Operator, page: Page, State(store): State<Store>) -> PagedResult<Shown> {
+    responses((status = 200, body = Paged<Rerating>)))]
+async fn list(_: Operator, page: Page, State(store): State<Store>) -> PagedResult<Rerating> {
     let (found, total) = reratings::list(&store, page.limit(), page.offset()).await?;
-    let shown = found.into_iter().map(|rerating| Shown::of(rerating, Vec::new())).collect();
+    let shown = found.into_iter().map(|rerating| Rerating::of(rerating, Vec::new())).collect();
     Ok(Paged::page(shown, page, total))
 }
 
@@ -77,8 +99,8 @@ async fn list(_: Operator, page: Page, State(store): State<Store>) -> PagedResul
 ///
 /// With what changes for each account. One whose computing was broken off goes on.
 #[utoipa::path(get, path = "/operator/reratings/{rerating_id}", tag = "Operator",
-    responses((status = 200, body = Envelope<Shown>)))]
-async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResult<Shown> {
+    responses((status = 200, body = Envelope<Rerating>)))]
+async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResult<Rerating> {
     let rerating = found(&store, &path).await?;
     if rerating.computed_at.is_none() {
         rerating::begin(&store, rerating.id);
@@ -92,8 +114,8 @@ async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
 /// `charges` says so; what is not there of it they owe. Each account's change is one transaction, posted
 /// once however often this is repeated.
 #[utoipa::path(post, path = "/operator/reratings/{rerating_id}/post", tag = "Operator",
-    responses((status = 200, body = Envelope<Shown>)))]
-async fn post(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResult<Shown> {
+    responses((status = 200, body = Envelope<Rerating>)))]
+async fn post(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResult<Rerating> {
     let rerating = found(&store, &path).await?;
     if rerating.computed_at.is_none() {
         return Err(ApiError::Conflict("The re-rating is still being computed; show it, and post it then"));
@@ -108,50 +130,61 @@ async fn post(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
     shown(&store, posted).await
 }
 
-async fn found(store: &Store, path: &PathIds) -> Result<Rerating, ApiError> {
+/// The rule stands one deeper than where a price rule is the whole body.
+fn in_rule(mut mistakes: Vec<Mistake>) -> ApiError {
+    for Mistake { path, .. } in &mut mistakes {
+        path.insert(1, "rule".to_owned());
+    }
+    ApiError::Mistakes(mistakes)
+}
+
+async fn found(store: &Store, path: &PathIds) -> Result<reratings::Rerating, ApiError> {
     let id: Uuid = path.id("rerating_id").ok_or(ApiError::NotFound)?;
     reratings::get(store, id).await?.ok_or(ApiError::NotFound)
 }
 
-async fn shown(store: &Store, rerating: Rerating) -> ApiResult<Shown> {
+async fn shown(store: &Store, rerating: reratings::Rerating) -> ApiResult<Rerating> {
     let mut connection = store.pool.acquire().await?;
     let changes = reratings::changes(&mut connection, rerating.id).await?;
-    Ok(Envelope::of(Shown::of(rerating, changes)))
+    Ok(Envelope::of(Rerating::of(rerating, changes)))
 }
 
 /// A price to be corrected.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct NewRerating {
     /// The price as it should have been, for which models, and for which account if not for all: as in an
     /// operator's price rule.
-    #[schema(value_type = Object)]
-    rule: Value,
+    #[schema(value_type = NewOperatorPrice)]
+    rule: Exact,
     /// Requests from then on.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(deserialize_with = "instant")]
     since: OffsetDateTime,
     /// Requests before then; until now unless said.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "optional_instant")]
     until: Option<OffsetDateTime>,
     /// Whether customers also pay what they were charged too little.
     #[serde(default)]
     charges: bool,
-    /// Shown on statements.
+    /// Shown on statements; at most 500 characters.
     #[serde(default)]
+    #[schema(max_length = 500)]
     description: String,
 }
 
 /// A re-rating as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Shown {
+pub(super) struct Rerating {
     id: Uuid,
-    /// `computing`, `computed` or `posted`.
-    state: &'static str,
+    state: ReratingState,
     provider: String,
     model: String,
     model_rule: ModelRule,
+    /// The only account whose requests are looked at; null for all.
     #[schema(value_type = Option<String>)]
     account_id: Option<AccountId>,
+    /// The price as it should have been.
+    rule: CostRow,
     #[serde(with = "time::serde::rfc3339")]
     since: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -163,12 +196,24 @@ pub(super) struct Shown {
     #[serde(with = "time::serde::rfc3339::option")]
     posted_at: Option<OffsetDateTime>,
     /// By account; left out of lists.
-    changes: Vec<Change>,
+    changes: Vec<ReratingChange>,
+}
+
+/// How far a re-rating has come.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ReratingState {
+    /// Records are being looked at.
+    Computing,
+    /// What changes is known, and nothing is posted.
+    Computed,
+    /// It is in the ledger.
+    Posted,
 }
 
 /// What changes for an account. Amounts are decimals of dollars, exact.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Change {
+pub(super) struct ReratingChange {
     #[schema(value_type = String)]
     account_id: AccountId,
     records: i64,
@@ -178,14 +223,14 @@ pub(super) struct Change {
     due_usd: String,
 }
 
-impl Shown {
-    fn of(rerating: Rerating, changes: Vec<AccountChange>) -> Self {
-        let Rerating {
+impl Rerating {
+    fn of(rerating: reratings::Rerating, changes: Vec<AccountChange>) -> Self {
+        let reratings::Rerating {
             id,
             provider,
             model,
             model_rule,
-            price: _,
+            price,
             since,
             until,
             account,
@@ -196,16 +241,27 @@ impl Shown {
             created_at,
         } = rerating;
         let state = match (computed_at, posted_at) {
-            (_, Some(_)) => "posted",
-            (Some(_), None) => "computed",
-            (None, None) => "computing",
+            (_, Some(_)) => ReratingState::Posted,
+            (Some(_), None) => ReratingState::Computed,
+            (None, None) => ReratingState::Computing,
         };
-        let change = |change: AccountChange| Change {
+        let change = |change: AccountChange| ReratingChange {
             account_id: change.account,
             records: change.records,
             cost_usd: change.cost.to_string(),
             due_usd: change.due.to_string(),
         };
+        let rule = PriceRule {
+            id: PriceRuleId(id),
+            provider: provider.clone(),
+            model: model.clone(),
+            model_rule,
+            account,
+            effective_from: since,
+            enable: true,
+            price,
+        };
+        let rule = store::price_rules::PriceRule { rule, created_at, modified_at: created_at };
         Self {
             id,
             state,
@@ -213,6 +269,7 @@ impl Shown {
             model,
             model_rule,
             account_id: account,
+            rule: CostRow::of_rule(rule),
             since,
             until,
             charges,

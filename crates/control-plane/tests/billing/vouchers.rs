@@ -78,7 +78,10 @@ async fn a_voucher_is_worth_its_credits_once(pool: PgPoolOptions, address: PgCon
     let (_, shown) = api.call(&operator, Method::GET, &path, None).await;
     assert_eq!(shown["result"]["status"], "redeemed");
     assert!([json!(account), json!(other)].contains(&shown["result"]["redeemed_by"]));
-    assert_eq!(api.call(&operator, Method::DELETE, &path, None).await.0, StatusCode::NOT_FOUND);
+    let (status, body) = api.call(&operator, Method::DELETE, &path, None).await;
+    assert_eq!(status, StatusCode::CONFLICT, "its credits are somebody's already: {body}");
+    let unknown = format!("/operator/vouchers/{}", VoucherId(Uuid::now_v7()));
+    assert_eq!(api.call(&operator, Method::DELETE, &unknown, None).await.0, StatusCode::NOT_FOUND);
 }
 
 #[sqlx::test(migrations = "../../migrations")]

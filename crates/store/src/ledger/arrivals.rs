@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::books::Books;
 use super::withdrawals::schedule_expiry;
-use super::{Cause, LedgerError, MAXIMUM, OperatorPurse, Posting, Purse};
+use super::{Cause, CauseKind, LedgerError, MAXIMUM, OperatorPurse, Posting, Purse};
+use crate::StoreError;
 
 /// Where money that arrives comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,42 @@ pub async fn settle_owed(
     let transaction = books.post(account, cause.clone(), description, &transfers);
     books.write(tx).await?;
     Ok(Posting { transaction, amount: Nanos::ZERO, repeated: false })
+}
+
+/// Credits that were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gift {
+    /// As a grant, or as a promotion.
+    pub kind: CauseKind,
+    /// How much.
+    pub amount: Nanos,
+    /// What the statement says of it.
+    pub description: String,
+    /// Until when a promotion is good.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// Every gift to an account under this cause's id, of whatever kind. Whoever has just given under it,
+/// and so holds the lock, sees all there will be.
+pub async fn gifts(tx: &mut PgConnection, account: AccountId, id: &str) -> Result<Vec<Gift>, StoreError> {
+    let kinds = [CauseKind::Grant, CauseKind::Promotion];
+    let rows: Vec<(String, i64, String, Option<OffsetDateTime>)> = sqlx::query_as(
+        "select x.cause_kind, x.amount, x.description, a.expires_at
+         from ledger_transactions x
+         join ledger_transfers l on l.transaction_id = x.id
+         join ledger_accounts a on a.id = l.to_account
+         where x.cause_kind = any($1) and x.cause_id = $2 and x.account_id = $3",
+    )
+    .bind(kinds.map(CauseKind::as_str))
+    .bind(id)
+    .bind(account.0)
+    .fetch_all(tx)
+    .await?;
+    let gift = |(kind, amount, description, expires_at): (String, i64, String, Option<OffsetDateTime>)| {
+        let kind = CauseKind::from_word(&kind).ok_or(StoreError::Unreadable("cause"))?;
+        Ok(Gift { kind, amount: Nanos(amount), description, expires_at })
+    };
+    rows.into_iter().map(gift).collect()
 }
 
 /// The books with what an arrival needs, or what the same cause did before.

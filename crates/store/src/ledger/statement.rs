@@ -14,8 +14,8 @@ use crate::{Store, StoreError};
 pub struct Statement {
     /// Of these kinds; of all if there are none.
     pub kinds: Vec<CauseKind>,
-    /// Of this cause.
-    pub cause: Option<String>,
+    /// Of one of these causes; of any if there are none.
+    pub causes: Vec<String>,
     /// Not before then.
     pub since: Option<OffsetDateTime>,
     /// Before then.
@@ -120,13 +120,13 @@ pub async fn transfers(
 
 impl Statement {
     fn push_conditions(&self, sql: &mut QueryBuilder<Postgres>) {
-        let Self { kinds, cause, since, until, sign, before } = self;
+        let Self { kinds, causes, since, until, sign, before } = self;
         if !kinds.is_empty() {
             let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
             sql.push(" and cause_kind = any(").push_bind(words).push(")");
         }
-        if let Some(cause) = cause {
-            sql.push(" and cause_id = ").push_bind(cause.clone());
+        if !causes.is_empty() {
+            sql.push(" and cause_id = any(").push_bind(causes.clone()).push(")");
         }
         if let Some(since) = since {
             sql.push(" and at >= ").push_bind(*since);

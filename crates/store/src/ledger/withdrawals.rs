@@ -69,9 +69,10 @@ pub struct Withdrawal {
     pub state: State,
     /// What came of it, once decided.
     pub outcome: Option<Withdrawn>,
+    /// What the statement says of it.
+    pub description: String,
     from: Uuid,
     to: OperatorPurse,
-    description: String,
 }
 
 /// What came of a withdrawal.

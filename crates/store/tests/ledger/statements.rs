@@ -31,7 +31,7 @@ async fn a_statement_is_paged_and_filtered_and_its_amounts_are_exact(
     let count = async |statement: &Statement| page(statement, 100).await.len();
     let kinds = vec![CauseKind::Payment, CauseKind::Promotion];
     assert_eq!(count(&Statement { kinds, ..Statement::default() }).await, 2);
-    assert_eq!(count(&Statement { cause: Some("welcome".to_owned()), ..Statement::default() }).await, 1);
+    assert_eq!(count(&Statement { causes: vec!["welcome".to_owned()], ..Statement::default() }).await, 1);
     assert_eq!(count(&Statement { sign: Some(Sign::In), ..Statement::default() }).await, 2);
     assert_eq!(count(&Statement { sign: Some(Sign::Out), ..Statement::default() }).await, 5);
     assert_eq!(count(&Statement { since: Some(all[2].at), ..Statement::default() }).await, 3);

@@ -25,7 +25,7 @@ use crate::api::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use crate::api::error::ApiError;
 use crate::api::operator::Operator;
 use crate::api::page::{Page, PageParams};
-use crate::api::{ApiState, random};
+use crate::api::{ApiState, now, random};
 use crate::payments::cents;
 
 /// The most that a voucher is worth, in dollars.
@@ -81,14 +81,15 @@ async fn redeem(
 /// Make vouchers
 ///
 /// The answer carries their codes, which are kept nowhere and never shown again.
-#[utoipa::path(post, path = "/operator/vouchers", tag = "Operator", request_body = NewVouchers,
+#[utoipa::path(post, path = "/operator/vouchers", tag = "Operator",
+    request_body(content = NewVouchers, example = json!({"name": "Launch", "amount": 500, "count": 10})),
     responses((status = 200, body = Envelope<Vec<Voucher>>)))]
 async fn create(
     operator: Operator,
     State(store): State<Store>,
     Body(body): Body<Value>,
 ) -> ApiResult<Vec<Voucher>> {
-    let now = OffsetDateTime::now_utc();
+    let now = now();
     let NewVouchers { name, amount, count, expires_at, credits_expire_at } = NewVouchers::of(&body, now)?;
     let mut tx = store.pool.begin().await?;
     let mut made = Vec::new();
@@ -134,14 +135,23 @@ async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
 
 /// Take a voucher back
 ///
-/// One that was redeemed cannot be taken back.
+/// One that was redeemed cannot be taken back; its credits can, see debits.
 #[utoipa::path(delete, path = "/operator/vouchers/{voucher_id}", tag = "Operator",
-    responses((status = 200, body = Envelope<Voucher>)))]
+    responses(
+        (status = 200, body = Envelope<Voucher>),
+        (status = 409, description = "It was redeemed, or taken back before"),
+    ))]
 async fn revoke(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResult<Voucher> {
     let id: VoucherId = path.id("voucher_id").ok_or(ApiError::NotFound)?;
     let now = OffsetDateTime::now_utc();
-    let revoked = vouchers::revoke(&store, id, now).await?.ok_or(ApiError::NotFound)?;
-    Ok(Envelope::of(Voucher::of(&revoked, now, None)))
+    if let Some(revoked) = vouchers::revoke(&store, id, now).await? {
+        return Ok(Envelope::of(Voucher::of(&revoked, now, None)));
+    }
+    let found = vouchers::get(&store, id).await?.ok_or(ApiError::NotFound)?;
+    Err(ApiError::Conflict(match found.redeemed {
+        Some(_) => "The voucher was redeemed; the credits themselves can be taken with a debit",
+        None => "The voucher was taken back before",
+    }))
 }
 
 /// A voucher to be redeemed.
