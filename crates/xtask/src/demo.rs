@@ -121,9 +121,7 @@ impl Demo {
             store_key(api, "/operator/provider_keys", key)?;
         }
         api.grant(&self.account_id, CREDITS, "demo")?;
-        if !self.api_token_works(api)? {
-            self.api_token = create_api_token(api, &account, &self.account_id)?;
-        }
+        self.complete_api_token(api, &account)?;
         if !self.gateway_token_exists(api, &gateway)? {
             let created =
                 api.result("POST", &format!("{gateway}/tokens"), Some(&json!({"name": "cargo xtask up"})))?;
@@ -155,9 +153,32 @@ impl Demo {
         Ok(text(&answer.body["result"], "access_token")?.to_owned())
     }
 
-    fn api_token_works(&self, api: &Api<'_>) -> Result<bool> {
+    /// Makes the token, or gives one that an earlier release made the rights that this one grants.
+    fn complete_api_token(&mut self, api: &Api<'_>, account: &str) -> Result<()> {
+        let terms = api_token_terms(api, account, &self.account_id)?;
+        match self.api_token_id(api)? {
+            Some(id) => {
+                api.result("PUT", &format!("{account}/tokens/{id}"), Some(&terms))?;
+            }
+            None => {
+                let created = api.result("POST", &format!("{account}/tokens"), Some(&terms))?;
+                self.api_token = text(&created, "value")?.to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of the token that was kept, if it is still good.
+    fn api_token_id(&self, api: &Api<'_>) -> Result<Option<String>> {
+        if self.api_token.is_empty() {
+            return Ok(None);
+        }
         let with_token = Api { http: api.http, url: api.url, token: Some(self.api_token.clone()) };
-        Ok(!self.api_token.is_empty() && with_token.answer("GET", "/user/tokens/verify", None)?.status == 200)
+        let answer = with_token.answer("GET", "/user/tokens/verify", None)?;
+        if answer.status != 200 {
+            return Ok(None);
+        }
+        Ok(Some(text(&answer.body["result"], "id")?.to_owned()))
     }
 
     /// A token is found by the id inside it.
@@ -203,21 +224,22 @@ fn store_key(api: &Api<'_>, path: &str, key: &ProviderKey) -> Result<()> {
     Ok(())
 }
 
-fn create_api_token(api: &Api<'_>, account: &str, account_id: &str) -> Result<String> {
+/// What the demo's token may do: all that the README does with it.
+const GROUPS: [&str; 5] =
+    ["AI Gateway Read", "AI Gateway Write", "AI Gateway Run", "Billing Read", "Billing Write"];
+
+fn api_token_terms(api: &Api<'_>, account: &str, account_id: &str) -> Result<Value> {
     let groups = api.result("GET", &format!("{account}/tokens/permission_groups"), None)?;
-    let wanted = ["AI Gateway Read", "AI Gateway Write", "AI Gateway Run"];
     let groups: Vec<Value> = groups
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|group| group["name"].as_str().is_some_and(|name| wanted.contains(&name)))
+        .filter(|group| group["name"].as_str().is_some_and(|name| GROUPS.contains(&name)))
         .map(|group| json!({"id": group["id"]}))
         .collect();
     let resource = format!("com.cloudflare.api.account.{account_id}");
-    let token = json!({
+    Ok(json!({
         "name": "cargo xtask up",
         "policies": [{"effect": "allow", "permission_groups": groups, "resources": {resource: "*"}}],
-    });
-    let created = api.result("POST", &format!("{account}/tokens"), Some(&token))?;
-    Ok(text(&created, "value")?.to_owned())
+    }))
 }
