@@ -17,9 +17,11 @@ mod tests;
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
+use model::Nanos;
 
 use crate::catalog::Provider;
 use crate::endpoint::Endpoint;
+use crate::prices::Found;
 use crate::scan::{Cursor, Malformed};
 
 pub use bound::{Bound, Unbounded};
@@ -170,14 +172,26 @@ pub fn allowed(provider: &Provider, request: &Request<'_>) -> Result<Permit, For
         operation.filter(|_| request.method == Method::POST).ok_or_else(|| refused(why(request.endpoint)))?;
     let body = request.body.ok_or(Forbidden::Unreadable)?;
     headers::check_type(request.headers)?;
-    let facts = facts(credits, operation, request, body)?;
+    let facts = facts(credits, operation, request.model, body)?;
     Ok(Permit::Call(Box::new(facts)))
+}
+
+/// The most that a call costs by these prices that makes pictures or speaks, whose question says it all;
+/// nothing if that is not known, or if it is another call.
+pub fn known_cost(provider: &Provider, endpoint: Endpoint, body: &[u8], found: &Found<'_>) -> Option<Nanos> {
+    if !matches!(endpoint, Endpoint::ImageGenerations | Endpoint::Speech) {
+        return None;
+    }
+    let credits = provider.credits?;
+    let operation = credits.operations.iter().find(|operation| operation.endpoint == endpoint)?;
+    let facts = facts(credits, operation, None, body).ok()?;
+    Some(bound::bound(provider, &facts, found, bound::DEFAULT_OUTPUT, Nanos(i64::MAX)).ok()?.whole)
 }
 
 fn facts(
     credits: &'static Credits,
     operation: &Operation,
-    request: &Request<'_>,
+    model: Option<&str>,
     body: &[u8],
 ) -> Result<Facts, Forbidden> {
     let mut facts = Facts::new(credits, operation.endpoint, body.len() as u64);
@@ -187,7 +201,7 @@ fn facts(
     }
     shape::object(&mut cursor, operation.members, &mut facts)?;
     cursor.end()?;
-    if let Some(model) = request.model.or(operation.default_model.filter(|_| facts.model.is_empty())) {
+    if let Some(model) = model.or(operation.default_model.filter(|_| facts.model.is_empty())) {
         model.clone_into(&mut facts.model);
     }
     if facts.model.is_empty() {

@@ -131,6 +131,40 @@ fn what_is_allowed_is_held_and_keeps_every_other_byte() {
 }
 
 /// Bodies of the endpoints that run a model, with all that the bound depends on.
+#[test]
+fn what_pictures_and_speech_cost_is_known_from_the_question() {
+    let cost = |endpoint, body: &str, model| {
+        credits::known_cost(openai(), endpoint, body.as_bytes(), &found(model)?)
+    };
+    let picture = r#"{"model":"gpt-image-1","prompt":"A cat","n":2,"size":"1024x1024","quality":"low"}"#;
+    let held = cost(Endpoint::ImageGenerations, picture, "gpt-image-1").unwrap();
+    assert!(held > Nanos(544 * 40_000), "{held}");
+    let speech = r#"{"model":"tts-1","input":"Hello","voice":"alloy"}"#;
+    assert_eq!(cost(Endpoint::Speech, speech, "tts-1"), Some(Nanos(75_000)));
+    let sizes = picture.replace("1024x1024", "9x9");
+    assert_eq!(cost(Endpoint::ImageGenerations, &sizes, "gpt-image-1"), None);
+    assert_eq!(cost(Endpoint::Embeddings, picture, "gpt-image-1"), None);
+}
+
+#[test]
+fn what_a_response_said_can_be_said_again() {
+    // As the SDK sends what it was answered.
+    let body = r#"{"model":"gpt-5","input":[
+        {"role":"user","content":"What is the time?"},
+        {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA","status":null},
+        {"type":"function_call","id":"fc_1","call_id":"call_1","name":"clock","arguments":"{}","async":false,"status":"completed"},
+        {"type":"function_call_output","call_id":"call_1","output":"noon"},
+        {"type":"custom_tool_call","id":"ct_1","call_id":"call_2","name":"bell","input":"ring","async":false},
+        {"type":"message","id":"msg_1","role":"assistant","status":"completed","phase":"final_answer",
+         "content":[{"type":"output_text","text":"Noon.","annotations":[],"logprobs":[]}]}
+    ],"include":["reasoning.encrypted_content"],"store":false}"#;
+    assert!(allowed(Endpoint::Responses, body.as_bytes()).is_ok());
+    let body = r#"{"model":"gpt-4o","messages":[
+        {"role":"assistant","content":"Noon.","refusal":null,"annotations":[],"audio":null,"function_call":null,"tool_calls":null}
+    ],"n":null,"stop":null,"stream":null,"user":null,"max_tokens":null,"metadata":null,"store":null}"#;
+    assert!(allowed(Endpoint::ChatCompletions, body.as_bytes()).is_ok());
+}
+
 fn bodies() -> impl Strategy<Value = (Endpoint, Value)> {
     let models = |mode: &'static str| {
         let priced = Catalogue::current().models("openai");

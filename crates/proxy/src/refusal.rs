@@ -197,17 +197,15 @@ pub enum Refusal {
     /// A limit has no room.
     #[error("{0}")]
     Reached(Box<Reached>),
-    /// A rule on spending wants to know what a request costs, and nobody does.
-    #[error(
-        "The spend limit '{rule}' refuses models without a price, and `{model}` of `{provider}` has none"
-    )]
+    /// A limit on spending wants to know what a request costs, and nobody does.
+    #[error("The spend limit '{rule}' refuses what has no price, and {what} has none when it is asked for")]
     Unpriced {
-        /// The rule.
+        /// The limit.
         rule: String,
-        /// The provider.
-        provider: &'static str,
-        /// The model.
-        model: String,
+        /// What has no price.
+        what: String,
+        /// The member that is at fault, if it is one.
+        field: Option<&'static str>,
     },
     /// The provider refuses the operator's key, which is nothing that a tenant could mend.
     #[error(
@@ -299,7 +297,8 @@ impl Refusal {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::InvalidBody(invalid) | Self::CompatBody(invalid) => invalid.field(),
-            Self::CompatModel(_) | Self::Unpriced { .. } | Self::NoSuchModel { .. } => Some("model"),
+            Self::CompatModel(_) | Self::NoSuchModel { .. } => Some("model"),
+            Self::Unpriced { field, .. } => *field,
             Self::Unpaid(unpaid) => unpaid.field(),
             _ => None,
         }

@@ -170,8 +170,24 @@ async fn models_without_a_price_are_served_unless_the_gateway_minds() {
     let strict = Gateway::start(provider.address, 107, Setup { settings: minds, ..Setup::default() }).await;
     let told = strict.chat(&unknown).await;
     assert_eq!((told.status, told.json()["error"]["code"].as_str()), (400, Some("unpriced")));
+    assert_eq!(told.json()["error"]["param"], "model");
     assert_eq!(strict.chat(QUESTION).await.status, 200);
-    assert_eq!(provider.times_asked(), 2);
+    // Nor are what is answered before it is over, and what nobody here knows.
+    let headers = [("authorization", "Bearer sk-own")];
+    let later = r#"{"model":"gpt-4o-mini","input":"Hello","background":true}"#;
+    for (method, rest, body, status, param) in [
+        ("POST", "responses", later, 400, Some("background")),
+        ("POST", "batches", "{}", 400, None),
+        ("POST", "videos", "{}", 400, None),
+        ("GET", "responses/resp_1", "", 200, None),
+        ("POST", "files", "{}", 200, None),
+    ] {
+        let told = strict.call(method, &strict.path(&format!("openai/{rest}")), &headers, body).await;
+        assert_eq!(told.status, status, "{rest}: {}", told.text());
+        assert_eq!(told.json()["error"]["param"].as_str(), param, "{rest}");
+        assert!(status == 200 || told.text().contains("'a' refuses what has no price"), "{}", told.text());
+    }
+    assert_eq!(provider.times_asked(), 4);
 }
 
 #[tokio::test]
@@ -292,4 +308,29 @@ async fn nobody_gets_around_a_limit_on_spending_with_prices_of_his_own() {
     assert_eq!(told.status, 200);
     let record = gateway.record().await;
     assert_eq!((record.cost, record.custom_cost), (Some(Nanos::ZERO), true));
+}
+
+#[tokio::test]
+async fn what_multiplies_a_request_is_set_aside_or_refused() {
+    let limit =
+        json!([{"id": "a", "limitType": "cost", "limit": 0.0002, "window": 86400, "technique": "fixed"}]);
+    let (provider, gateway) = gateway(115, own_keys(rules(limit))).await;
+    // Ten tokens of one answer fit, and of a hundred do not.
+    let many = |n: &str| SHORT.replacen('{', &format!("{{{n},"), 1);
+    for (body, status) in [
+        (SHORT.to_owned(), 200),
+        (many(r#""n":100"#), 429),
+        (many(r#""n":1,"\u006e":100"#), 400),
+        (many(r#""n":1e2"#), 400),
+    ] {
+        let told = gateway.chat(&body).await;
+        assert_eq!(told.status, status, "{body}: {}", told.text());
+        assert!(status != 400 || told.json()["error"]["param"] == "n", "{}", told.text());
+    }
+    // A picture costs what its question says: 272 tokens at 40 dollars a million.
+    let picture = r#"{"model":"gpt-image-1","prompt":"A cat","size":"1024x1024","quality":"low"}"#;
+    let headers = [("authorization", "Bearer sk-own")];
+    let path = gateway.path("openai/images/generations");
+    assert_eq!(gateway.call("POST", &path, &headers, picture).await.status, 429);
+    assert_eq!(provider.times_asked(), 1);
 }

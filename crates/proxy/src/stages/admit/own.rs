@@ -30,7 +30,10 @@ pub(super) async fn admission(
 ) -> Result<Admission, Refusal> {
     let mut estimate = match rules.iter().all(|rule| rule.counts_calls()) {
         true => Estimate::default(),
-        false => Estimate::of(asked.rating, asked.inquiry, asked.place.gateway.gateway.max_output_tokens),
+        false => {
+            let max_output_tokens = asked.place.gateway.gateway.max_output_tokens;
+            Estimate::of(asked.rating, asked.inquiry, &visit.record().method, max_output_tokens)?
+        }
     };
     priced(asked, rules, &estimate)?;
     // When there is no room, it goes on without a record; the meter counts what is missed.
@@ -103,17 +106,23 @@ async fn taken(visit: &mut Visit, account: AccountId, claim: &Claim) -> Result<V
     Ok(remaining)
 }
 
-/// A gateway may want to know what requests cost that its rules concern.
+/// A gateway may want to know what requests cost that its limits concern.
 fn priced(asked: &Asked<'_>, rules: &[Arc<Rule>], estimate: &Estimate) -> Result<(), Refusal> {
     if rules.is_empty() || estimate.is_priced() || asked.place.gateway.gateway.unpriced == Unpriced::Allow {
         return Ok(());
     }
     let concerned = rules.iter().find_map(|rule| match &rule.kind {
         Kind::Spend { rule } => Some(rule.clone()),
-        _ => None,
+        Kind::Account => Some("account".to_owned()),
+        Kind::Token => Some("token".to_owned()),
+        Kind::Rate | Kind::Wholesale | Kind::Tokens => None,
     });
-    concerned.map_or(Ok(()), |rule| {
-        let (provider, model) = (asked.rating.provider.slug, asked.rating.model().to_owned());
-        Err(Refusal::Unpriced { rule, provider, model })
-    })
+    let Some(rule) = concerned else { return Ok(()) };
+    let (provider, model) = (asked.rating.provider.slug, asked.rating.model());
+    let (field, what) = match (estimate.is_later(), asked.rating.endpoint.runs_a_model()) {
+        (true, _) => (Some("background"), "a response in the `background`".to_owned()),
+        (false, true) => (Some("model"), format!("`{model}` of `{provider}`")),
+        (false, false) => (None, format!("what is begun at this endpoint of `{provider}`")),
+    };
+    Err(Refusal::Unpriced { rule, what, field })
 }
