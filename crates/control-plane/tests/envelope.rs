@@ -3,7 +3,7 @@
 mod support;
 
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use support::Api;
 
@@ -74,4 +74,38 @@ fn the_document_describes_every_id_and_every_refusal() {
         let name = reference.split('"').next().unwrap();
         assert!(document["components"]["schemas"][name].is_object(), "{name} is missing");
     }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn every_example_of_what_is_sent_for_money_is_understood(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let api = Api::start(pool, address).await;
+    let operator = api.operator().await;
+    let body = json!({"name": "Acme"});
+    let (_, account) = api.call(&operator, Method::POST, "/accounts", Some(body)).await;
+    let account = account["result"]["id"].as_str().unwrap();
+    let document = serde_json::to_value(control_plane::api::document()).unwrap();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let group = operation["tags"][0].as_str().unwrap();
+            let content = &operation["requestBody"]["content"]["application/json"];
+            if !["Billing", "Operator", "Prices"].contains(&group) || content.is_null() {
+                continue;
+            }
+            assert!(content["example"].is_object(), "{method} {path} has no example");
+            let path = path.replace("{account_id}", account);
+            let method = method.to_uppercase().parse().unwrap();
+            let key = [("idempotency-key", path.as_str())];
+            let body = Some(content["example"].clone());
+            let (status, answer) = api.call_with(&operator, method, &path, &key, body).await;
+            // No voucher has the example's code, which is well-formed all the same.
+            let is_understood = status != StatusCode::BAD_REQUEST || path.ends_with("/redeem");
+            assert!(is_understood && !status.is_server_error(), "{path}: {answer}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 15, "{tried}");
 }

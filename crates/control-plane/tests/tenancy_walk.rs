@@ -80,7 +80,8 @@ impl Tenant {
             ("members/member_id", made("/members", friend).await),
             ("gateway/token_id", made(&format!("{below}/tokens"), json!({"name": "token"})).await),
             ("logs/log_id", log(api, account).await),
-            ("ledger/transaction_id", credits(api, account).await),
+            ("ledger/transaction_id", moved(api, account, "credits", "transaction_id").await),
+            ("debits/debit_id", moved(api, account, "debits", "id").await),
             ("costs/cost_id", made("/ai-gateway/custom-providers/costs", cost).await),
             // Words that are the same for everybody.
             ("roles/role_id", "owner".to_owned()),
@@ -107,6 +108,7 @@ impl Tenant {
             ("gateway/token_id", id("gwt_")),
             ("logs/log_id", Uuid::now_v7().to_string()),
             ("ledger/transaction_id", Uuid::now_v7().to_string()),
+            ("debits/debit_id", Uuid::now_v7().to_string()),
             ("costs/cost_id", id("prr_")),
             ("roles/role_id", "owner".to_owned()),
             ("url/provider", "openai".to_owned()),
@@ -115,15 +117,15 @@ impl Tenant {
     }
 }
 
-/// Credits that the operator gave the tenant: the transaction.
-async fn credits(api: &Api, account: AccountId) -> String {
-    let path = format!("/accounts/{account}/ai-gateway/billing/credits");
+/// Credits that the operator gave the tenant, or takes: the transaction, or the debit.
+async fn moved(api: &Api, account: AccountId, what: &str, member: &str) -> String {
+    let path = format!("/accounts/{account}/ai-gateway/billing/{what}");
     let (key, body) = (Uuid::now_v7().to_string(), json!({"amount": 1000}));
     let headers = [("idempotency-key", key.as_str())];
     let (status, answer) =
         api.call_with(&api.operator().await, Method::POST, &path, &headers, Some(body)).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    answer["result"]["transaction_id"].as_str().unwrap().to_owned()
+    answer["result"][member].as_str().unwrap().to_owned()
 }
 
 /// A request of the tenant's in its log.

@@ -1,6 +1,7 @@
 //! The operator's errands with the ledger.
 
-use anyhow::ensure;
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand};
 use model::Secret;
 use process::from_environment;
@@ -11,12 +12,25 @@ use store::ledger::{Check, Finding};
 pub(crate) enum Ledger {
     /// Compute all balances again from the transfers and records, and compare them with what is written
     /// down and with Redis; fail if anything does not agree
+    #[command(after_help = CHECK_HELP)]
     Check {
         /// print one JSON document instead of sentences
         #[arg(long)]
         json: bool,
     },
 }
+
+const CHECK_HELP: &str = "\
+It reads the whole ledger and changes nothing, while everything serves on.
+
+Environment:
+  DATABASE_URL  Postgres
+  REDIS_URL     the Redis of limits, money and usage
+
+Exit codes:
+  0  everything agrees
+  1  something does not agree: each finding was printed, a rule and whom it is about
+  2  nothing is known: it could not be asked as it was, or Postgres could not be read";
 
 /// Where the books are.
 #[derive(Debug, Args)]
@@ -29,7 +43,8 @@ struct Books {
     redis_url: Secret,
 }
 
-pub(crate) async fn ledger(Ledger::Check { json }: Ledger) -> anyhow::Result<()> {
+/// Whether everything agrees.
+pub(crate) async fn ledger(Ledger::Check { json }: Ledger) -> anyhow::Result<Agreement> {
     let Books { database_url, redis_url } = from_environment()?;
     let store = Store::connect(database_url.expose()).await?;
     let check = control_plane::ledger::check::checked(&store, &redis_url).await?;
@@ -38,9 +53,29 @@ pub(crate) async fn ledger(Ledger::Check { json }: Ledger) -> anyhow::Result<()>
     } else {
         print!("{}", sentences(&check));
     }
-    let found = check.findings.len();
-    ensure!(found == 0, "{found} things in the books do not agree");
-    Ok(())
+    Ok(Agreement { findings: check.findings.len() })
+}
+
+/// What a check came to.
+pub(crate) struct Agreement {
+    findings: usize,
+}
+
+impl Agreement {
+    /// Whoever watches tells books that are wrong from books that could not be read.
+    pub(crate) fn exit_code(outcome: anyhow::Result<Self>) -> ExitCode {
+        match outcome {
+            Ok(Self { findings: 0 }) => ExitCode::SUCCESS,
+            Ok(Self { findings }) => {
+                eprintln!("tollgate: {findings} things in the books do not agree");
+                ExitCode::from(1)
+            }
+            Err(error) => {
+                eprintln!("tollgate: {error:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
 }
 
 fn sentences(check: &Check) -> String {

@@ -27,13 +27,15 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the management API, the push of configuration and the ledger
+    /// Run the management API, the push of configuration, the ledger and the sale of credits
     ControlPlane,
     /// Run the data plane
     Proxy,
     /// Run both planes in one process
     Standalone,
     /// Bring the database to this release's form
+    ///
+    /// Reads DATABASE_URL.
     Migrate,
     /// The root keys
     #[command(subcommand)]
@@ -54,7 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     match run(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tollgate: {error:#}");
             ExitCode::FAILURE
@@ -62,8 +64,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let ended = match command {
         Command::ControlPlane => {
             let config = configured()?;
             on_runtime(async move { manage(config, shutdown_on_signal()?).await })
@@ -81,10 +83,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate => on_runtime(operator::migrate()),
         Command::Vault(errand) => on_runtime(operator::vault(errand)),
         Command::Spool(errand) => on_runtime(operator::spool(errand)),
-        Command::Ledger(errand) => on_runtime(ledger::ledger(errand)),
+        Command::Ledger(errand) => {
+            return Ok(ledger::Agreement::exit_code(on_runtime(ledger::ledger(errand))));
+        }
         Command::JoinToken(errand) => on_runtime(operator::join_token(errand)),
         Command::Healthcheck(errand) => errand.run(),
-    }
+    };
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// Reads the configuration and starts logs.
@@ -116,7 +121,7 @@ async fn flush(traces: Option<Traces>) -> anyhow::Result<()> {
 }
 
 /// Runs on as many threads as the machine gives us cores.
-fn on_runtime(task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn on_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = match cores {
         // With one core, a second thread would only take turns with the first.

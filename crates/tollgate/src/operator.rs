@@ -17,12 +17,16 @@ use vault::{ContentsBox, KeyRings, Sealer};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vault {
     /// Wrap every account's data keys anew under the first root key of each ring, while serving
+    ///
+    /// Reads DATABASE_URL and the root keys, as the control plane does.
     Rotate,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Spool {
     /// Send what the spool in TOLLGATE_PROXY_DIR holds, and wait until it is posted
+    ///
+    /// Reads REDIS_URL, TOLLGATE_PROXY_DIR and TOLLGATE_SPOOL_BYTES. Fails if something is left in the spool.
     Replay {
         /// seconds to wait
         #[arg(long, default_value = "60")]
@@ -33,6 +37,8 @@ pub(crate) enum Spool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JoinTokens {
     /// Print a token with which one proxy can join, once
+    ///
+    /// Reads DATABASE_URL and the root keys, as the control plane does.
     Create {
         /// what people will know the token by
         #[arg(long, default_value = "command line")]

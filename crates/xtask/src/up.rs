@@ -106,7 +106,9 @@ impl Up {
         step("Making a first call", || {
             first_call::make(&self.http, &format!("http://{}", addresses.gateway), &demo, self.live)
         })?;
-        files::write_private(&self.ready, &format!("{:#}\n", development(&demo, &addresses)))?;
+        let development = development(&demo, &addresses);
+        files::write_private(&self.checkout.state.join("dev.env"), &as_shell(&development, &demo))?;
+        files::write_private(&self.ready, &format!("{development:#}\n"))?;
         tell(&demo, &addresses);
 
         if let Some(child) = self.exits.first() {
@@ -257,6 +259,15 @@ fn development(demo: &Demo, addresses: &Addresses) -> Value {
     })
 }
 
+/// What `.tollgate/dev.env` says: the same for a shell, and the login.
+fn as_shell(development: &Value, demo: &Demo) -> String {
+    let members = development.as_object().into_iter().flatten();
+    let texts = members.filter_map(|(name, value)| Some((name.to_uppercase(), value.as_str()?)));
+    let login = [("EMAIL", &demo.email), ("PASSWORD", &demo.password)];
+    let login = login.into_iter().map(|(name, value)| (name.to_owned(), value.as_str()));
+    texts.chain(login).map(|(name, value)| format!("{name}='{value}'\n")).collect()
+}
+
 fn tell(demo: &Demo, addresses: &Addresses) {
     let Demo { email, password, account_id, .. } = demo;
     let Addresses { gateway, api, .. } = addresses;
@@ -279,7 +290,7 @@ Tollgate is up. Ctrl-C stops it.
   Gateway on credits          http://{gateway}/v1/{account_id}/{CREDITS_GATEWAY}
   Credits                     {credits}
   Providers                   {providers}
-  Tokens and addresses        .tollgate/dev.json
+  Tokens and addresses        .tollgate/dev.json, and for a shell .tollgate/dev.env
   Logs                        .tollgate/logs/up/
 
 Call it:
@@ -303,5 +314,16 @@ mod tests {
             "openai=http://127.0.0.1:8089/v1,anthropic=http://a"
         );
         assert_eq!(provider_base_urls("", None), "");
+    }
+
+    #[test]
+    fn a_shell_reads_the_same_as_whoever_reads_json() {
+        let demo: Demo = serde_json::from_value(json!({"email": "a@b", "password": "p"})).unwrap();
+        let development =
+            json!({"api_url": "http://127.0.0.1:8081", "simulator_url": null, "metrics_urls": []});
+        assert_eq!(
+            as_shell(&development, &demo),
+            "API_URL='http://127.0.0.1:8081'\nEMAIL='a@b'\nPASSWORD='p'\n"
+        );
     }
 }

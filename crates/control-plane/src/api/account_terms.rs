@@ -41,7 +41,8 @@ async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
 /// Its markup, in percent with up to four decimals or in millionths; below zero for a discount, null for
 /// the operator's default.
 #[utoipa::path(patch, path = "/operator/accounts/{account_id}/terms", tag = "Operator",
-    request_body = TermsChange, responses((status = 200, body = Envelope<Terms>)))]
+    request_body(content = TermsChange, example = json!({"markup_percent": -5})),
+    responses((status = 200, body = Envelope<Terms>)))]
 async fn change(
     _: Operator,
     path: PathIds,
@@ -59,6 +60,7 @@ async fn change(
 
 /// What may be changed of an account's terms. What is absent stays.
 #[derive(ToSchema)]
+#[schema(as = AccountTermsChange)]
 #[expect(dead_code, reason = "describes what `AccountTerms::changed` reads")]
 pub struct TermsChange {
     /// What is charged above cost; null for the operator's default.

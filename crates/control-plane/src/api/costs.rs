@@ -103,7 +103,12 @@ fn is_beyond(
 /// By it the costs of requests with own keys are reported, in the place of the price list's: for a price
 /// that was negotiated with a provider. Credits are charged as the operator says.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/custom-providers/costs", tag = "Prices",
-    request_body = NewOwnCost, responses((status = 200, body = Envelope<CostRow>)))]
+    request_body(content = NewOwnCost, example = json!({
+        "provider": "openai",
+        "model": "gpt-4o",
+        "token_pricing": {"input_tokens": 2, "output_tokens": 8},
+    })),
+    responses((status = 200, body = Envelope<CostRow>)))]
 async fn create(
     account: Authorized<Account, AiGatewayWrite>,
     State(store): State<Store>,
@@ -144,7 +149,11 @@ async fn show(cost: Authorized<OwnCost, AiGatewayRead>) -> ApiResult<CostRow> {
 /// What the body leaves out stays; but prices are one thing: a body that names any of them says all of
 /// them.
 #[utoipa::path(patch, path = "/accounts/{account_id}/ai-gateway/custom-providers/costs/{cost_id}",
-    tag = "Prices", request_body = OwnCostChange, responses((status = 200, body = Envelope<CostRow>)))]
+    tag = "Prices",
+    request_body(content = OwnCostChange, example = json!({
+        "token_pricing": {"input_tokens": 1.8, "output_tokens": 7.5},
+    })),
+    responses((status = 200, body = Envelope<CostRow>)))]
 async fn change(
     cost: Authorized<OwnCost, AiGatewayWrite>,
     State(store): State<Store>,

@@ -52,7 +52,10 @@ impl Guarded for TokenOfGateway {
     post,
     path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/tokens",
     tag = "Gateway tokens",
-    request_body = NewGatewayToken,
+    request_body(content = NewGatewayToken, example = json!({
+        "name": "continuous integration",
+        "budget": {"limit": 5, "period": "day", "hard_stop": true},
+    })),
     responses((status = 200, body = Envelope<GatewayToken>)),
 )]
 async fn create(

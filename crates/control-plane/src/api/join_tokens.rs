@@ -32,7 +32,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 ///
 /// The answer carries what a proxy is given as `TOLLGATE_JOIN_TOKEN`. It enrols one proxy, and is
 /// never shown again.
-#[utoipa::path(post, path = "/operator/join-tokens", tag = "Operator", request_body = NewJoinToken,
+#[utoipa::path(post, path = "/operator/join-tokens", tag = "Operator",
+    request_body(content = NewJoinToken, example = json!({"name": "eu-west", "lifetime_seconds": 3600})),
     responses((status = 200, body = Envelope<JoinToken>)))]
 async fn create(_: Operator, State(store): State<Store>, Body(body): Body<Value>) -> ApiResult<JoinToken> {
     let NewJoinToken { name, lifetime_seconds } = NewJoinToken::of(&body)?;

@@ -109,6 +109,10 @@ async fn transaction(
 /// Show the trial balance
 ///
 /// What all ledger accounts come to, by kind. Together they are zero, or money was made up or lost.
+/// `credits` and `promotion` are what customers have; `revenue` is what is left of their charges beyond
+/// `provider_cost`, which providers bill; `fees` were paid on purchases; `receivable` is owed by customers,
+/// so it is below zero. `payments_clearing`, `adjustments`, `shortfall` and `write_offs` are where money
+/// came from that customers have: they are below zero by what came in, was given, was missing or given up.
 #[utoipa::path(get, path = "/operator/ledger/trial-balance", tag = "Operator",
     responses((status = 200, body = Envelope<TrialBalance>)))]
 async fn trial_balance(_: Operator, State(store): State<Store>) -> ApiResult<TrialBalance> {
@@ -241,6 +245,7 @@ impl StatementLine {
 
 /// A transfer of a transaction.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LedgerTransfer)]
 pub(super) struct Transfer {
     /// The kind of ledger account that it left.
     from: String,
@@ -259,6 +264,7 @@ pub(super) struct TrialBalance {
 
 /// What the ledger accounts of a kind come to.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrialBalanceOfKind)]
 pub(super) struct Total {
     kind: String,
     accounts: i64,
@@ -267,6 +273,7 @@ pub(super) struct Total {
 
 /// What the check looked at and found.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LedgerCheck)]
 pub(super) struct Checked {
     /// Whether nothing was found.
     clean: bool,
@@ -278,6 +285,7 @@ pub(super) struct Checked {
 
 /// Something that does not agree.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LedgerFinding)]
 pub(super) struct Finding {
     /// A stable word for the rule that is broken.
     rule: &'static str,

@@ -38,7 +38,12 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 ///
 /// Accounts without a key of their own then reach this provider on credits, at every proxy within a
 /// second. The key is sealed at once and never shown again.
-#[utoipa::path(post, path = "/operator/provider_keys", tag = "Operator", request_body = NewOperatorProviderKey,
+#[utoipa::path(post, path = "/operator/provider_keys", tag = "Operator",
+    request_body(content = NewOperatorProviderKey, example = json!({
+        "provider_slug": "openai",
+        "secret": "sk-the-operators-key",
+        "alias": "main",
+    })),
     responses(
         (status = 200, body = Envelope<OperatorProviderKey>),
         (status = 409, description = "There is a key of this provider and alias"),
@@ -80,7 +85,7 @@ async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
 ///
 /// Usually its `secret`, when it was replaced at the provider; what the body leaves out stays.
 #[utoipa::path(put, path = "/operator/provider_keys/{provider_key_id}", tag = "Operator",
-    request_body = OperatorProviderKeyChange,
+    request_body(content = OperatorProviderKeyChange, example = json!({"secret": "sk-its-successor"})),
     responses((status = 200, body = Envelope<OperatorProviderKey>)))]
 async fn update(
     _: Operator,

@@ -36,7 +36,11 @@ async fn show(_: Operator, State(store): State<Store>) -> ApiResult<Settings> {
 /// What the body leaves out stays. Shares can be given in percent, with up to four decimals, or in
 /// millionths (`…_ppm`); amounts in cents or in dollars (`…_usd`). A new markup holds for requests that
 /// begin when a proxy knows it, within a second.
-#[utoipa::path(patch, path = "/operator/settings", tag = "Operator", request_body = SettingsChange,
+#[utoipa::path(patch, path = "/operator/settings", tag = "Operator",
+    request_body(content = SettingsChange, example = json!({
+        "default_markup_percent": 10,
+        "purchase_fee_percent": 5,
+    })),
     responses((status = 200, body = Envelope<Settings>)))]
 async fn change(
     _: Operator,
@@ -52,6 +56,7 @@ async fn change(
 
 /// What may be changed of the settings. What is absent stays.
 #[derive(ToSchema)]
+#[schema(as = OperatorSettingsChange)]
 #[expect(dead_code, reason = "describes what `OperatorSettings::changed` reads")]
 pub struct SettingsChange {
     /// What is charged above cost where an account has no markup of its own; below zero for a discount.
@@ -72,6 +77,7 @@ pub struct SettingsChange {
 
 /// The settings as they are shown.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OperatorSettings)]
 pub struct Settings {
     /// What is charged above cost where an account has no markup of its own; below zero for a discount.
     #[schema(value_type = f64)]

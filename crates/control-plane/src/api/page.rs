@@ -23,7 +23,7 @@ pub struct PageParams {
     /// Which page, from 1.
     #[param(minimum = 1, default = 1)]
     page: Option<u32>,
-    /// How many entries a page has at most.
+    /// How many entries a page has at most: 1 to 100, 50 for logs.
     #[param(minimum = 1, default = 20)]
     per_page: Option<u32>,
 }

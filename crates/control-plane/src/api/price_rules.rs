@@ -41,7 +41,12 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// It holds in the place of the price list's, for all accounts or for one, from `effective_from` on.
 /// Where several rules fit a model, the one for the account goes before the one for all; then `equals`
 /// before `starts-with` before `contains`; then the longer name; then the later one.
-#[utoipa::path(post, path = "/operator/price_rules", tag = "Operator", request_body = NewOperatorPrice,
+#[utoipa::path(post, path = "/operator/price_rules", tag = "Operator",
+    request_body(content = NewOperatorPrice, example = json!({
+        "provider": "openai",
+        "model": "gpt-4o",
+        "token_pricing": {"input_tokens": 2.5, "input_cached_tokens": 1.25, "output_tokens": 10},
+    })),
     responses((status = 200, body = Envelope<CostRow>)))]
 async fn create(
     _: Operator,
@@ -87,7 +92,8 @@ async fn show(_: Operator, path: PathIds, State(store): State<Store>) -> ApiResu
 /// them. Requests under way are charged what they began with, and what was charged stays charged; see
 /// re-rating for corrections.
 #[utoipa::path(patch, path = "/operator/price_rules/{price_rule_id}", tag = "Operator",
-    request_body = OperatorPriceChange, responses((status = 200, body = Envelope<CostRow>)))]
+    request_body(content = OperatorPriceChange, example = json!({"enable": false})),
+    responses((status = 200, body = Envelope<CostRow>)))]
 async fn change(
     _: Operator,
     path: PathIds,

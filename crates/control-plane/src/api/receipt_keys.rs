@@ -23,6 +23,7 @@ pub struct ReceiptKeys {
 
 /// A public key as a JSON Web Key (RFC 8037).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReceiptKey)]
 pub struct PublicKey {
     kty: &'static str,
     crv: &'static str,

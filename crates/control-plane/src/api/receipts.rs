@@ -85,6 +85,7 @@ pub(super) struct SignedReceipt {
 
 /// Public keys (RFC 7517).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReceiptKeySet)]
 pub(super) struct KeySet {
     keys: Vec<PublicKey>,
 }
@@ -140,6 +141,7 @@ pub(super) struct Receipt {
 
 /// What was used of one class.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReceiptLine)]
 pub(super) struct Line {
     /// Such as `cached_input`, or another unit's name.
     class: String,

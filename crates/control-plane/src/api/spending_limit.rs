@@ -43,7 +43,12 @@ async fn show(
 /// must fit into all. It takes the place of the one before; where only the amount is another, what was
 /// spent so far still counts.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/spending-limit", tag = "Billing",
-    request_body = NewSpendingLimit, responses((status = 201, body = Envelope<AccountSpendingLimit>)))]
+    request_body(content = NewSpendingLimit, example = json!({
+        "amount": 5000,
+        "duration": "daily",
+        "strategy": "fixed",
+    })),
+    responses((status = 201, body = Envelope<AccountSpendingLimit>)))]
 async fn set(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,

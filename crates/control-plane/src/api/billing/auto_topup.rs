@@ -34,7 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// When the balance falls below `threshold`, `amount` is bought with the card of the last top-up. Setting
 /// it up again forgets earlier failures. Only a person can do this.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/topup/config", tag = "Billing",
-    request_body = NewTopupConfig, responses((status = 200, body = Envelope<TopupConfig>)))]
+    request_body(content = NewTopupConfig, example = json!({"amount": 2500, "threshold": 1000})),
+    responses((status = 200, body = Envelope<TopupConfig>)))]
 async fn set(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,

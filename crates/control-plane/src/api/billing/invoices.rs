@@ -56,7 +56,7 @@ async fn history(
     Ok(Envelope::of(InvoiceHistory { invoices: found.iter().map(Invoice::of).collect(), pagination }))
 }
 
-/// InvoicePreview this month's usage
+/// Preview this month's invoice
 ///
 /// One line per model: what its requests took of the credits since the month began, in UTC. It is paid
 /// already, so nothing remains of it.

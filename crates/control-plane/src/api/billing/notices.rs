@@ -59,7 +59,11 @@ async fn show(
 /// `<seconds>.<body>` under the signing secret. That secret is in the answer which makes it and in no
 /// other: when an address is set for the first time, and when `rotate_webhook_secret` asks for a new one.
 #[utoipa::path(put, path = "/accounts/{account_id}/ai-gateway/billing/notices", tag = "Billing",
-    request_body = NewNotices, responses((status = 200, body = Envelope<Notices>)))]
+    request_body(content = NewNotices, example = json!({
+        "threshold": 500,
+        "webhook_url": "https://example.com/low-balance",
+    })),
+    responses((status = 200, body = Envelope<Notices>)))]
 async fn set(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,

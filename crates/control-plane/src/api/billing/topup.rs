@@ -38,7 +38,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// neither, or the card's owner has to be asked, the answer has a `client_secret`, with which the buyer's
 /// browser goes on at Stripe. A card that is declined is answered with 402. Only a person can do this.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/topup", tag = "Billing",
-    request_body = NewTopUp, responses((status = 200, body = Envelope<TopUp>)))]
+    request_body(content = NewTopUp, example = json!({"amount": 2500})),
+    responses((status = 200, body = Envelope<TopUp>)))]
 async fn top_up(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,
@@ -65,7 +66,8 @@ async fn top_up(
 /// `completed` once the credits are there, `pending` before. One that failed is answered with 402 and the
 /// reason.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/topup/status", tag = "Billing",
-    request_body = StatusQuestion, responses((status = 200, body = Envelope<TopUpStatus>)))]
+    request_body(content = StatusQuestion, example = json!({"payment_intent_id": "pi_3Q1"})),
+    responses((status = 200, body = Envelope<TopUpStatus>)))]
 async fn status(
     account: Authorized<Account, BillingRead>,
     State(store): State<Store>,
@@ -117,7 +119,8 @@ async fn limits(
 ///
 /// With the card that is named, or else with the one of the last top-up.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/topup/eligibility", tag = "Billing",
-    request_body = EligibilityQuestion, responses((status = 200, body = Envelope<Eligibility>)))]
+    request_body(content = EligibilityQuestion, example = json!({"payment_method_id": "pm_1"})),
+    responses((status = 200, body = Envelope<Eligibility>)))]
 async fn eligibility(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,
@@ -206,6 +209,7 @@ impl TopUp {
 
 /// Which top-up is asked about.
 #[derive(Debug, ToSchema)]
+#[schema(as = TopUpStatusQuestion)]
 struct StatusQuestion {
     payment_intent_id: String,
 }
@@ -258,6 +262,7 @@ struct TopUpLimits {
 
 /// Which card is asked about.
 #[derive(Debug, ToSchema)]
+#[schema(as = TopUpEligibilityQuestion)]
 struct EligibilityQuestion {
     /// The card, by Stripe's name for it; the one of the last top-up unless said.
     #[schema(value_type = Option<String>)]
@@ -275,6 +280,7 @@ impl EligibilityQuestion {
 
 /// Whether a card can be charged at once.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TopUpEligibility)]
 struct Eligibility {
     eligible: bool,
     reason: Option<Ineligible>,
@@ -282,6 +288,7 @@ struct Eligibility {
 
 /// Why not.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = IneligibleReason)]
 #[serde(rename_all = "snake_case")]
 enum Ineligible {
     /// No card can be charged here.

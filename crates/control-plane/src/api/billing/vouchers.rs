@@ -43,7 +43,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// Its credits are there at once. A code works once, whoever uses it; one that is unknown, used, expired
 /// or taken back is answered with the same 400.
 #[utoipa::path(post, path = "/accounts/{account_id}/ai-gateway/billing/vouchers/redeem", tag = "Billing",
-    request_body = Redemption, responses((status = 200, body = Envelope<Redeemed>)))]
+    request_body(content = Redemption, example = json!({"code": "W5ZM3-DR9TD-6QWB2-M0RMB"})),
+    responses((status = 200, body = Envelope<Redeemed>)))]
 async fn redeem(
     account: Authorized<Account, BillingWrite>,
     State(store): State<Store>,
@@ -156,6 +157,7 @@ async fn revoke(_: Operator, path: PathIds, State(store): State<Store>) -> ApiRe
 
 /// A voucher to be redeemed.
 #[derive(Debug, ToSchema)]
+#[schema(as = VoucherRedemption)]
 struct Redemption {
     /// As it was given, in small or large letters, with or without hyphens.
     code: String,
@@ -169,6 +171,7 @@ impl Redemption {
 
 /// What a voucher brought.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VoucherRedeemed)]
 struct Redeemed {
     /// Cents, rounded down.
     amount: i64,
