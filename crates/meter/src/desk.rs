@@ -29,7 +29,7 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError,
 use crate::protocol::{Clock, Scripts, era_is_over};
 use crate::stream::Position;
 
-pub use entry::Entry;
+pub use entry::{Entry, Unreadable};
 pub use incarnations::HoldLine;
 pub use money::{
     Collect, Count, CounterValue, Credit, Credited, Figures, Load, PostedAccount, PostedCounter, Posting,

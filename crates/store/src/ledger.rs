@@ -31,7 +31,7 @@ pub use rollups::{Used, add_used, prune_used, used};
 pub use statement::{Line, Sign, Statement, Transfer, statement, transfers};
 pub use trial_balance::{Total, TrialBalance, trial_balance};
 pub use withdrawals::{
-    Decision, Destination, Missing, State, Withdrawal, Withdrawn, decide_withdrawal, finish_withdrawals,
+    Decision, Destination, Missing, State, Withdrawal, Withdrawn, decide_withdrawal, finish_withdrawal,
     open_withdrawals, request_withdrawal, withdrawal,
 };
 

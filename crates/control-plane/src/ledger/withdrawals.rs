@@ -26,8 +26,7 @@ impl Ledger {
                 (State::Decided, Some(withdrawn)) => withdrawn,
                 (State::Decided, None) | (State::Finished, _) => continue,
             };
-            self.tell(&withdrawal, withdrawn).await?;
-            ledger::finish_withdrawals(&self.store, &[withdrawal.id]).await?;
+            self.finish(&withdrawal, withdrawn).await?;
         }
         Ok(())
     }
@@ -36,8 +35,7 @@ impl Ledger {
     pub(super) async fn repeat_withdrawals(&mut self) -> Result<(), LedgerError> {
         for withdrawal in ledger::open_withdrawals(&self.store, i64::MAX).await? {
             if let (State::Decided, Some(withdrawn)) = (withdrawal.state, withdrawal.outcome) {
-                self.tell(&withdrawal, withdrawn).await?;
-                ledger::finish_withdrawals(&self.store, &[withdrawal.id]).await?;
+                self.finish(&withdrawal, withdrawn).await?;
             }
         }
         Ok(())
@@ -72,14 +70,19 @@ impl Ledger {
         Ok(withdrawn)
     }
 
-    /// An era that has ended has forgotten what was set aside in it.
-    async fn tell(&mut self, withdrawal: &Withdrawal, withdrawn: Withdrawn) -> Result<(), LedgerError> {
-        let place = self.place(withdrawal.account.shard()).copied();
+    /// Tells Redis, unless the era has ended: with it is forgotten what was set aside in it. That it has is
+    /// for the present desk to say, who alone knows which era it is.
+    async fn finish(&mut self, withdrawal: &Withdrawal, withdrawn: Withdrawn) -> Result<(), LedgerError> {
+        let shard = withdrawal.account.shard();
+        let place = self.place(shard).copied();
         if let Some(place) = place.filter(|place| place.era == withdrawn.era) {
             let told = Told { id: withdrawal.id, account: withdrawal.account, back: withdrawn.given_back };
             self.redis.withdrawn(place, &[told]).await?;
             self.points.reached("desk_told_withdrawal")?;
         }
-        Ok(())
+        let mut tx = self.store.pool.begin().await.map_err(StoreError::from)?;
+        shards::keep(&mut tx, self.fence, shard).await?;
+        ledger::finish_withdrawal(&mut tx, withdrawal.id).await?;
+        Ok(tx.commit().await.map_err(StoreError::from)?)
     }
 }

@@ -125,8 +125,8 @@ async fn work_off_withdrawals(api: &Api) -> Vec<(Nanos, Nanos)> {
         let mut tx = api.store.pool.begin().await.unwrap();
         let decision = Decision { collected: withdrawal.wanted(), era: 1 };
         let outcome = ledger::decide_withdrawal(&mut tx, &withdrawal, decision).await.unwrap();
+        ledger::finish_withdrawal(&mut tx, withdrawal.id).await.unwrap();
         tx.commit().await.unwrap();
-        ledger::finish_withdrawals(&api.store, &[withdrawal.id]).await.unwrap();
         outcomes.push((outcome.taken, outcome.owed));
     }
     outcomes

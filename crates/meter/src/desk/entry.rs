@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::usage::UsageRecord;
 use model::{AccountId, Nanos, Shard};
 use prost::Message as _;
+use uuid::Uuid;
 
 use super::{Desk, DeskError, HoldLine, Place};
 use crate::stream::{Position, usage_key};
@@ -23,8 +24,8 @@ pub struct Entry {
     /// What could be read of it. Each record's `paid` says what it has taken from its account, which is
     /// unposted until [`Desk::post`] says otherwise.
     pub records: Vec<UsageRecord>,
-    /// The wire form of what could not, such as a newer proxy's; kept for people to look at.
-    pub unreadable: Vec<Vec<u8>>,
+    /// What could not, such as a newer proxy's.
+    pub unreadable: Vec<Unreadable>,
     /// The records stand for requests of a proxy that fell silent. If it returns, or its spool is sent,
     /// the real ones follow under the same ids.
     pub is_reaped: bool,
@@ -33,6 +34,15 @@ pub struct Entry {
     /// The entry has no records: somebody waits for this account to be loaded. It stands in
     /// [`Desk::wanted`] too.
     pub wanted: Option<AccountId>,
+}
+
+/// A record that means nothing to this release; kept for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its wire form.
+    pub body: Vec<u8>,
+    /// What it has taken from whom, which is unposted like that of others; nothing if that is not known.
+    pub taken: Option<(AccountId, Nanos)>,
 }
 
 pub(super) type Fields = Vec<(String, Vec<u8>)>;
@@ -107,12 +117,13 @@ impl Entry {
 
     fn take(&mut self, batch: Vec<u8>, paid: &[Nanos], reaped: &[(Nanos, &str)]) {
         let Ok(proto::UsageBatch { records }) = proto::UsageBatch::decode(&*batch) else {
-            return self.unreadable.push(batch);
+            return self.unreadable.push(Unreadable { body: batch, taken: None });
         };
         for (place, wire) in records.into_iter().enumerate() {
+            let taken = paid.get(place).copied().unwrap_or_default();
             match UsageRecord::from_wire(wire.clone()) {
                 Ok(mut record) => {
-                    record.paid = paid.get(place).copied().unwrap_or_default();
+                    record.paid = taken;
                     if let Some((charge, line)) = reaped.get(place)
                         && let Some(hold) = HoldLine::read(record.id, line)
                     {
@@ -120,7 +131,12 @@ impl Entry {
                     }
                     self.records.push(record);
                 }
-                Err(_) => self.unreadable.push(wire.encode_to_vec()),
+                Err(_) => {
+                    let account = Uuid::from_slice(&wire.account_id).ok().map(AccountId);
+                    let account = account.filter(|account| account.shard() == self.shard);
+                    let taken = account.map(|account| (account, taken));
+                    self.unreadable.push(Unreadable { body: wire.encode_to_vec(), taken });
+                }
             }
         }
     }

@@ -219,11 +219,11 @@ pub async fn decide_withdrawal(
     Ok(withdrawn)
 }
 
-/// Redis knows what became of these.
-pub async fn finish_withdrawals(store: &Store, ids: &[Uuid]) -> Result<(), StoreError> {
-    sqlx::query("update ledger_withdrawals set state = 'finished' where id = any($1) and state = 'decided'")
-        .bind(ids)
-        .execute(&store.pool)
+/// Redis knows what became of this one. Only for whoever keeps other desks out.
+pub async fn finish_withdrawal(tx: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query("update ledger_withdrawals set state = 'finished' where id = $1 and state = 'decided'")
+        .bind(id)
+        .execute(tx)
         .await?;
     Ok(())
 }

@@ -27,8 +27,8 @@ impl Ledger {
         let mut tx = self.store.pool.begin().await.unwrap();
         let decision = Decision { collected, era: 3 };
         let withdrawn = ledger::decide_withdrawal(&mut tx, withdrawal, decision).await.unwrap();
+        ledger::finish_withdrawal(&mut tx, withdrawal.id).await.unwrap();
         tx.commit().await.unwrap();
-        ledger::finish_withdrawals(&self.store, &[withdrawal.id]).await.unwrap();
         withdrawn
     }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use meter::Position;
-use meter::desk::{Entry, Place, wire_form};
-use model::Shard;
+use meter::desk::{Entry, Place, Unreadable, wire_form};
 use model::usage::UsageRecord;
+use model::{AccountId, Nanos, Shard};
 use store::usage;
 use time::Date;
 use uuid::Uuid;
@@ -37,6 +37,8 @@ pub(super) struct Unkept {
     pub(super) position: Position,
     pub(super) body: Vec<u8>,
     pub(super) reason: String,
+    /// What it has taken, which goes back, because nothing can be charged for it.
+    pub(super) taken: Option<(AccountId, Nanos)>,
 }
 
 impl Batch {
@@ -84,17 +86,18 @@ impl Batch {
 
     fn take(&mut self, entry: Entry) {
         let Entry { shard, position, records, unreadable, is_reaped, is_carried, wanted: _ } = entry;
-        let mut keep_out = |body, reason: &str| {
-            self.unkept.push(Unkept { shard, position, body, reason: reason.to_owned() });
+        let mut keep_out = |body, taken, reason: &str| {
+            self.unkept.push(Unkept { shard, position, body, taken, reason: reason.to_owned() });
         };
-        for body in unreadable {
-            keep_out(body, "not readable");
+        for Unreadable { body, taken } in unreadable {
+            keep_out(body, taken, "not readable");
         }
         for record in records {
-            if usage::day(record.id).is_none() {
-                keep_out(wire_form(&record), "the id is no UUIDv7");
-            } else if record.account.shard() != shard {
-                keep_out(wire_form(&record), "its account is of another shard");
+            let taken = Some((record.account, record.paid));
+            if record.account.shard() != shard {
+                keep_out(wire_form(&record), None, "its account is of another shard");
+            } else if usage::day(record.id).is_none() {
+                keep_out(wire_form(&record), taken, "the id is no UUIDv7");
             } else {
                 let item = if is_reaped { Item::reaped(record) } else { Item::of(record) };
                 self.items.push((position, if is_carried { item.unseen() } else { item }));

@@ -40,6 +40,11 @@ impl Ledger {
         let mut tx = self.store.pool.begin().await.map_err(StoreError::from)?;
         let (mut done, mut told) = (Done::default(), Told::default());
         let (names, unkept) = (&batch.names, &mut batch.unkept);
+        // What cannot be charged is free again.
+        unkept
+            .iter()
+            .filter_map(|unkept| unkept.taken)
+            .for_each(|(account, taken)| told.moves(account, taken, taken));
         match insertion {
             Insertion::Together => {
                 let mut items: Vec<&mut Item> = batch.items.iter_mut().map(|(_, item)| item).collect();
@@ -61,7 +66,7 @@ impl Ledger {
                             savepoint.rollback().await.map_err(StoreError::from)?;
                             let reason = format!("{:#}", anyhow::Error::from(error));
                             let (shard, body) = (item.record.account.shard(), wire_form(&item.record));
-                            unkept.push(Unkept { shard, position: *position, body, reason });
+                            unkept.push(Unkept { shard, position: *position, body, reason, taken: None });
                             item.verdict = Some(Verdict::Duplicate);
                             told.hear(item, item.undone());
                         }
@@ -72,7 +77,7 @@ impl Ledger {
         }
         ledger::add_used(&mut tx, &told.used()).await?;
         done.counts.unreadable = unkept.len();
-        for Unkept { shard, position, body, reason } in unkept.iter() {
+        for Unkept { shard, position, body, reason, taken: _ } in unkept.iter() {
             error!(shard = %shard, reason, "A usage record cannot be kept as such; see the table usage_unreadable");
             let era = batch.places.get(shard).map_or(0, |place| place.era);
             let position = position.to_string();
@@ -214,11 +219,7 @@ struct Told {
 impl Told {
     fn hear(&mut self, item: &Item, told: PendingAccount) {
         let PendingAccount { account, unposted, back } = told;
-        if (unposted, back) != (Nanos::ZERO, Nanos::ZERO) {
-            let sums = self.accounts.entry(account).or_default();
-            sums.0 += unposted;
-            sums.1 += back;
-        }
+        self.moves(account, unposted, back);
         for (used, told) in item.counted() {
             let PendingCounter { account, counter, window, there, back } = told;
             let sums = self.counters.entry((account, counter, window)).or_default();
@@ -229,6 +230,14 @@ impl Told {
                 let sum = self.used.entry(key).or_insert_with(|| Used { amount: 0, ..used.clone() });
                 sum.amount = sum.amount.saturating_add(used.amount);
             }
+        }
+    }
+
+    fn moves(&mut self, account: AccountId, unposted: Nanos, back: Nanos) {
+        if (unposted, back) != (Nanos::ZERO, Nanos::ZERO) {
+            let sums = self.accounts.entry(account).or_default();
+            sums.0 += unposted;
+            sums.1 += back;
         }
     }
 

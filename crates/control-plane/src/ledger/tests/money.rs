@@ -276,3 +276,23 @@ async fn figures_that_nobody_can_mean_hold_up_nothing(pool: PgPoolOptions, addre
     office.desk().await.ensure_loaded(&[account]).await.unwrap();
     office.check().await;
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_cannot_be_read_gives_back_what_it_took(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut office = Office::start(pool, address).await;
+    let account = office.account(100).await;
+    let mut proxy = office.proxy();
+    let record = charged(account, 7, 10);
+    office.held(&mut proxy, &record).await;
+    // As a newer proxy may say it: its outcome means nothing here.
+    proxy.settle_as(&[record], |wire| wire.outcome = 1000).await.unwrap();
+    assert_eq!(office.money(account).await, (93, 0, 7, 100));
+    office.catch_up().await;
+    assert_eq!(office.money(account).await, (100, 0, 0, 100));
+    let kept: i64 = sqlx::query_scalar("select count(*) from usage_unreadable")
+        .fetch_one(&office.system.store.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    office.check().await;
+}

@@ -59,6 +59,15 @@ impl Proxy {
 
     /// Sends records of one shard, those with a hold as its settlement. `None` if the era was not open.
     pub(super) async fn settle(&mut self, records: &[UsageRecord]) -> Option<Position> {
+        self.settle_as(records, |_| ()).await
+    }
+
+    /// The same, with the records written in another way.
+    pub(super) async fn settle_as(
+        &mut self,
+        records: &[UsageRecord],
+        change: impl Fn(&mut proto::UsageRecord),
+    ) -> Option<Position> {
         let shard = records[0].account.shard();
         let scripts = self.scripts(shard).await;
         let (era, last) = self.sent.get(&shard).copied().unwrap_or_default();
@@ -76,7 +85,8 @@ impl Proxy {
                 records: vec![settled],
             })
         });
-        let wire = records.iter().map(UsageRecord::to_wire).collect();
+        let mut wire: Vec<_> = records.iter().map(UsageRecord::to_wire).collect();
+        wire.iter_mut().for_each(change);
         let encoded = proto::UsageBatch { records: wire }.encode_to_vec();
         let batch = Batch { number, encoded, length: records.len(), groups: groups.collect() };
         let command = calls::settle(&scripts, self.incarnation, &batch);

@@ -76,3 +76,33 @@ async fn a_withdrawal_from_an_account_that_nobody_uses_loads_it_first(
     assert_eq!(office.money(account).await, (0, 0, 0, 0));
     office.check().await;
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_desk_that_was_succeeded_finishes_nothing(pool: PgPoolOptions, address: PgConnectOptions) {
+    let owner = sqlx::PgPool::connect_with(address.clone()).await.unwrap();
+    let mut office = Office::start(pool, address).await;
+    let account = office.account(100).await;
+    let mut old = office.desk.take().unwrap();
+    // It has lost its lock, and does not know.
+    let lost = sqlx::query(
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'
+         and database = (select oid from pg_database where datname = current_database())",
+    );
+    lost.execute(&owner).await.unwrap();
+    // The next one moves on to another era, and dies when it has decided and not told.
+    office.round().await;
+    office.system.redis.command("SCRIPT FLUSH");
+    office.catch_up().await;
+    let id = ask(&office, account, 30, Missing::Refuse, CauseKind::Refund).await;
+    office.deadly = Some("desk_withdrew");
+    office.round().await;
+    assert_eq!(outcome(&office, id).await, (State::Decided, Some((30, 0))));
+    // To the old one the era looks over, and nothing to be left to tell.
+    let finished = old.work_off_withdrawals().await;
+    assert!(matches!(finished, Err(super::super::LedgerError::Succeeded)), "{finished:?}");
+    assert_eq!(outcome(&office, id).await.0, State::Decided);
+    office.catch_up().await;
+    assert_eq!(outcome(&office, id).await.0, State::Finished);
+    assert_eq!(office.money(account).await, (70, 0, 0, 70));
+    office.check().await;
+}
