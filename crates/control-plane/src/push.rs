@@ -1,8 +1,9 @@
 //! The desk that tells proxies the configuration: it enrols them, and pushes full state and then
-//! every change to those that subscribe. One port, always under TLS.
+//! every change to those that subscribe, and in which era each money shard is. One port, always under TLS.
 
 mod authority;
 mod enrolment;
+mod eras;
 mod feed;
 mod metrics;
 mod narrowing;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::link::Link;
+use crate::link::{Link, is_from_no_primary};
 use crate::meter::{Inbox, Shared};
 use crate::protocol::{Scripts, calls, era_is_over};
 use crate::stream::Position;
@@ -149,6 +149,9 @@ impl Flusher {
         };
         let read = answer.and_then(|answer| self.take_answer(shard, &due, answer));
         let Err(error) = read else { return };
+        if era_is_over(&error) || is_from_no_primary(&error) {
+            self.link.leave();
+        }
         let shared = Arc::clone(&self.shared);
         let waiting = self.shard(shard);
         match (&due, error.code()) {
@@ -212,14 +215,21 @@ impl Flusher {
         }
     }
 
-    /// The desk says which era is open, or that none is.
+    /// Redis says which era is open, or that none is. One that is over by the control plane's word is
+    /// none.
     fn era_is(&mut self, shard: Shard, era: Option<u64>) {
         let shared = Arc::clone(&self.shared);
         let waiting = self.shard(shard);
-        match era.map(|era| Scripts::of(shard, era)) {
+        let scripts = era.map(|era| Scripts::of(shard, era));
+        match scripts.filter(|scripts| !shared.eras.is_over(scripts)) {
             Some(scripts) if waiting.is_new(&scripts) => self.move_on(shard, scripts),
             Some(scripts) => waiting.resume(&shared, scripts),
-            None => waiting.no_era(),
+            None => {
+                waiting.no_era();
+                if waiting.is_behind(&shared) {
+                    self.link.leave();
+                }
+            }
         }
     }
 

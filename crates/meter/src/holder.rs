@@ -12,7 +12,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::leases::Asked;
-use crate::link::Link;
+use crate::link::{Link, is_from_no_primary};
 use crate::meter::Shared;
 use crate::protocol::calls::{self, Held, More, Wanted};
 use crate::protocol::{Scripts, era_is_over};
@@ -131,8 +131,12 @@ async fn round(shared: &Shared, link: &mut Link, asks: Vec<Ask>) {
         let asks = questions.into_iter().flat_map(|question| question.asks);
         return asks.for_each(|ask| ask.hear(shared, Answer::Silent, asked_at));
     };
+    let mut is_lost = false;
     for (question, answer) in questions.into_iter().zip(answers) {
-        question.hear(shared, answer, asked_at);
+        is_lost |= question.hear(shared, answer, asked_at);
+    }
+    if is_lost {
+        link.leave();
     }
 }
 
@@ -160,18 +164,26 @@ impl Question {
         commands.add_command(command);
     }
 
-    fn hear(self, shared: &Shared, answer: RedisResult<Value>, asked_at: Instant) {
+    /// Says whether another server may be the one to ask by now.
+    fn hear(self, shared: &Shared, answer: RedisResult<Value>, asked_at: Instant) -> bool {
         let Self { scripts, asks } = self;
         let (shard, era) = (scripts.shard(), scripts.era());
+        if shared.eras.is_over(&scripts) {
+            // Whatever was set aside ended with its era.
+            asks.into_iter().for_each(|ask| ask.hear(shared, Answer::NoEra, asked_at));
+            return false;
+        }
         match answer.and_then(Value::extract_error).and_then(|answer| read(&asks, answer)) {
             Ok(answers) => {
                 shared.watch(shard);
                 for (ask, answer) in asks.into_iter().zip(answers) {
                     ask.hear(shared, Answer::Held(answer, era), asked_at);
                 }
+                false
             }
             Err(error) => {
-                let answer = if era_is_over(&error) {
+                let is_over = era_is_over(&error);
+                let answer = if is_over {
                     shared.doubt(shard);
                     Answer::NoEra
                 } else {
@@ -179,6 +191,7 @@ impl Question {
                     Answer::Silent
                 };
                 asks.into_iter().for_each(|ask| ask.hear(shared, answer.clone(), asked_at));
+                is_over || is_from_no_primary(&error)
             }
         }
     }

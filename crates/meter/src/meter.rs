@@ -196,6 +196,27 @@ impl Meter {
         }
     }
 
+    /// The control plane says in which eras shards are by what Postgres says. Earlier ones are over at
+    /// once, whatever Redis says: nothing more is set aside in them, and their leases end. What is under
+    /// way moves on when Redis shows these eras, or later ones.
+    pub fn eras_are(&self, eras: &[(Shard, u64)]) {
+        let mut closed = 0;
+        for (shard, era) in eras {
+            if self.0.eras.tell(*shard, *era) {
+                self.0.leases.end_era(*shard, *era);
+                closed += 1;
+            }
+        }
+        if closed > 0 {
+            info!(
+                shards = closed,
+                "New eras of {closed} shards have begun; nothing is spent in the old ones"
+            );
+        }
+        // What has changed is seen there by itself.
+        self.0.wake.notify_one();
+    }
+
     /// Waits until Postgres has every record, at most for `patience`, gives back what is leased and stops
     /// sending. Says whether all were posted; what was not stays in the spool for the next start.
     pub async fn drain(&self, patience: Duration) -> bool {
@@ -292,7 +313,8 @@ impl Shared {
         }
         let (waiter, heard) = oneshot::channel();
         self.tell(|inbox| inbox.waiters.push((shard, waiter)));
-        heard.await.unwrap_or(false)
+        // Nothing is on its way any more if all was heard of since it was looked.
+        heard.await.unwrap_or(false) || self.given_back(shard) != before
     }
 
     /// Whether Redis has so little room left that credits are refused.

@@ -6,6 +6,8 @@
 mod eras;
 #[path = "meter/leases.rs"]
 mod leases;
+#[path = "meter/left_behind.rs"]
+mod left_behind;
 #[path = "meter/proxy.rs"]
 mod proxy;
 #[path = "support/redis_server.rs"]

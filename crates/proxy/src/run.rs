@@ -52,6 +52,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
         directory: directory.clone(),
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         interests: interests.clone(),
+        meter: Some(meter.clone()),
     };
     let subscription = subscription::start(
         subscription,

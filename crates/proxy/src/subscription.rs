@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meter::Meter;
 use model::Secret;
 use process::Unready;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ use receiver::Receiver;
 use saving::Saving;
 
 /// Where the control plane is, and how this proxy gets in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SubscriptionConfig {
     /// Such as `https://127.0.0.1:8082`.
     pub control_plane_url: String,
@@ -38,6 +39,8 @@ pub struct SubscriptionConfig {
     pub name: String,
     /// Where requests ask for accounts, if only those in use are subscribed to.
     pub interests: Option<Arc<Interests>>,
+    /// What is told in which era each money shard is.
+    pub meter: Option<Meter>,
 }
 
 /// A configuration with which no proxy can ever be up to date.

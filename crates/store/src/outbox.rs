@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::resources::Found;
+use crate::shards::ERAS_CHANNEL;
 use crate::{Store, StoreError, resources};
 
 /// What a reader that has come to some revision lacks.
@@ -169,7 +170,7 @@ pub async fn prune(store: &Store, keep: Duration) -> Result<u64, StoreError> {
     Ok(pruned.rows_affected())
 }
 
-/// A connection of its own that hears of new revisions and revoked proxies.
+/// A connection of its own that hears of new revisions, revoked proxies and eras that have begun.
 pub struct ConfigListener(PgListener);
 
 /// What a [`ConfigListener`] heard.
@@ -179,6 +180,8 @@ pub enum Heard {
     Revision,
     /// A proxy was revoked.
     RevokedProxy(model::id::ProxyId),
+    /// Money shards have moved on to other eras.
+    Eras,
     /// The connection was lost and is there again: anything may have happened, also to the database.
     Reconnected,
 }
@@ -187,7 +190,7 @@ impl ConfigListener {
     /// Begins to listen.
     pub async fn connect(store: &Store) -> Result<Self, StoreError> {
         let mut listener = PgListener::connect_with(&store.pool).await?;
-        listener.listen_all(["config", "proxy_revoked"]).await?;
+        listener.listen_all(["config", "proxy_revoked", ERAS_CHANNEL]).await?;
         Ok(Self(listener))
     }
 
@@ -199,6 +202,7 @@ impl ConfigListener {
                 Ok(proxy) => Heard::RevokedProxy(proxy),
                 Err(_) => Heard::Reconnected,
             },
+            ERAS_CHANNEL => Heard::Eras,
             _ => Heard::Revision,
         })
     }

@@ -12,6 +12,9 @@ use crate::{Store, StoreError};
 /// Any number would do, as long as it is always the same one in this database.
 const DESK_LOCK: i64 = 0x0074_6f6c_6c67_6174;
 
+/// Who listens here is told that shards have moved on to other eras.
+pub const ERAS_CHANNEL: &str = "money_eras";
+
 /// A shard's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoneyShard {
@@ -221,7 +224,15 @@ pub async fn note_incarnations(
     if noted.rows_affected() == seen.len() as u64 { Ok(()) } else { Err(AdvanceError::Succeeded) }
 }
 
-/// Begins new eras, at the positions given. Nothing is left to be said of the old ones.
+/// Which era each shard is in.
+pub async fn eras(store: &Store) -> Result<Vec<(Shard, u64)>, StoreError> {
+    let rows: Vec<(i16, i64)> =
+        sqlx::query_as("select shard, era from money_shards order by shard").fetch_all(&store.pool).await?;
+    rows.into_iter().map(|(shard, era)| Ok((shard_of(shard)?, era_of(era)?))).collect()
+}
+
+/// Begins new eras, at the positions given. Nothing is left to be said of the old ones. Who listens for
+/// eras is told once that is so.
 pub async fn raise(store: &Store, fence: Fence, places: &[MoneyShard]) -> Result<(), AdvanceError> {
     let (shards, eras, positions) = columns(places);
     let mut tx = store.pool.begin().await?;
@@ -239,6 +250,7 @@ pub async fn raise(store: &Store, fence: Fence, places: &[MoneyShard]) -> Result
     if raised.rows_affected() != places.len() as u64 {
         return Err(AdvanceError::Succeeded);
     }
+    sqlx::query("select pg_notify($1, '')").bind(ERAS_CHANNEL).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -254,8 +266,7 @@ struct Row {
 impl MoneyShard {
     fn of(row: Row) -> Result<Self, StoreError> {
         let Row { shard, era, position, pending, incarnations } = row;
-        let shard = u8::try_from(shard).map(Shard).map_err(|_| StoreError::Unreadable("shard"))?;
-        let era = u64::try_from(era).map_err(|_| StoreError::Unreadable("era"))?;
+        let (shard, era) = (shard_of(shard)?, era_of(era)?);
         Ok(Self { shard, era, position, pending: pending.map(|Json(pending)| pending), incarnations })
     }
 }
@@ -268,4 +279,12 @@ fn columns(places: &[MoneyShard]) -> (Vec<i16>, Vec<i64>, Vec<String>) {
         positions.push(position.clone());
     }
     (shards, eras, positions)
+}
+
+fn shard_of(shard: i16) -> Result<Shard, StoreError> {
+    u8::try_from(shard).map(Shard).map_err(|_| StoreError::Unreadable("shard"))
+}
+
+fn era_of(era: i64) -> Result<u64, StoreError> {
+    u64::try_from(era).map_err(|_| StoreError::Unreadable("era"))
 }

@@ -1,4 +1,4 @@
-//! Follows the outbox once for all subscribers, and tells them what is new.
+//! Follows the outbox and the eras of money once for all subscribers, and tells them what is new.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,12 @@ use std::time::Duration;
 use model::Revision;
 use model::id::ProxyId;
 use store::outbox::{self, ConfigListener, Heard, Since};
-use store::{Store, StoreError};
-use tokio::sync::{Notify, Semaphore, broadcast};
+use store::{Store, StoreError, shards};
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::eras::{Eras, Told};
 use super::metrics;
 
 /// More changes at once than this are told as a full state.
@@ -43,6 +44,7 @@ pub(super) enum News {
 pub(super) struct Feed {
     news: broadcast::Sender<News>,
     nudge: Arc<Notify>,
+    eras: watch::Sender<Eras>,
     pub(super) full_states: Arc<Semaphore>,
 }
 
@@ -55,6 +57,7 @@ impl Feed {
         let feed = Self {
             news: broadcast::Sender::new(WAITING_NEWS),
             nudge: Arc::new(Notify::new()),
+            eras: watch::Sender::new(Eras::default()),
             full_states: Arc::new(Semaphore::new(FULL_STATES_AT_ONCE)),
         };
         let mut reader = Reader { store, feed: feed.clone(), at };
@@ -70,6 +73,11 @@ impl Feed {
     /// News from now on. Who subscribes before reading the database misses nothing.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
+    }
+
+    /// What there is to tell a proxy of eras, from the beginning.
+    pub(super) fn eras(&self) -> Told {
+        Told::nothing(self.eras.subscribe())
     }
 
     /// Makes the feed look at the database now.
@@ -116,10 +124,14 @@ impl Reader {
                 heard = listener.heard() => match heard? {
                     Heard::Revision => self.look().await?,
                     Heard::RevokedProxy(proxy) => self.tell(News::Revoked(proxy)),
+                    Heard::Eras => self.look_at_eras().await?,
                     Heard::Reconnected => self.reconnected().await?,
                 },
                 () = nudge.notified() => self.look().await?,
-                _ = poll.tick() => self.look().await?,
+                _ = poll.tick() => {
+                    self.look_at_eras().await?;
+                    self.look().await?;
+                }
                 _ = prune.tick() => {
                     let pruned = outbox::prune(&self.store, KEPT).await?;
                     if pruned > 0 {
@@ -134,7 +146,19 @@ impl Reader {
     async fn reconnected(&mut self) -> Result<(), StoreError> {
         confirm_timeline(&self.store).await?;
         self.tell(News::Reconnected);
+        self.look_at_eras().await?;
         self.look().await
+    }
+
+    /// Says what Postgres says, also if that is less than before.
+    async fn look_at_eras(&self) -> Result<(), StoreError> {
+        let eras = Arc::new(shards::eras(&self.store).await?.into_iter().collect());
+        self.feed.eras.send_if_modified(|known| {
+            let is_new = *known != eras;
+            *known = eras;
+            is_new
+        });
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::enrolment::{authenticated, unavailable};
+use super::eras::Told;
 use super::feed::{Feed, LARGEST_DELTA, News};
 use super::metrics::{self, Connected};
 use super::narrowing::{Narrowing, account_ids};
@@ -59,7 +60,7 @@ impl Configuration for Subscribing {
         let Some(ProxyMessage { message: Some(Message::Hello(hello)) }) = first else {
             return Err(Status::invalid_argument("the first message must be a hello"));
         };
-        let Hello { software_version, serving, obeys, narrowing } = hello;
+        let Hello { software_version, serving, obeys, narrowing, wants_eras } = hello;
         proxies::set_obeys(&self.store, proxy, &obeys).await.map_err(unavailable)?;
         let serving = serving.as_ref().and_then(Revision::from_wire);
         let (sender, outgoing) = mpsc::channel(UNDER_WAY);
@@ -75,6 +76,7 @@ impl Configuration for Subscribing {
             refused: Vec::new(),
             at: serving,
             narrowing: narrowing.as_ref().map(Narrowing::from_wire),
+            eras: wants_eras.then(|| self.feed.eras()),
             sender,
             connected,
         };
@@ -95,6 +97,8 @@ struct Subscriber {
     at: Option<Revision>,
     /// The only accounts that it is told of.
     narrowing: Option<Narrowing>,
+    /// What it was told of the eras of money; nothing if it would not understand.
+    eras: Option<Told>,
     sender: mpsc::Sender<Result<ControlMessage, Status>>,
     connected: Connected,
 }
@@ -138,11 +142,15 @@ impl Subscriber {
         let mut news = self.feed.subscribe();
         let mut report = tokio::time::interval(REPORT);
         let mut silent = SILENT_REPORTS;
+        if let Err(end) = self.tell_eras().await {
+            return end;
+        }
         if let Err(end) = self.catch_up(true).await {
             return end;
         }
         loop {
             let done = tokio::select! {
+                () = new_eras(&mut self.eras) => self.tell_eras().await,
                 told = news.recv() => match told {
                     Ok(news) => self.tell(news).await,
                     Err(RecvError::Lagged(_)) => self.catch_up(false).await,
@@ -167,6 +175,14 @@ impl Subscriber {
             if let Err(end) = done {
                 return end;
             }
+        }
+    }
+
+    /// Tells the proxy in which eras money shards are that it does not know to be there.
+    async fn tell_eras(&mut self) -> Result<(), End> {
+        match self.eras.as_mut().and_then(Told::message) {
+            Some(message) => self.send(message).await,
+            None => Ok(()),
         }
     }
 
@@ -264,12 +280,21 @@ impl Subscriber {
     }
 
     async fn send_everything(&mut self) -> Result<(), End> {
-        let permit = self.feed.full_states.clone().acquire_owned().await.map_err(|_| End::Gone)?;
+        // Who waits for his turn is told of eras meanwhile, and so is who takes his time to read.
+        let turns = self.feed.full_states.clone();
+        let mut turn = std::pin::pin!(turns.acquire_owned());
+        let permit = loop {
+            tokio::select! {
+                permit = &mut turn => break permit.map_err(|_| End::Gone)?,
+                () = new_eras(&mut self.eras) => self.tell_eras().await?,
+            }
+        };
         metrics::full_state();
         let accounts = self.narrowing.as_ref().map(Narrowing::accounts);
         let mut parts = FullStateParts::begin(&self.store, accounts).await?;
         while let Some(part) = parts.next().await? {
             self.send(part).await?;
+            self.tell_eras().await?;
         }
         self.at = Some(parts.revision());
         drop(permit);
@@ -314,6 +339,14 @@ impl Subscriber {
                 Ok(())
             }
         }
+    }
+}
+
+/// Waits until there may be news of eras for a proxy that wants them.
+async fn new_eras(eras: &mut Option<Told>) {
+    match eras {
+        Some(told) => told.has_news().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -165,6 +165,7 @@ impl Follower {
             directory: directory.path().to_owned(),
             name: "test".to_owned(),
             interests: interests.clone(),
+            meter: None,
         };
         let unready = readiness.unready("snapshot");
         let contents = installation.contents.clone();

@@ -38,7 +38,9 @@ pub(super) struct Waiting {
     /// Entries of the present era that the desk has not posted, in the order of their ids.
     sent: VecDeque<(Position, Vec<Closed>)>,
     era: Era,
-    /// The last era that was open here.
+    /// What is to be done in the last era that has begun before it is open here.
+    beginning: Option<Beginning>,
+    /// The last era that has begun here.
     known: Option<u64>,
     /// Who numbers the batches, and the last number.
     numbered: (Uuid, u64),
@@ -70,14 +72,17 @@ pub(super) struct Sent {
 enum Era {
     Unknown,
     Asked,
-    /// A new one: what Postgres may lack is sent again, and then what is held is declared.
-    Begun {
-        scripts: Scripts,
-        again: VecDeque<Closed>,
-        parts: VecDeque<Vec<Declared>>,
-        part: u64,
-    },
+    /// A new one: there is a [`Beginning`].
+    Begun(Scripts),
     Open(Scripts),
+}
+
+/// A new era: what Postgres may lack is sent again, and then what is held is declared. It is there until
+/// that is done, even if the server is away meanwhile.
+struct Beginning {
+    again: VecDeque<Closed>,
+    parts: VecDeque<Vec<Declared>>,
+    part: u64,
 }
 
 /// What Redis is asked for this shard.
@@ -98,6 +103,7 @@ impl Waiting {
             waiters: Vec::new(),
             sent: VecDeque::new(),
             era: Era::Unknown,
+            beginning: None,
             known: None,
             numbered: (present, 0),
             declared_as: present,
@@ -112,32 +118,25 @@ impl Waiting {
 
     /// What is due now. Asking moves it along; what is not answered is due again.
     pub(super) fn due(&mut self, shared: &Shared, now: Instant, redis_full: bool) -> Vec<(Due, Cmd)> {
+        if self.is_left_behind(shared) {
+            self.era_is_over(shared);
+            self.calm_down();
+        }
         if self.retry_at.is_some_and(|at| now < at) {
             return Vec::new();
         }
-        match &mut self.era {
+        match &self.era {
             Era::Asked => Vec::new(),
             Era::Unknown => {
-                if self.is_idle() && !self.is_asked_for {
+                if !self.wants_era(shared) {
                     return Vec::new();
                 }
                 self.era = Era::Asked;
                 vec![self.ask_era()]
             }
-            Era::Begun { scripts, again, parts, part } => {
+            Era::Begun(scripts) => {
                 let scripts = scripts.clone();
-                if again.is_empty() && self.unanswered.is_empty() {
-                    let is_last = parts.len() <= 1;
-                    let holds = parts.front().map(Vec::as_slice).unwrap_or_default();
-                    let command = calls::declare(&scripts, self.declared_as, *part, is_last, holds);
-                    return vec![(Due::Declare, command)];
-                }
-                while self.unanswered.len() < BATCHES && !again.is_empty() {
-                    let records = again.drain(..again.len().min(BATCH)).collect();
-                    self.numbered.1 += 1;
-                    self.unanswered.push_back(Batched { number: self.numbered.1, records });
-                }
-                self.settlements(shared, &scripts)
+                self.beginnings(shared, &scripts)
             }
             Era::Open(scripts) => {
                 let scripts = scripts.clone();
@@ -154,13 +153,33 @@ impl Waiting {
         }
     }
 
+    /// What a new era begins with: first the records, and when they are answered the holds.
+    fn beginnings(&mut self, shared: &Shared, scripts: &Scripts) -> Vec<(Due, Cmd)> {
+        let Some(Beginning { again, parts, part }) = &mut self.beginning else { return Vec::new() };
+        if again.is_empty() && self.unanswered.is_empty() {
+            let is_last = parts.len() <= 1;
+            let holds = parts.front().map(Vec::as_slice).unwrap_or_default();
+            let command = calls::declare(scripts, self.declared_as, *part, is_last, holds);
+            return vec![(Due::Declare, command)];
+        }
+        while self.unanswered.len() < BATCHES && !again.is_empty() {
+            let records = again.drain(..again.len().min(BATCH)).collect();
+            self.numbered.1 += 1;
+            self.unanswered.push_back(Batched { number: self.numbered.1, records });
+        }
+        self.settlements(shared, scripts)
+    }
+
     /// When something will be due.
     pub(super) fn next_due(&self, shared: &Shared, redis_full: bool) -> Option<Instant> {
         let now = Instant::now();
+        if self.is_left_behind(shared) {
+            return Some(now);
+        }
         let due = match &self.era {
             Era::Asked => None,
-            Era::Unknown => (self.is_asked_for || !self.is_idle()).then_some(now),
-            Era::Begun { .. } => Some(now),
+            Era::Unknown => self.wants_era(shared).then_some(now),
+            Era::Begun(_) => Some(now),
             Era::Open(_) => {
                 let has_records = !self.unanswered.is_empty() || !self.closed.is_empty() && !redis_full;
                 let at_once = (has_records || self.is_asked_for).then_some(now);
@@ -176,6 +195,7 @@ impl Waiting {
         self.closed.is_empty()
             && self.unanswered.is_empty()
             && self.sent.is_empty()
+            && self.beginning.is_none()
             && self.to_bury.is_empty()
             && self.beats.is_idle()
     }
@@ -237,6 +257,24 @@ impl Waiting {
         }
     }
 
+    /// Whether the control plane says that a later era has begun than the last one here. Then Redis is
+    /// asked until it shows it, so that nobody who comes has to wait for that.
+    pub(super) fn is_behind(&self, shared: &Shared) -> bool {
+        shared.eras.told(self.shard) > self.known.unwrap_or(0)
+    }
+
+    /// Whether the present era is over by the control plane's word.
+    fn is_left_behind(&self, shared: &Shared) -> bool {
+        match &self.era {
+            Era::Begun(scripts) | Era::Open(scripts) => shared.eras.is_over(scripts),
+            Era::Unknown | Era::Asked => false,
+        }
+    }
+
+    fn wants_era(&self, shared: &Shared) -> bool {
+        self.is_asked_for || !self.is_idle() || self.is_behind(shared)
+    }
+
     /// Whether this era is another than the last one.
     pub(super) fn is_new(&self, scripts: &Scripts) -> bool {
         self.known != Some(scripts.era())
@@ -246,8 +284,13 @@ impl Waiting {
     pub(super) fn resume(&mut self, shared: &Shared, scripts: Scripts) {
         self.is_asked_for = false;
         if matches!(self.era, Era::Asked) {
-            shared.eras.open(&scripts);
-            self.era = Era::Open(scripts);
+            self.era = match self.beginning {
+                Some(_) => Era::Begun(scripts),
+                None => {
+                    shared.eras.open(&scripts);
+                    Era::Open(scripts)
+                }
+            };
         }
     }
 
@@ -269,8 +312,9 @@ impl Waiting {
         shared.set_next_batch(self.shard, 1);
         let is_first = self.known.replace(scripts.era()).is_none();
         self.beats.begin();
-        let sent = self.sent.drain(..).flat_map(|(_, records)| records);
-        let again: VecDeque<Closed> = sent.collect();
+        // What the era before was to begin with, and did not come to.
+        let mut again = self.beginning.take().map(|beginning| beginning.again).unwrap_or_default();
+        again.extend(self.sent.drain(..).flat_map(|(_, records)| records));
         let unanswered = self.unanswered.drain(..).flat_map(|batched| batched.records);
         self.closed = unanswered.chain(self.closed.drain(..)).collect();
         if is_first {
@@ -296,18 +340,23 @@ impl Waiting {
         for former in shared.incarnations.former() {
             self.bury(former);
         }
-        self.era = Era::Begun { scripts, again, parts, part: 1 };
+        self.beginning = Some(Beginning { again, parts, part: 1 });
+        self.era = Era::Begun(scripts);
     }
 
     /// A part of the declaration is done; the last one opens the era for this process. Answers in whose
     /// name it was.
     pub(super) fn declared(&mut self, shared: &Shared) -> Option<Uuid> {
-        let Era::Begun { scripts, parts, part, .. } = &mut self.era else { return None };
+        let (Era::Begun(scripts), Some(Beginning { parts, part, .. })) = (&self.era, &mut self.beginning)
+        else {
+            return None;
+        };
         parts.pop_front();
         *part += 1;
         if parts.is_empty() {
             shared.eras.open(scripts);
             self.era = Era::Open(scripts.clone());
+            self.beginning = None;
             self.calm_down();
         }
         Some(self.declared_as)

@@ -8,7 +8,7 @@ use crate::proxy::{Ledger, PATIENCE, Proxy, account, claim, ended, opened};
 use crate::redis_server::RedisServer;
 use crate::wire::Wire;
 
-async fn begin(balance: i64) -> (RedisServer, Ledger, Proxy) {
+pub(crate) async fn begin(balance: i64) -> (RedisServer, Ledger, Proxy) {
     let server = RedisServer::start();
     let mut ledger = Ledger::open(&server).await;
     ledger.balances.insert(account(1), balance);
@@ -16,7 +16,7 @@ async fn begin(balance: i64) -> (RedisServer, Ledger, Proxy) {
     (server, ledger, proxy)
 }
 
-async fn dispatched(ledger: &mut Ledger, proxy: &Proxy, amount: i64) -> (OpenRecord, UsageRecord) {
+pub(crate) async fn dispatched(ledger: &mut Ledger, proxy: &Proxy, amount: i64) -> (OpenRecord, UsageRecord) {
     let record = opened(account(1));
     let mut open = proxy.open(&record);
     ledger.beside(open.hold(&claim(amount, 1))).await.unwrap();
@@ -26,7 +26,7 @@ async fn dispatched(ledger: &mut Ledger, proxy: &Proxy, amount: i64) -> (OpenRec
 
 impl Ledger {
     /// Until so many incarnations have declared.
-    async fn wait_for_declarations(&mut self, many: usize) {
+    pub(crate) async fn wait_for_declarations(&mut self, many: usize) {
         let declared = async {
             while self.declared().await < many {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;

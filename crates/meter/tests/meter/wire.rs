@@ -1,7 +1,7 @@
 //! A wire to Redis on which answers can be lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use model::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,6 +12,7 @@ use crate::redis_server::RedisServer;
 
 pub(crate) struct Wire {
     port: u16,
+    target: Arc<AtomicU16>,
     loses_answers: Arc<AtomicBool>,
     cut: watch::Sender<bool>,
 }
@@ -22,10 +23,12 @@ impl Wire {
         let port = listener.local_addr().unwrap().port();
         let loses_answers = Arc::new(AtomicBool::new(false));
         let (cut, is_cut) = watch::channel(false);
-        let (target, loses) = (server.port(), loses_answers.clone());
+        let target = Arc::new(AtomicU16::new(server.port()));
+        let (leads_to, loses) = (target.clone(), loses_answers.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (mut is_cut, loses) = (is_cut.clone(), loses.clone());
+                let target = leads_to.load(Ordering::Acquire);
                 tokio::spawn(async move {
                     let Ok(far) = TcpStream::connect(("127.0.0.1", target)).await else { return };
                     tokio::select! {
@@ -36,11 +39,16 @@ impl Wire {
                 });
             }
         });
-        Self { port, loses_answers, cut }
+        Self { port, target, loses_answers, cut }
     }
 
     pub(crate) fn url(&self) -> Secret {
         Secret::new(format!("redis://127.0.0.1:{}", self.port))
+    }
+
+    /// New connections lead to another server; those that there are stay.
+    pub(crate) fn leads_to(&self, server: &RedisServer) {
+        self.target.store(server.port(), Ordering::Release);
     }
 
     /// What is asked arrives; what is answered does not.

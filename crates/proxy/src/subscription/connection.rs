@@ -12,7 +12,7 @@ use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
 use super::SubscriptionConfig;
-use super::receiver::{Gap, Receiver};
+use super::receiver::{Gap, Received, Receiver};
 use crate::identity::{Identity, JoinToken, NoIdentity};
 
 /// A full state comes in parts of about 1 MiB, but one change may concern many resources.
@@ -85,11 +85,16 @@ impl Connection {
         let (mut incoming, mut message) = begin(channel.clone(), outgoing).await?;
         while let Some(current) = message {
             match receiver.receive(current) {
-                Ok(Some(acknowledgement)) => {
+                Ok(Received::Served(acknowledgement)) => {
                     on_applied();
                     say(&sender, Message::Acknowledgement(acknowledgement)).await;
                 }
-                Ok(None) => {}
+                Ok(Received::Part) => {}
+                Ok(Received::Eras(eras)) => {
+                    if let Some(meter) = &self.config.meter {
+                        meter.eras_are(&eras);
+                    }
+                }
                 Err(gap) => return Ok(Ended::Gap(gap)),
             }
             message = loop {

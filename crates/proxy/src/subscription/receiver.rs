@@ -7,10 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
 use model::resource::{InvalidResource, OBEYED, Resource, ResourceKey};
-use model::{AccountId, Revision};
+use model::{AccountId, Revision, Shard};
 use prometheus::{IntGauge, register_int_gauge};
 use proto::control_message::Message;
-use proto::{Acknowledgement, ControlMessage, FullState, Hello, Interest, Narrowing, RefusedResource};
+use proto::{
+    Acknowledgement, ControlMessage, Eras, FullState, Hello, Interest, Narrowing, RefusedResource, ShardEra,
+};
 use tracing::{error, info};
 use uuid::Uuid;
 
@@ -42,6 +44,17 @@ struct FullStateUnderWay {
 struct Refused {
     key: Option<ResourceKey>,
     told: RefusedResource,
+}
+
+/// What a message comes to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Received {
+    /// More of it is to come.
+    Part,
+    /// The snapshot was replaced, and this is to be said of it.
+    Served(Acknowledgement),
+    /// Money shards are in these eras.
+    Eras(Vec<(Shard, u64)>),
 }
 
 /// Something was missed, so that what comes now does not fit what is served.
@@ -104,6 +117,7 @@ impl Receiver {
                 .interests
                 .as_ref()
                 .map(|_| Narrowing { account_ids: to_wire(snapshot.accounts().map(|(id, _)| id)) }),
+            wants_eras: true,
         }
     }
 
@@ -136,11 +150,14 @@ impl Receiver {
         }
     }
 
-    /// Takes in one message. An acknowledgement is returned when the snapshot was replaced.
-    pub(super) fn receive(&mut self, message: ControlMessage) -> Result<Option<Acknowledgement>, Gap> {
+    /// Takes in one message.
+    pub(super) fn receive(&mut self, message: ControlMessage) -> Result<Received, Gap> {
         match message.message.ok_or(Gap::Malformed)? {
-            Message::FullState(part) => self.receive_part(part),
-            Message::Delta(delta) => self.receive_delta(delta).map(Some),
+            Message::FullState(part) => {
+                self.receive_part(part).map(|said| said.map_or(Received::Part, Received::Served))
+            }
+            Message::Delta(delta) => self.receive_delta(delta).map(Received::Served),
+            Message::Eras(eras) => Ok(Received::Eras(read_eras(&eras))),
         }
     }
 
@@ -270,6 +287,12 @@ fn read(resources: Vec<proto::Resource>) -> (Vec<Resource>, Vec<Refused>) {
         }
     }
     (good, refused)
+}
+
+/// What names no shard is passed over.
+fn read_eras(Eras { eras }: &Eras) -> Vec<(Shard, u64)> {
+    let read = |ShardEra { shard, era }: &ShardEra| Some((Shard(u8::try_from(*shard).ok()?), *era));
+    eras.iter().filter_map(read).collect()
 }
 
 fn refuse(key: Option<proto::ResourceKey>, reason: &InvalidResource) -> Refused {

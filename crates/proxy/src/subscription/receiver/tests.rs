@@ -32,6 +32,16 @@ fn delta(after: u64, number: u64, upserted: Vec<proto::Resource>) -> ControlMess
     ControlMessage { message: Some(Message::Delta(delta)) }
 }
 
+impl Received {
+    /// What is said of the snapshot that was replaced.
+    fn served(self) -> Acknowledgement {
+        match self {
+            Received::Served(acknowledgement) => acknowledgement,
+            other => panic!("expected a new snapshot: {other:?}"),
+        }
+    }
+}
+
 fn receiver() -> Receiver {
     Receiver::new(Arc::new(SnapshotHandle::from_pointee(Snapshot::empty())), None)
 }
@@ -43,7 +53,7 @@ fn knows(receiver: &Receiver, slug: &str) -> bool {
 /// A receiver that serves revision 5 with the gateway `demo`.
 fn in_sync() -> Receiver {
     let mut receiver = receiver();
-    receiver.receive(part(5, &[gateway(1, "demo")], true)).unwrap().unwrap();
+    receiver.receive(part(5, &[gateway(1, "demo")], true)).unwrap().served();
     receiver
 }
 
@@ -51,9 +61,9 @@ fn in_sync() -> Receiver {
 fn a_full_state_is_served_when_its_last_part_has_arrived() {
     let mut receiver = receiver();
     assert!(receiver.hello().serving.is_none());
-    assert!(receiver.receive(part(5, &[gateway(1, "one")], false)).unwrap().is_none());
+    assert!(receiver.receive(part(5, &[gateway(1, "one")], false)).unwrap() == Received::Part);
     assert!(!knows(&receiver, "one"));
-    let acknowledgement = receiver.receive(part(5, &[gateway(2, "two")], true)).unwrap().unwrap();
+    let acknowledgement = receiver.receive(part(5, &[gateway(2, "two")], true)).unwrap().served();
     assert!(knows(&receiver, "one") && knows(&receiver, "two"));
     assert!(receiver.snapshot.load().is_current());
     assert_eq!(acknowledgement.serving, Some(revision(5).to_wire()));
@@ -63,8 +73,8 @@ fn a_full_state_is_served_when_its_last_part_has_arrived() {
 #[test]
 fn deltas_are_applied_in_order() {
     let mut receiver = in_sync();
-    receiver.receive(delta(5, 6, vec![gateway(2, "two").to_wire()])).unwrap().unwrap();
-    receiver.receive(delta(6, 9, vec![gateway(3, "three").to_wire()])).unwrap().unwrap();
+    receiver.receive(delta(5, 6, vec![gateway(2, "two").to_wire()])).unwrap().served();
+    receiver.receive(delta(6, 9, vec![gateway(3, "three").to_wire()])).unwrap().served();
     assert!(knows(&receiver, "demo") && knows(&receiver, "two") && knows(&receiver, "three"));
     assert_eq!(receiver.snapshot.load().revision(), Some(revision(9)));
 }
@@ -97,18 +107,18 @@ fn answer(at: u64, account: AccountId, upserted: Vec<proto::Resource>) -> Contro
 fn narrowed() -> Receiver {
     let snapshot = Arc::new(SnapshotHandle::from_pointee(Snapshot::empty()));
     let mut receiver = Receiver::new(snapshot, Some(Arc::default()));
-    receiver.receive(part(5, &[], true)).unwrap().unwrap();
+    receiver.receive(part(5, &[], true)).unwrap().served();
     receiver
 }
 
 #[test]
 fn a_narrowed_proxy_knows_an_account_whole_or_not_at_all() {
     let mut receiver = narrowed();
-    receiver.receive(delta(5, 6, vec![gateway(2, "two").to_wire()])).unwrap().unwrap();
+    receiver.receive(delta(5, 6, vec![gateway(2, "two").to_wire()])).unwrap().served();
     assert!(!knows(&receiver, "two"));
-    receiver.receive(answer(6, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().unwrap();
+    receiver.receive(answer(6, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().served();
     assert!(knows(&receiver, "demo"));
-    receiver.receive(delta(6, 7, vec![gateway(2, "two").to_wire()])).unwrap().unwrap();
+    receiver.receive(delta(6, 7, vec![gateway(2, "two").to_wire()])).unwrap().served();
     assert!(knows(&receiver, "demo") && knows(&receiver, "two"));
     let narrowing = receiver.hello().narrowing.unwrap();
     assert_eq!(narrowing.account_ids, to_wire([ACCOUNT].into_iter()));
@@ -117,7 +127,7 @@ fn a_narrowed_proxy_knows_an_account_whole_or_not_at_all() {
 #[test]
 fn an_account_that_nobody_used_for_a_day_is_forgotten_with_the_next_hello() {
     let mut receiver = narrowed();
-    receiver.receive(answer(5, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().unwrap();
+    receiver.receive(answer(5, ACCOUNT, vec![gateway(1, "demo").to_wire()])).unwrap().served();
     assert!(!receiver.knows_idle_accounts(), "its day begins");
     let gateway = Arc::clone(receiver.snapshot.load().gateway(ACCOUNT, "demo").unwrap());
     receiver.snapshot.load().account(ACCOUNT).unwrap().used(1);
@@ -133,7 +143,7 @@ fn a_full_state_that_breaks_off_leaves_what_was_served() {
     receiver.receive(part(9, &[gateway(2, "two")], false)).unwrap();
     receiver.disconnected();
     assert!(knows(&receiver, "demo") && !knows(&receiver, "two"));
-    receiver.receive(part(10, &[gateway(3, "three")], true)).unwrap().unwrap();
+    receiver.receive(part(10, &[gateway(3, "three")], true)).unwrap().served();
     assert!(knows(&receiver, "three") && !knows(&receiver, "two") && !knows(&receiver, "demo"));
 }
 
@@ -143,7 +153,7 @@ fn who_is_disconnected_does_not_call_itself_current() {
     receiver.disconnected();
     assert!(!receiver.snapshot.load().is_current());
     assert!(knows(&receiver, "demo"));
-    receiver.receive(delta(5, 5, vec![])).unwrap().unwrap();
+    receiver.receive(delta(5, 5, vec![])).unwrap().served();
     assert!(receiver.snapshot.load().is_current());
 }
 
@@ -154,16 +164,16 @@ fn a_bad_resource_is_refused_alone_and_its_last_good_version_stays() {
     let Some(proto::resource::Body::Gateway(body)) = &mut bad.body else { unreachable!() };
     body.slug = "Not A Slug".to_owned();
     let acknowledgement =
-        receiver.receive(delta(5, 6, vec![bad, gateway(2, "two").to_wire()])).unwrap().unwrap();
+        receiver.receive(delta(5, 6, vec![bad, gateway(2, "two").to_wire()])).unwrap().served();
     assert!(knows(&receiver, "demo") && knows(&receiver, "two"));
     let [refused] = &acknowledgement.refused[..] else { panic!("expected one refusal") };
     assert_eq!(refused.key, gateway(1, "demo").to_wire().key);
 
     assert!(receiver.hello().serving.is_none(), "who refused something asks for everything again");
-    let acknowledgement = receiver.receive(delta(6, 7, vec![])).unwrap().unwrap();
+    let acknowledgement = receiver.receive(delta(6, 7, vec![])).unwrap().served();
     assert_eq!(acknowledgement.refused.len(), 1, "it is told until it is resolved");
     let good = delta(7, 8, vec![gateway(1, "renamed").to_wire()]);
-    assert!(receiver.receive(good).unwrap().unwrap().refused.is_empty());
+    assert!(receiver.receive(good).unwrap().served().refused.is_empty());
     assert!(knows(&receiver, "renamed"));
 }
 
@@ -172,7 +182,7 @@ fn a_resource_that_needs_a_setting_we_do_not_obey_is_not_served_without_it() {
     let mut receiver = in_sync();
     let mut new = gateway(2, "guarded").to_wire();
     new.requires.push("guardrails".to_owned());
-    let acknowledgement = receiver.receive(delta(5, 6, vec![new])).unwrap().unwrap();
+    let acknowledgement = receiver.receive(delta(5, 6, vec![new])).unwrap().served();
     assert!(!knows(&receiver, "guarded"));
     assert!(acknowledgement.refused[0].reason.contains("guardrails"));
 }
@@ -182,8 +192,23 @@ fn a_resource_of_a_kind_that_we_do_not_know_is_told_and_asked_for_again() {
     let mut receiver = in_sync();
     let key = proto::ResourceKey { kind: 99, account_id: ACCOUNT.0.as_bytes().to_vec(), id: "x".to_owned() };
     let unknown = proto::Resource { key: Some(key), requires: vec![], body: None };
-    let acknowledgement = receiver.receive(delta(5, 6, vec![unknown])).unwrap().unwrap();
+    let acknowledgement = receiver.receive(delta(5, 6, vec![unknown])).unwrap().served();
     assert_eq!(acknowledgement.refused.len(), 1);
     assert_eq!(receiver.snapshot.load().revision(), Some(revision(6)));
     assert!(receiver.hello().serving.is_none());
+}
+
+#[test]
+fn eras_are_told_on_without_a_new_snapshot() {
+    let mut receiver = in_sync();
+    assert!(receiver.hello().wants_eras);
+    let eras = [(0, 1), (255, 7), (256, 1)].map(|(shard, era)| ShardEra { shard, era });
+    let told = ControlMessage { message: Some(Message::Eras(Eras { eras: eras.to_vec() })) };
+    // Also between the parts of a full state.
+    assert_eq!(receiver.receive(part(9, &[gateway(2, "two")], false)).unwrap(), Received::Part);
+    let told = receiver.receive(told).unwrap();
+    assert_eq!(told, Received::Eras(vec![(Shard(0), 1), (Shard(255), 7)]));
+    assert!(knows(&receiver, "demo"));
+    receiver.receive(part(9, &[gateway(3, "three")], true)).unwrap().served();
+    assert!(knows(&receiver, "two") && knows(&receiver, "three"));
 }
