@@ -9,6 +9,7 @@
 mod arrivals;
 pub mod check;
 mod claims;
+mod demands;
 mod eras;
 mod incarnations;
 mod loading;
@@ -23,9 +24,10 @@ mod withdrawals;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
+use demands::{Demands, Verdict};
 use eras::Opening;
 use incarnations::Incarnations;
-use meter::desk::{Desk, DeskError, Entry, Place, Standing};
+use meter::desk::{Desk, DeskError, Entry, Place, Server, Standing};
 use metrics::Held;
 use model::{AccountId, Secret, Shard};
 use points::Points;
@@ -36,7 +38,7 @@ use store::usage;
 use store::{Store, StoreError};
 use time::{Date, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -69,6 +71,8 @@ pub(crate) enum LedgerError {
     Succeeded,
     #[error("the reading task ended")]
     Reader(#[from] tokio::task::JoinError),
+    #[error("Redis is no longer one that money can be trusted to")]
+    Refused,
     #[cfg(test)]
     #[error("died at {0}, as the test wanted")]
     Died(&'static str),
@@ -104,10 +108,11 @@ impl From<AdvanceError> for LedgerError {
 /// Runs the desks until told to stop. Neither Redis nor Postgres being away ends it.
 pub async fn run(store: Store, redis_url: Secret, shutdown: CancellationToken) -> anyhow::Result<()> {
     metrics::begin();
+    let mut demands = Demands::default();
     let mut pause = FIRST_PAUSE;
     while !shutdown.is_cancelled() {
         let began = Instant::now();
-        if let Err(error) = tenure(&store, &redis_url, &shutdown).await {
+        if let Err(error) = tenure(&store, &redis_url, &mut demands, &shutdown).await {
             let error = anyhow::Error::from(error);
             warn!(error = format!("{error:#}"), "The ledger desks stopped and start over");
         }
@@ -120,24 +125,28 @@ pub async fn run(store: Store, redis_url: Secret, shutdown: CancellationToken) -
     Ok(())
 }
 
-/// From taking the lock to losing it, or Redis, or Postgres.
-async fn tenure(store: &Store, redis_url: &Secret, shutdown: &CancellationToken) -> Result<(), LedgerError> {
+/// From taking the lock to losing it, or Redis, or Postgres. Nothing is opened on a Redis that may not be
+/// trusted; it is looked at again with the next tenure.
+async fn tenure(
+    store: &Store,
+    redis_url: &Secret,
+    demands: &mut Demands,
+    shutdown: &CancellationToken,
+) -> Result<(), LedgerError> {
     let mut redis = Desk::connect(redis_url).await?;
     let reader = Reader::of(Desk::connect(redis_url).await?);
+    let mut server = Server::connect(redis_url).await?;
     let Some(lock) = lock(store, shutdown).await? else { return Ok(()) };
-    let _held = Held::new();
-    let policy = redis.eviction_policy().await?;
-    if policy != "noeviction" {
-        error!(
-            policy,
-            "Redis may evict usage that is not in Postgres yet; its maxmemory-policy must be noeviction"
-        );
+    if demands.verdict(&mut server).await? == Verdict::Refused {
+        return demands.suspend(store, &mut redis).await;
     }
+    let _held = Held::new();
     let mut ledger = Ledger::begin(store.clone(), redis, reader, lock).await?;
     info!("The ledger desks are open");
     tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         ended = ledger.work() => ended,
+        refused = demands.watch(&mut server) => refused,
     }
 }
 

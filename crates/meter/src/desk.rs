@@ -15,6 +15,7 @@ mod entry;
 mod eras;
 mod incarnations;
 mod money;
+mod server;
 mod view;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ pub use money::{
     Collect, Count, CounterValue, Credit, Credited, Figures, Load, PostedAccount, PostedCounter, Posting,
     Withdrawal,
 };
+pub use server::{Guard, Server, Settings};
 pub use view::View;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -126,13 +128,6 @@ impl Desk {
     pub fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
         self.scripts.clear();
-    }
-
-    /// The eviction policy, which must be `noeviction`: an evicted stream is lost usage.
-    pub async fn eviction_policy(&mut self) -> Result<String, DeskError> {
-        let memory: String = redis::cmd("INFO").arg("memory").query_async(&mut self.commands).await?;
-        let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
-        Ok(policy.unwrap_or("unknown").trim().to_owned())
     }
 
     fn scripts(&mut self, shard: Shard, era: u64) -> Scripts {

@@ -6,10 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use meter::desk::Entry;
 use model::Nanos;
 use prometheus::{
-    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, register_counter, register_gauge,
-    register_histogram, register_int_counter, register_int_counter_vec, register_int_gauge,
+    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, register_counter,
+    register_gauge, register_histogram, register_int_counter, register_int_counter_vec, register_int_gauge,
+    register_int_gauge_vec,
 };
 use store::usage::Inserted;
+
+use super::demands::Fault;
 
 static HELD: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
     register_int_gauge!("tollgate_ledger_held", "Whether this process runs the ledger desks").ok()
@@ -28,6 +31,11 @@ static BATCH_SECONDS: LazyLock<Option<Histogram>> = LazyLock::new(|| {
 static ERAS: LazyLock<Option<IntCounter>> = LazyLock::new(|| {
     let help = "New eras of shards, opened because Redis had lost the old ones";
     register_int_counter!("tollgate_ledger_eras_opened_total", help).ok()
+});
+static FAULTS: LazyLock<Option<IntGaugeVec>> = LazyLock::new(|| {
+    let help = "1 for what is wrong with the settings of Redis: evicts, cluster and replica keep the desks \
+                closed";
+    register_int_gauge_vec!("tollgate_ledger_redis_faults", help, &["fault"]).ok()
 });
 static SHORTFALL: LazyLock<Option<Counter>> = LazyLock::new(|| {
     let help = "Dollars that requests cost beyond what their accounts had, at the operator's expense";
@@ -59,6 +67,7 @@ pub(super) fn begin() {
             records.with_label_values(&[outcome]);
         }
     }
+    Fault::WORDS.iter().for_each(|word| fault(word, false));
     let _registered = (&*TENURES, &*BATCH_SECONDS, &*ERAS, &*SHORTFALL, &*REAPED, &*GAPS);
 }
 
@@ -125,6 +134,13 @@ pub(super) fn written(written: Written, took: Duration) {
 pub(super) fn eras_opened(shards: usize) {
     if let Some(counter) = &*ERAS {
         counter.inc_by(shards as u64);
+    }
+}
+
+/// Something is wrong with the settings of Redis, or no longer.
+pub(super) fn fault(word: &str, is_there: bool) {
+    if let Some(gauges) = &*FAULTS {
+        gauges.with_label_values(&[word]).set(i64::from(is_there));
     }
 }
 

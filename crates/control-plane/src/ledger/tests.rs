@@ -1,6 +1,7 @@
 //! The way of a record from a proxy's spool to Postgres, on a Redis that is killed, wiped and set back.
 
 mod deaths;
+mod demands;
 mod eras;
 mod money;
 mod office;

@@ -64,6 +64,16 @@ impl Desk {
         self.query(&commands).await
     }
 
+    /// Closes eras, which may be ended later: nothing can be added to their streams, set aside or paid.
+    /// Nothing else is touched, so that the next era finds all of it.
+    pub async fn suspend(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
+        let mut commands = redis::pipe();
+        for (shard, era) in eras {
+            commands.cmd("DEL").arg(posted_key(*shard, *era)).ignore();
+        }
+        self.query(&commands).await
+    }
+
     /// Opens eras at once: where no proxy can have anything to declare.
     pub async fn open(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
         self.load_scripts(eras, Bundle::Second).await?;
