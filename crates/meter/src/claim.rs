@@ -86,6 +86,7 @@ pub(crate) mod reasons {
     pub(crate) const NEW_ERA: &str = "a new era is opening";
     pub(crate) const LOADING: &str = "the account is being loaded";
     pub(crate) const RECALLING: &str = "leases are being recalled";
+    pub(crate) const UNSETTLED: &str = "requests that are over are still being settled";
     pub(crate) const GONE: &str = "what was set aside is gone";
     pub(crate) const FULL: &str = "Redis is short of memory";
 }
