@@ -4,6 +4,7 @@
 mod cut_off;
 pub mod hide;
 pub mod request;
+pub mod slim;
 pub mod stream;
 pub mod units;
 pub mod usage;

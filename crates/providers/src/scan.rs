@@ -8,8 +8,9 @@ mod text;
 
 use std::ops::Range;
 
-pub(crate) use bytes::string_end;
+pub(crate) use bytes::{next_structural, string_end};
 pub(crate) use cursor::{Cursor, Name, Value};
+pub(crate) use text::is_named;
 pub use text::unescaped;
 
 /// How deep objects and lists may be nested, the outermost included.

@@ -171,6 +171,8 @@ mod tests {
     fn produced_text_is_found_in_answers_of_both_kinds() {
         let chat = json!({"choices": [{"message": {"role": "assistant", "content": "Hi", "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "{}"}}]}}]});
         assert_eq!(answer_text(chat.to_string().as_bytes()), "Hif{}");
+        let custom = json!({"choices": [{"message": {"content": null, "tool_calls": [{"id": "x", "custom": {"name": "f", "input": "ring"}}]}}]});
+        assert_eq!(answer_text(custom.to_string().as_bytes()), "fring");
         let responses = json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}]});
         assert_eq!(answer_text(responses.to_string().as_bytes()), "Hi");
     }

@@ -72,6 +72,25 @@ async fn where_nobody_can_know_what_is_billed_what_was_set_aside_is_charged() {
     assert_eq!(gateway.paid().await, held);
 }
 
+#[tokio::test]
+async fn thoughts_that_the_provider_does_not_count_are_charged_as_they_were_set_aside() {
+    let (provider, senders) = fed().await;
+    let mut gateway = Gateway::start(provider.address, 144, Setup::on_credits(DOLLAR)).await;
+    for (frames, is_whole) in [(&[WORDS, LAST, DONE][..], true), (&[WORDS][..], false)] {
+        let caller = Caller::asks_on_credits(&gateway, THINKS).await;
+        for text in frames {
+            feed(&senders, text).await;
+        }
+        senders.lock().unwrap().clear();
+        caller.rest().await;
+        let record = gateway.record().await;
+        let held = record.hold.as_ref().map(|hold| hold.amount).unwrap();
+        // Where it breaks off, it is the provider who owes the rest: eight tokens asked, and two that came.
+        let charge = if is_whole { held } else { Nanos(8 * 1100 + 2 * 4400) };
+        assert_eq!(record.charge, charge, "{frames:?}");
+    }
+}
+
 /// A provider whose answers in one piece come in two, the second when the test says so.
 async fn halting(length: bool) -> (Provider, Arc<Mutex<Vec<Sender>>>) {
     let senders: Arc<Mutex<Vec<Sender>>> = Arc::default();

@@ -2,6 +2,9 @@
 
 mod support;
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{Channel, Either};
 use model::Nanos;
 use model::usage::{Outcome, Provenance, UsageRecord};
 use support::fed::{ASK, Caller, DONE, FIRST, LAST};
@@ -37,6 +40,51 @@ async fn a_usage_that_nobody_can_have_used_is_as_if_it_were_not_there() {
         let record = recorded(shard, 200, "application/json", body).await;
         assert_eq!((record.provenance, record.charge), (Provenance::Counted, ASKED), "{body}");
     }
+}
+
+/// A provider whose answers do not say how long they are.
+async fn chunked(pieces: Vec<String>) -> Provider {
+    Provider::answering(move |_| {
+        let pieces = pieces.clone();
+        Box::pin(async move {
+            let (mut sender, body) = Channel::new(4);
+            tokio::spawn(async move {
+                for piece in pieces {
+                    let _ = sender.send_data(Bytes::from(piece)).await;
+                }
+            });
+            let response = Response::builder().header("content-type", "application/json");
+            response.body(Either::Right(body)).expect("a response")
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_document_that_passes_without_its_usage_costs_what_was_set_aside() {
+    let provider = chunked(vec![r#"{"choices":[{"message":{"content":"Hello"}}]}"#.to_owned()]).await;
+    let mut gateway = Gateway::start(provider.address, 165, Setup::on_credits(DOLLAR)).await;
+    let asked = QUESTION.replacen('{', r#"{"service_tier":"default","max_completion_tokens":10,"#, 1);
+    assert_eq!(gateway.on_credits(&asked).await.status, 200);
+    let record = gateway.record().await;
+    assert_eq!(Some(record.charge), record.hold.as_ref().map(|hold| hold.amount));
+    assert!(record.charge > ASKED && record.cost.is_none(), "{record:?}");
+    assert_eq!(gateway.paid().await, record.charge);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_charged_as_its_last_words_say() {
+    let mut pieces =
+        vec![r#"{"model":"gpt-4o-mini-2024-07-18","choices":[{"message":{"content":""#.to_owned()];
+    // More than is kept of anything.
+    pieces.extend(std::iter::repeat_n("x".repeat(1 << 20), 40));
+    pieces.push(r#""}}],"usage":{"prompt_tokens":9,"completion_tokens":3}}"#.to_owned());
+    let length: usize = pieces.iter().map(String::len).sum();
+    let provider = chunked(pieces).await;
+    let mut gateway = Gateway::start(provider.address, 166, Setup::on_credits(DOLLAR)).await;
+    assert_eq!(gateway.on_credits(QUESTION).await.body.len(), length);
+    let record = gateway.record().await;
+    assert_eq!((record.provenance, record.charge), (Provenance::Reported, Nanos(3150)));
 }
 
 #[tokio::test]

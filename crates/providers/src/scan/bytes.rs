@@ -15,7 +15,7 @@ pub(crate) fn string_end(body: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The next quote, bracket or brace from `start` on.
-pub(super) fn next_structural(body: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn next_structural(body: &[u8], start: usize) -> Option<usize> {
     let rest = body.get(start..)?;
     // Close by in text, far away in embeddings: blocks without a hit are tested as vectors.
     let mut at = 0;

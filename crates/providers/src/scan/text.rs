@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Whether a member's name, as it stands between its quotes, is `wanted`.
-pub(super) fn is_named(raw: &[u8], wanted: &str) -> bool {
+pub(crate) fn is_named(raw: &[u8], wanted: &str) -> bool {
     if raw.len() < wanted.len() {
         return false;
     }

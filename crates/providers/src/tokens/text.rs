@@ -13,14 +13,16 @@ pub(super) fn asked(message: &Value, text: &mut impl FnMut(&str)) {
 
 /// Gives each text that a model produced, in the order of an answer.
 pub(super) fn produced(answer: &Value, text: &mut impl FnMut(&str)) {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         "message",
         "content",
         "text",
         "tool_calls",
         "function",
+        "custom",
         "name",
         "arguments",
+        "input",
         "refusal",
         "summary",
         "reasoning_content",

@@ -64,8 +64,9 @@ impl Ended {
     /// The provider ended its answer; the caller may have been gone before.
     pub(super) fn complete(mut running: Running, departure: Option<&Departure>) -> Self {
         running.visit.record().outcome = Outcome::Answered;
-        let is_stream = running.tap.is_stream();
+        let (is_stream, hides_some) = (running.tap.is_stream(), running.hides_some());
         let (mut ended, ending) = Self::heard(running);
+        ended.is_unheard |= hides_some && ending == Ending::Complete;
         let record = ended.visit.record();
         match ending {
             Ending::Open if is_stream && writes_text(ended.rating.endpoint) => {
@@ -149,8 +150,11 @@ impl Ended {
     fn heard(running: Running) -> (Self, Ending) {
         let Running { mut visit, tap, rating, .. } = running;
         visit.last_byte();
-        let is_unheard = tap.is_deaf() && writes_text(rating.endpoint);
+        let (is_deaf, is_document) = (tap.is_deaf(), tap.is_document());
         let Heard { answer, ending, text, text_bytes, .. } = tap.heard(rating.endpoint);
+        // Of a document that passes, nothing but its usage is kept.
+        let is_unheard = is_deaf || is_document && answer.tokens.is_none();
+        let is_unheard = is_unheard && writes_text(rating.endpoint);
         let produced = Produced::Text { text, bytes: text_bytes };
         (Self { visit, rating, answer, produced, is_free: false, is_unheard }, ending)
     }

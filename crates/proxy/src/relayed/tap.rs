@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use providers::Endpoint;
+use providers::openai::slim::Slim;
 use providers::openai::stream::{Heard, SseTap};
 use providers::openai::usage;
 
@@ -15,12 +16,11 @@ enum Kind {
     Stream(Box<SseTap>),
     /// A JSON document that is read when it is there as a whole.
     Document,
-    /// The pieces of a JSON document, which are shared with the caller's connection and not copied.
-    Json(Vec<Bytes>, usize),
+    /// The pieces of a small JSON document, which are shared with the caller's connection and not copied.
+    Small(Vec<Bytes>),
+    /// What is kept of a JSON document while it passes.
+    Large(Box<Slim>),
 }
-
-/// The most of a JSON answer that is kept for reading. Its usage then remains unknown.
-const LONGEST_JSON: usize = 32 << 20;
 
 impl Tap {
     /// Hears nothing.
@@ -33,9 +33,14 @@ impl Tap {
         Self(Kind::Stream(Box::new(SseTap::new(endpoint))))
     }
 
-    /// Hears a JSON document, piece by piece if it is not read as a whole anyway.
-    pub fn json(is_read_whole: bool) -> Self {
-        Self(if is_read_whole { Kind::Document } else { Kind::Json(Vec::new(), 0) })
+    /// Hears nothing of a JSON document, because it is read as a whole.
+    pub fn whole() -> Self {
+        Self(Kind::Document)
+    }
+
+    /// Hears a JSON document, of which all is kept until it is there if it is small.
+    pub fn json(is_small: bool) -> Self {
+        Self(if is_small { Kind::Small(Vec::new()) } else { Kind::Large(Box::default()) })
     }
 
     /// Hears a stream of events that is paid as it comes.
@@ -53,15 +58,15 @@ impl Tap {
 
     /// Whether anybody listens who may hear of usage.
     pub fn listens(&self) -> bool {
-        matches!(self.0, Kind::Stream(_) | Kind::Json(..))
+        matches!(self.0, Kind::Stream(_) | Kind::Small(_) | Kind::Large(_))
     }
 
     /// Whether nobody knows what was in the answer: it is in a form that we do not read, or too long.
     pub fn is_deaf(&self) -> bool {
         match &self.0 {
             Kind::None => true,
-            Kind::Json(_, length) => *length > LONGEST_JSON,
-            Kind::Document | Kind::Stream(_) => false,
+            Kind::Large(slim) => slim.is_too_long(),
+            Kind::Document | Kind::Small(_) | Kind::Stream(_) => false,
         }
     }
 
@@ -72,7 +77,7 @@ impl Tap {
 
     /// Whether the answer is to be read as JSON once it is there as a whole.
     pub fn is_document(&self) -> bool {
-        matches!(self.0, Kind::Document | Kind::Json(..))
+        matches!(self.0, Kind::Document | Kind::Small(_) | Kind::Large(_))
     }
 
     /// Takes what arrived.
@@ -80,14 +85,8 @@ impl Tap {
         match &mut self.0 {
             Kind::None | Kind::Document => {}
             Kind::Stream(tap) => tap.push(data),
-            Kind::Json(pieces, length) => {
-                *length += data.len();
-                if *length <= LONGEST_JSON {
-                    pieces.push(data.clone());
-                } else {
-                    pieces.clear();
-                }
-            }
+            Kind::Small(pieces) => pieces.push(data.clone()),
+            Kind::Large(slim) => slim.push(data),
         }
     }
 
@@ -96,7 +95,8 @@ impl Tap {
         match self.0 {
             Kind::None | Kind::Document => Heard::default(),
             Kind::Stream(tap) => tap.finish(),
-            Kind::Json(pieces, _) => {
+            Kind::Large(slim) => Heard { answer: slim.answer(endpoint), ..Heard::default() },
+            Kind::Small(pieces) => {
                 let answer = match pieces.as_slice() {
                     [] => usage::Answer::default(),
                     [only] => usage::answer(endpoint, only),

@@ -58,7 +58,8 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
         true if is_stream && paying.is_some() => Tap::paid_stream(rating.endpoint),
         true if is_stream => Tap::stream(rating.endpoint),
         // What credits pay for is heard to its end, even if the caller is gone by then.
-        true if record.response_content_type.ends_with("json") => Tap::json(is_small && !on_credits),
+        true if record.response_content_type.ends_with("json") && is_small && !on_credits => Tap::whole(),
+        true if record.response_content_type.ends_with("json") => Tap::json(is_small),
         _ => Tap::none(),
     };
     let source = Source { body, connection: Some(connection), reusable, watch };

@@ -22,6 +22,7 @@ pub(super) fn is_produced(name: &[u8]) -> bool {
             | b"text"
             | b"refusal"
             | b"arguments"
+            | b"input"
             | b"name"
             | b"reasoning_content"
             | b"reasoning"
