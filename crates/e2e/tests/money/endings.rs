@@ -112,6 +112,31 @@ async fn who_hangs_up_pays_everything_where_a_model_thinks_out_of_sight() -> any
 }
 
 #[tokio::test]
+async fn who_revokes_his_token_in_the_middle_of_an_answer_pays_for_the_thoughts_too() -> anyhow::Result<()> {
+    let stage = Stage::fresh().await?;
+    let mut question = streamed(ID, "words=50; reasoning_tokens=10; gate; gate_after=30; bills_on", None);
+    question["model"] = "o4-mini".into();
+    question["max_completion_tokens"] = 64.into();
+    let answer = stage.one(&question).open().await?;
+    ensure!(answer.status() == 200, "{answer:?}");
+    let tokens = stage.tenant.ask("GET", "/ai-gateway/gateways/demo/tokens", None).await?;
+    for token in tokens.as_array().context("the tokens")? {
+        let id = token["id"].as_str().context("a token's id")?;
+        stage.tenant.ask("DELETE", &format!("/ai-gateway/gateways/demo/tokens/{id}"), None).await?;
+    }
+    let told = answer.into_body().collect().await.context("the stream ends in order")?.to_bytes();
+    ensure!(String::from_utf8_lossy(&told).contains("token_revoked"), "{told:?}");
+    stage.system.open_gate().await?;
+    stage.arrival_when("its end", Arrival::is_over).await?;
+    let books = stage.the_books_balance().await?;
+    let (arrival, record) = (&books.arrivals[ID], &books.records[ID]);
+    let billed = i64::try_from(arrival.billed.input * 1_100 + arrival.billed.output * 4_400)?;
+    ensure!(arrival.billed.output == 60 && record.charge == billed, "{billed} {arrival:#?} {record:#?}");
+    ensure!((&*record.outcome, &*record.cause) == ("ended", "token_revoked"), "{record:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_error_before_the_first_token_is_free() -> anyhow::Result<()> {
     for wishes in ["status=500", "status=429", "reset"] {
         let stage = Stage::fresh().await?;
