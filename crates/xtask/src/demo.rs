@@ -43,8 +43,13 @@ pub(crate) fn demo(arguments: &Arguments) -> Result<()> {
     let keys = [ProviderKey { slug: "openai", secret: openai_key.clone() }];
     demo.complete(&mut Api { http: &http, url: api_url, token: None }, setup_token, &keys)?;
     first_call::make(&http, gateway_url, &demo, false)?;
-    let Demo { email, password, .. } = &demo;
-    println!("Login: {email}  {password}\n\nCall it:\n\n{}", first_call::as_curl(public_gateway_url, &demo));
+    let Demo { email, password, account_id, .. } = &demo;
+    let at = format!("{public_gateway_url}/v1/{account_id}");
+    println!(
+        "Login: {email}  {password}\n\nWith a stored key: {at}/{GATEWAY}\nOn credits, ten dollars to begin with: \
+         {at}/{CREDITS_GATEWAY}\n\nCall it:\n\n{}",
+        first_call::as_curl(public_gateway_url, &demo)
+    );
     Ok(())
 }
 

@@ -265,7 +265,7 @@ fn as_shell(development: &Value, demo: &Demo) -> String {
     let texts = members.filter_map(|(name, value)| Some((name.to_uppercase(), value.as_str()?)));
     let login = [("EMAIL", &demo.email), ("PASSWORD", &demo.password)];
     let login = login.into_iter().map(|(name, value)| (name.to_owned(), value.as_str()));
-    texts.chain(login).map(|(name, value)| format!("{name}='{value}'\n")).collect()
+    texts.chain(login).map(|(name, value)| format!("export {name}='{value}'\n")).collect()
 }
 
 fn tell(demo: &Demo, addresses: &Addresses) {
@@ -323,7 +323,7 @@ mod tests {
             json!({"api_url": "http://127.0.0.1:8081", "simulator_url": null, "metrics_urls": []});
         assert_eq!(
             as_shell(&development, &demo),
-            "API_URL='http://127.0.0.1:8081'\nEMAIL='a@b'\nPASSWORD='p'\n"
+            "export API_URL='http://127.0.0.1:8081'\nexport EMAIL='a@b'\nexport PASSWORD='p'\n"
         );
     }
 }

@@ -46,7 +46,7 @@ fn read_by_the_code() -> BTreeSet<String> {
 
 fn is_ours(variable: &str) -> bool {
     let others = ["DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-    variable.starts_with("TOLLGATE_") || others.contains(&variable)
+    ["TOLLGATE_", "STRIPE_"].iter().any(|prefix| variable.starts_with(prefix)) || others.contains(&variable)
 }
 
 /// All of our variables that a text names.
@@ -96,6 +96,46 @@ fn every_variable_that_the_code_reads_is_in_the_readme() {
     let told = named_in(&text("README.md"));
     let silent: Vec<_> = configuration().difference(&told).cloned().collect();
     assert!(silent.is_empty(), "the README's table lacks {silent:?}");
+}
+
+/// The variables in the README's tables under these headings.
+fn in_the_tables_of(headings: &[&str]) -> BTreeSet<String> {
+    let readme = text("README.md");
+    let (_, configuration) = readme.split_once("\n## Configuration\n").expect("a section on configuration");
+    let configuration = configuration.split("\n## ").next().unwrap_or_default();
+    let tables = configuration.split("\n### ").skip(1).filter(|table| {
+        let heading = table.lines().next().unwrap_or_default();
+        headings.contains(&heading)
+    });
+    let rows = tables.flat_map(|table| table.lines().filter_map(|line| line.strip_prefix("| `")));
+    rows.filter_map(|row| row.split('`').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_in_the_readme_reaches_its_container() {
+    // Compose hands these over in files.
+    let in_files = ["TOLLGATE_CREDENTIALS_KEYS", "TOLLGATE_CONTENTS_KEYS", "TOLLGATE_JOIN_TOKEN"];
+    let dockerfile = text("deploy/Dockerfile");
+    for (service, heading) in [("control-plane", "Control plane"), ("proxy", "Proxy")] {
+        let (_, lines) = services().into_iter().find(|(name, _)| name == service).expect(service);
+        let target = dockerfile.split(&format!("FROM base AS {service}\n")).nth(1).expect(service);
+        let target = target.split("\nFROM ").next().unwrap_or_default();
+        let known = |variable: &String| {
+            let is_set = lines.lines().any(|line| line.trim().starts_with(&format!("{variable}:")));
+            is_set || target.contains(&format!("{variable}=")) || in_files.contains(&variable.as_str())
+        };
+        let settings = in_the_tables_of(&[heading, "Both"]);
+        assert!(settings.len() > 15, "{settings:?}");
+        let lost: Vec<_> = settings.iter().filter(|variable| !known(variable)).collect();
+        assert!(lost.is_empty(), "{service} in docker-compose.yml is not handed {lost:?}");
+    }
+}
+
+#[test]
+fn a_proxys_spool_is_on_a_volume() {
+    let (_, lines) = services().into_iter().find(|(name, _)| name == "proxy").expect("proxy");
+    assert!(lines.contains("proxy:/var/lib/tollgate]"), "{lines}");
+    assert!(text("deploy/Dockerfile").contains("TOLLGATE_PROXY_DIR=/var/lib/tollgate\n"));
 }
 
 #[test]
