@@ -22,10 +22,11 @@ impl RedisServer {
         Self::start_with(directory, &[]).await
     }
 
-    /// Starts a Redis whose writes are only taken while a replica keeps up, and that replica.
-    pub async fn start_with_replica(directory: PathBuf) -> anyhow::Result<(Self, Self)> {
+    /// Starts a Redis and its replica. If it is careful, writes are only taken while that keeps up.
+    pub async fn start_with_replica(directory: PathBuf, is_careful: bool) -> anyhow::Result<(Self, Self)> {
         let careful = [("--min-replicas-to-write", "1"), ("--min-replicas-max-lag", "10")];
-        let primary = Self::start_with(directory.join("primary"), &careful).await?;
+        let settings = if is_careful { &careful[..] } else { &[] };
+        let primary = Self::start_with(directory.join("primary"), settings).await?;
         let primary_address = format!("127.0.0.1 {}", primary.port);
         // A replica that comes when there is nothing to copy yet need not wait for others to come too.
         let mut connection = primary.connection().await?;

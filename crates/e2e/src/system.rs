@@ -29,6 +29,8 @@ pub struct Wish {
     pub own_ways: bool,
     /// A second Redis that follows the first and can be promoted; comes with ways of its own.
     pub replica: bool,
+    /// The first Redis goes on taking writes when its replica has left it.
+    pub careless_primary: bool,
     /// Added to every process's environment.
     pub environment: Vec<(&'static str, String)>,
     /// Where the first proxy kills itself; only until it is started again.
@@ -99,7 +101,8 @@ impl System {
         let (redis, replica) = match wish.replica {
             true => {
                 let (primary, replica) =
-                    RedisServer::start_with_replica(directory.path().join("redis")).await?;
+                    RedisServer::start_with_replica(directory.path().join("redis"), !wish.careless_primary)
+                        .await?;
                 (primary, Some(replica))
             }
             false => (RedisServer::start(directory.path().join("redis")).await?, None),

@@ -1,8 +1,10 @@
 //! Redis that stops, forgets and fails over, and Postgres that is away, while a tenant spends.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use e2e::redis_server::RedisServer;
 use e2e::system::{System, Wish};
 
 use crate::{Stage, each_was_charged_what_was_billed};
@@ -92,11 +94,10 @@ async fn each_is_charged_once_when_a_replica_is_promoted() -> anyhow::Result<()>
     redis_goes_away(Loss::Failover).await
 }
 
-#[tokio::test]
-async fn nobody_spends_on_a_primary_that_was_left_behind() -> anyhow::Result<()> {
-    let mut stage = Stage::rich(Wish { replica: true, ..Wish::default() }).await?;
+/// The first proxy still reaches the old primary, and nobody else does.
+async fn first_is_left_behind(careless_primary: bool) -> anyhow::Result<()> {
+    let mut stage = Stage::rich(Wish { replica: true, careless_primary, ..Wish::default() }).await?;
     stage.system.forget_arrivals().await?;
-    // The first proxy still reaches the old primary, and nobody else does.
     let left_behind = fail_over_but_for_the_first(&mut stage.system).await?;
     let through = |stage: &Stage, number: usize, id: &str| {
         let question = e2e::credits::question(id, WISHES);
@@ -110,8 +111,26 @@ async fn nobody_spends_on_a_primary_that_was_left_behind() -> anyhow::Result<()>
         }
         ensure!(Instant::now() < deadline, "the new primary is not used");
     }
-    let answer = through(&stage, 0, "request-900000").send().await?;
-    ensure!(answer.status == 503, "the old primary was used: {} {}", answer.status, answer.text());
+    if careless_primary {
+        // It would go on for ever, and the proxy with it. What that spends before it hears of the new era
+        // is charged there.
+        let mut connection = left_behind.connection().await?;
+        redis::cmd("SET").arg(&["careless", "1"]).query_async::<()>(&mut connection).await?;
+        for attempt in 0.. {
+            let answer = through(&stage, 0, &format!("request-{:06}", 800_000 + attempt)).send().await?;
+            if answer.status == 503 {
+                break;
+            }
+            ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
+            ensure!(Instant::now() < deadline, "the old primary is used although a new era has begun");
+        }
+    }
+    let before = accounts(&left_behind).await?;
+    for number in 0..3 {
+        let answer = through(&stage, 0, &format!("request-{:06}", 900_000 + number)).send().await?;
+        ensure!(answer.status == 503, "the old primary was used: {} {}", answer.status, answer.text());
+    }
+    ensure!(accounts(&left_behind).await? == before, "something was set aside on the old primary");
     for way in stage.system.redis_ways() {
         way.lead_to(stage.system.redis.port());
     }
@@ -120,7 +139,30 @@ async fn nobody_spends_on_a_primary_that_was_left_behind() -> anyhow::Result<()>
     each_was_charged_what_was_billed(&stage.the_books_balance().await?)
 }
 
-async fn fail_over_but_for_the_first(system: &mut System) -> anyhow::Result<e2e::redis_server::RedisServer> {
+#[tokio::test]
+async fn nobody_spends_on_a_primary_that_was_left_behind() -> anyhow::Result<()> {
+    first_is_left_behind(false).await
+}
+
+/// The old primary does not notice that its replica has gone: the control plane must say so.
+#[tokio::test]
+async fn nobody_spends_on_a_primary_that_does_not_know_that_it_was_left_behind() -> anyhow::Result<()> {
+    first_is_left_behind(true).await
+}
+
+/// What a Redis has of all accounts, in all eras.
+async fn accounts(server: &RedisServer) -> anyhow::Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let mut connection = server.connection().await?;
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:a:*").query_async(&mut connection).await?;
+    let mut accounts = BTreeMap::new();
+    for key in keys {
+        let account = redis::cmd("HGETALL").arg(&key).query_async(&mut connection).await?;
+        accounts.insert(key, account);
+    }
+    Ok(accounts)
+}
+
+async fn fail_over_but_for_the_first(system: &mut System) -> anyhow::Result<RedisServer> {
     let replica = system.replica.take().context("a replica")?;
     replica.promote().await?;
     let old = std::mem::replace(&mut system.redis, replica);
