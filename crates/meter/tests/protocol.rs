@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
+#[path = "protocol/cluster.rs"]
+mod cluster;
 #[path = "protocol/desk.rs"]
 mod desk;
 #[path = "protocol/eras.rs"]

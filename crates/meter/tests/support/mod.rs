@@ -41,7 +41,10 @@ impl World {
 
     /// Without an era.
     pub(crate) async fn empty() -> Self {
-        let server = RedisServer::start();
+        Self::on(RedisServer::start()).await
+    }
+
+    pub(crate) async fn on(server: RedisServer) -> Self {
         let mut desk = Desk::connect(&server.url()).await.unwrap();
         desk.set_clock(Clock::Key);
         let client = redis::Client::open(server.url().expose()).unwrap();

@@ -16,14 +16,33 @@ pub(crate) struct RedisServer {
     port: u16,
     directory: TempDir,
     process: Child,
+    /// Where other nodes of its cluster would reach it.
+    cluster_port: Option<u16>,
 }
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_with(None)
+    }
+
+    /// A cluster of one node, which refuses whatever would not work with several: commands and scripts
+    /// whose keys lie in different slots.
+    pub(crate) fn start_cluster() -> Self {
+        let server = Self::start_with(Some(free_port()));
+        server.command("CLUSTER ADDSLOTSRANGE 0 16383");
+        let began = Instant::now();
+        while !server.command("CLUSTER INFO").contains("cluster_state:ok") {
+            assert!(began.elapsed() < Duration::from_secs(10), "the cluster does not form");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    fn start_with(cluster_port: Option<u16>) -> Self {
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap();
-        let process = spawn(port, directory.path());
-        let mut server = Self { port, directory, process };
+        let process = spawn(port, cluster_port, directory.path());
+        let mut server = Self { port, directory, process, cluster_port };
         server.wait();
         server
     }
@@ -61,7 +80,7 @@ impl RedisServer {
     /// As if it had lost power, and with what it had on disk.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        self.process = spawn(self.port, self.directory.path());
+        self.process = spawn(self.port, self.cluster_port, self.directory.path());
         self.wait();
     }
 
@@ -88,10 +107,17 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, directory: &Path) -> Child {
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn spawn(port: u16, cluster_port: Option<u16>, directory: &Path) -> Child {
     let binary = std::env::var("TOLLGATE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    let of_cluster =
+        |port: u16| ["--cluster-enabled", "yes", "--cluster-port", &port.to_string()].map(str::to_owned);
     Command::new(binary)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(cluster_port.into_iter().flat_map(of_cluster))
         .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
         .arg(directory)
         .stdout(Stdio::null())
