@@ -9,14 +9,25 @@ use tracing::error;
 
 use super::{Ledger, LedgerError, metrics};
 
-/// Entries of the outbox at once.
-const TOGETHER: i64 = 1000;
+/// Entries of the outbox at once: few enough for Redis to answer others soon.
+const TOGETHER: i64 = 300;
 
 impl Ledger {
-    /// Passes on what has arrived. What cannot be told, because an era is not open yet, waits.
+    /// Passes on all that has arrived. What cannot be told, because an era is not open yet, waits, and what
+    /// came later does not wait for it.
     pub(super) async fn pass_on_credits(&mut self) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let arrived = ledger::unacknowledged_credits(&self.store, after, TOGETHER).await?;
+            let Some(last) = arrived.last() else { return Ok(()) };
+            after = Some((last.account, last.sequence));
+            self.pass_on(arrived).await?;
+        }
+    }
+
+    async fn pass_on(&mut self, arrived: Vec<ledger::Credit>) -> Result<(), LedgerError> {
         let mut by_shard: BTreeMap<Shard, Vec<ledger::Credit>> = BTreeMap::new();
-        for credit in ledger::unacknowledged_credits(&self.store, TOGETHER).await? {
+        for credit in arrived {
             by_shard.entry(credit.account.shard()).or_default().push(credit);
         }
         for (shard, arrived) in by_shard {

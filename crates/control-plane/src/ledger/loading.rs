@@ -9,8 +9,10 @@ use store::ledger::{self, Standing, Used};
 
 use super::{Ledger, LedgerError};
 
-/// Accounts in one call.
+/// Accounts that are read together.
 const TOGETHER: usize = 100;
+/// Counters in one call, give or take an account, so that Redis answers others soon.
+const COUNTERS: usize = 300;
 
 impl Ledger {
     /// Loads the accounts that somebody waits for.
@@ -41,9 +43,11 @@ impl Ledger {
             let Some(place) = self.known_place(shard) else { continue };
             for accounts in accounts.chunks(TOGETHER) {
                 let loads = self.loads(accounts).await?;
-                self.redis.load(place, &loads).await?;
-                self.loaded.extend(accounts);
-                self.points.reached("desk_loaded")?;
+                for loads in in_calls(&loads) {
+                    self.redis.load(place, loads).await?;
+                    self.loaded.extend(loads.iter().map(|load| load.account));
+                    self.points.reached("desk_loaded")?;
+                }
             }
         }
         Ok(())
@@ -65,4 +69,17 @@ impl Ledger {
         };
         Ok(standings.into_iter().map(load).collect())
     }
+}
+
+/// As much as goes into one call.
+fn in_calls(loads: &[Load]) -> impl Iterator<Item = &[Load]> {
+    let mut counters = 0;
+    loads.chunk_by(move |one, next| {
+        counters += one.counters.len();
+        let has_room = counters + next.counters.len() <= COUNTERS;
+        if !has_room {
+            counters = 0;
+        }
+        has_room
+    })
 }

@@ -20,6 +20,9 @@ use super::{Ledger, LedgerError, metrics};
 use batch::Batch;
 pub(super) use batch::{BATCH, batches};
 
+/// Records for which something is taken in one call, so that Redis answers others soon.
+const COLLECTED: usize = 64;
+
 impl Ledger {
     /// Posts entries and tells Redis.
     pub(super) async fn post(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
@@ -141,8 +144,10 @@ impl Ledger {
             let accounts: Vec<AccountId> = asked.iter().map(|one| one.account).collect();
             self.ensure_loaded(&accounts).await?;
             let Some(place) = self.place(shard).copied() else { continue };
-            let taken = self.redis.collect(place, &asked).await?;
-            collected.extend(asked.iter().map(|one| one.id).zip(taken));
+            for asked in asked.chunks(COLLECTED) {
+                let taken = self.redis.collect(place, asked).await?;
+                collected.extend(asked.iter().map(|one| one.id).zip(taken));
+            }
         }
         for item in batch.of_money().filter(|item| item.verdict != Some(Verdict::Duplicate)) {
             item.collected = collected.get(&item.record.id).copied().unwrap_or_default();

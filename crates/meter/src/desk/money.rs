@@ -11,6 +11,9 @@ use super::{Desk, DeskError, Place, Standing};
 use crate::protocol::calls::id;
 use crate::protocol::{Script, key};
 
+/// Accounts of one shard that are asked for at once.
+const WANTED: usize = 1000;
+
 /// Something that is to be taken from what an account has free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collect {
@@ -257,11 +260,11 @@ impl Desk {
         Ok(command.query_async(&mut self.commands).await?)
     }
 
-    /// The accounts that somebody waits for, by shard.
+    /// Accounts that somebody waits for, by shard: some of them where there are very many.
     pub async fn wanted(&mut self, eras: &[(Shard, u64)]) -> Result<Vec<Vec<AccountId>>, DeskError> {
         let mut commands = redis::pipe();
         for (shard, era) in eras {
-            commands.cmd("SMEMBERS").arg(key(*shard, *era, "want"));
+            commands.cmd("SRANDMEMBER").arg(key(*shard, *era, "want")).arg(WANTED);
         }
         let found: Vec<Vec<String>> = self.query(&commands).await?;
         let ids = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();

@@ -28,7 +28,11 @@ for _ = 1, number() do
 end
 for _ = 1, number() do
   local owner, id, window, there, back = take(), take(), number(), number(), number()
-  count(owner, id, window, -back - (account(owner).loaded and 0 or there))
+  local by = -back - (account(owner).loaded and 0 or there)
+  -- A desk that has not loaded the account itself says what is there of every counter.
+  if by ~= 0 then
+    count(owner, id, window, by)
+  end
 end
 local forgotten = number()
 for _ = 1, forgotten do

@@ -39,12 +39,20 @@ pub struct Credit {
     pub amount: Nanos,
 }
 
-/// The oldest of it, every account's in its order.
-pub async fn unacknowledged_credits(store: &Store, limit: i64) -> Result<Vec<Credit>, StoreError> {
+/// One page of it, every account's in its order, after the last one of the page before.
+pub async fn unacknowledged_credits(
+    store: &Store,
+    after: Option<(AccountId, i64)>,
+    limit: i64,
+) -> Result<Vec<Credit>, StoreError> {
+    let (account, sequence) = after.map_or((Uuid::nil(), 0), |(account, sequence)| (account.0, sequence));
     // An account's order is that of its sequence; of different accounts any order will do.
     let rows: Vec<(Uuid, i64, i64)> = sqlx::query_as(
-        "select account_id, sequence, amount from ledger_credits order by account_id, sequence limit $1",
+        "select account_id, sequence, amount from ledger_credits where (account_id, sequence) > ($1, $2)
+         order by account_id, sequence limit $3",
     )
+    .bind(account)
+    .bind(sequence)
     .bind(limit)
     .fetch_all(&store.pool)
     .await?;

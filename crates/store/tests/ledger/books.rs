@@ -14,11 +14,13 @@ async fn a_deposit_is_posted_once_and_noted_for_the_desk(pool: PgPoolOptions, ad
     let expected =
         [("credits".to_owned(), 15_000_000_000), ("payments_clearing".to_owned(), -15_000_000_000)];
     assert_eq!(ledger.kinds().await, expected);
-    let waiting = ledger::unacknowledged_credits(&ledger.store, 10).await.unwrap();
+    let waiting = ledger::unacknowledged_credits(&ledger.store, None, 10).await.unwrap();
     let told: Vec<_> = waiting.iter().map(|credit| (credit.sequence, credit.amount)).collect();
     assert_eq!(told, [(1, dollars_of(10)), (2, dollars_of(5))]);
+    let next = ledger::unacknowledged_credits(&ledger.store, Some((ledger.account, 1)), 10).await.unwrap();
+    assert_eq!(next, waiting[1..]);
     ledger::acknowledge_credits(&ledger.store, &waiting[..1]).await.unwrap();
-    assert_eq!(ledger::unacknowledged_credits(&ledger.store, 10).await.unwrap(), waiting[1..]);
+    assert_eq!(ledger::unacknowledged_credits(&ledger.store, None, 10).await.unwrap(), waiting[1..]);
     ledger.check().await;
 }
 
@@ -81,19 +83,36 @@ async fn neither_the_runtime_role_nor_the_owner_changes_the_ledger(
     let owner = sqlx::PgPool::connect_with(address.clone()).await.unwrap();
     let ledger = Ledger::start(pool, address).await;
     ledger.deposit(10, "pi_1").await.unwrap();
+    let record = model::samples::usage_record(Uuid::now_v7(), ledger.account);
+    store::usage::ensure_day(&ledger.store, store::usage::day(record.id).unwrap()).await.unwrap();
+    let mut connection = ledger.store.pool.acquire().await.unwrap();
+    store::usage::insert(&mut connection, &[record]).await.unwrap();
+    let partition: String = sqlx::query_scalar("select tableoid::regclass::text from usage_records")
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    let records =
+        ["update usage_records set paid = 0", "delete from usage_records", "truncate usage_records"];
+    let records =
+        records.iter().flat_map(|change| [(*change).to_owned(), change.replace("usage_records", &partition)]);
+    let others = [
+        "update ledger_transactions set description = ''",
+        "delete from ledger_transactions",
+        "truncate ledger_transactions cascade",
+        "update ledger_transfers set amount = 1",
+        "delete from ledger_transfers",
+        "truncate ledger_transfers",
+        "update ledger_accounts set kind = 'fees'",
+        "delete from ledger_accounts",
+        "truncate ledger_accounts cascade",
+        "truncate usage_corrections",
+        "truncate rerated_records",
+        "truncate price_rule_versions",
+    ];
+    let changes: Vec<String> = records.chain(others.map(str::to_owned)).collect();
     for (pool, code) in [(&ledger.store.pool, "42501"), (&owner, "23001")] {
-        for change in [
-            "update ledger_transactions set description = ''",
-            "delete from ledger_transactions",
-            "truncate ledger_transactions cascade",
-            "update ledger_transfers set amount = 1",
-            "delete from ledger_transfers",
-            "truncate ledger_transfers",
-            "update ledger_accounts set kind = 'fees'",
-            "delete from ledger_accounts",
-            "truncate ledger_accounts cascade",
-        ] {
-            let error = sqlx::query(change).execute(pool).await.unwrap_err();
+        for change in &changes {
+            let error = sqlx::query(sqlx::AssertSqlSafe(change.clone())).execute(pool).await.unwrap_err();
             let found = error.as_database_error().unwrap().code().unwrap().into_owned();
             assert_eq!(found, code, "{change}");
         }

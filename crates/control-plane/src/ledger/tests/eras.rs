@@ -118,11 +118,11 @@ async fn deposits_wait_for_an_era_to_open(pool: PgPoolOptions, address: PgConnec
     office.round().await;
     office.deposit(account, 7).await;
     office.round().await;
-    let waiting = store::ledger::unacknowledged_credits(&office.system.store, 10).await.unwrap();
+    let waiting = store::ledger::unacknowledged_credits(&office.system.store, None, 10).await.unwrap();
     assert_eq!(waiting.iter().map(|credit| credit.amount).collect::<Vec<_>>(), [Nanos(7)]);
     proxy.declare(account.shard(), &[&held]).await;
     office.catch_up().await;
-    assert!(store::ledger::unacknowledged_credits(&office.system.store, 10).await.unwrap().is_empty());
+    assert!(store::ledger::unacknowledged_credits(&office.system.store, None, 10).await.unwrap().is_empty());
     office.held(&mut proxy, &charged(account, 7, 7)).await;
     assert_eq!(office.money(account).await, (0, 12, 0, 12));
     office.check().await;

@@ -1,7 +1,7 @@
 //! Usage on credits: charged once, exactly, from what is there.
 
 use model::usage::{KeySource, Measure, Outcome, Reserved, Tokens, UsageRecord};
-use store::ledger::{self as books, Cause, CauseKind, Used};
+use store::ledger::{self as books, Cause, CauseKind, Source, Used};
 
 use super::office::Office;
 use super::proxy::{charged, counting};
@@ -148,7 +148,7 @@ async fn what_arrives_can_be_spent_and_is_told_once(pool: PgPoolOptions, address
     }
     office.catch_up().await;
     assert_eq!(office.money(account).await, (30, 5, 0, 35));
-    assert!(books::unacknowledged_credits(&office.system.store, 10).await.unwrap().is_empty());
+    assert!(books::unacknowledged_credits(&office.system.store, None, 10).await.unwrap().is_empty());
     office.check().await;
 }
 
@@ -294,5 +294,45 @@ async fn what_cannot_be_read_gives_back_what_it_took(pool: PgPoolOptions, addres
         .await
         .unwrap();
     assert_eq!(kept, 1);
+    office.check().await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn very_many_deposits_and_counters_are_told_in_parts(pool: PgPoolOptions, address: PgConnectOptions) {
+    let mut office = Office::start(pool, address).await;
+    let account = office.account(5).await;
+    let other = AccountId(Uuid::from_u128(account.0.as_u128() ^ 1 << 80));
+    let mut tx = office.system.store.pool.begin().await.unwrap();
+    let used = |account, number: i64| Used {
+        account,
+        counter: format!("c{number}"),
+        measure: Measure::Spend,
+        window: 41,
+        amount: number,
+    };
+    let counters = (1..=700).map(|number| used(account, number)).chain([used(other, 9)]);
+    books::add_used(&mut tx, &counters.collect::<Vec<_>>()).await.unwrap();
+    tx.commit().await.unwrap();
+    let desk = office.desk().await;
+    desk.ensure_loaded(&[other, account]).await.unwrap();
+    let era = desk.place(account.shard()).unwrap().era;
+    let counts = async |desk: &mut Ledger, account: AccountId, counter: &str| {
+        let counts = desk.redis.counts(account.shard(), era, account, &[counter]).await.unwrap();
+        counts[0].map(|count| count.count)
+    };
+    assert_eq!(counts(desk, account, "c1").await, Some(1));
+    assert_eq!(counts(desk, account, "c700").await, Some(700));
+    assert_eq!(counts(desk, other, "c9").await, Some(9));
+
+    let mut tx = office.system.store.pool.begin().await.unwrap();
+    for number in 0..650 {
+        let cause = Cause::new(CauseKind::Payment, number.to_string());
+        let from = Source::Payment { fee: Nanos::ZERO };
+        books::deposit(&mut tx, account, Nanos(1), from, &cause, "").await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    office.desk().await.pass_on_credits().await.unwrap();
+    assert!(books::unacknowledged_credits(&office.system.store, None, 10).await.unwrap().is_empty());
+    assert_eq!(office.money(account).await, (655, 0, 0, 655));
     office.check().await;
 }
