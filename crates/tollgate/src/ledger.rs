@@ -67,7 +67,8 @@ impl Agreement {
         match outcome {
             Ok(Self { findings: 0 }) => ExitCode::SUCCESS,
             Ok(Self { findings }) => {
-                eprintln!("tollgate: {findings} things in the books do not agree");
+                let things = if findings == 1 { "thing does" } else { "things do" };
+                eprintln!("tollgate: {findings} {things} not agree in the books");
                 ExitCode::from(1)
             }
             Err(error) => {

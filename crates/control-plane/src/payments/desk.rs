@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Payments, Provider, auto_topups, looking, notices};
+use super::{Payments, Provider, auto_topups, looking, metrics, notices};
 
 /// How soon a balance that fell is noticed.
 const ROUND: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ const TIDY: Duration = Duration::from_secs(3600);
 
 /// Works until told to stop. Neither Postgres nor Stripe being away ends it.
 pub async fn run(store: Store, payments: Payments, shutdown: CancellationToken) -> anyhow::Result<()> {
+    metrics::begin();
     while !shutdown.is_cancelled() {
         if let Err(error) = tenure(&store, &payments, &shutdown).await {
             warn!(%error, "The payments desk stopped and starts over: {error}");

@@ -15,6 +15,17 @@ static NOTICES: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
     register_int_counter_vec!("tollgate_notice_attempts_total", help, &["channel", "outcome"]).ok()
 });
 
+/// Shows every way in which a payment can end from the start, so that the first one is an increase.
+pub(super) fn begin() {
+    if let Some(payments) = &*PAYMENTS {
+        for origin in [Origin::Manual, Origin::Auto] {
+            for outcome in ["succeeded", "failed", "canceled", "stranded"] {
+                payments.with_label_values(&[origin.as_str(), outcome]);
+            }
+        }
+    }
+}
+
 /// Counts a payment that ended.
 pub(super) fn payment(origin: Origin, outcome: &str) {
     if let Some(payments) = &*PAYMENTS {
