@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use meter::desk::{CounterValue, Load};
 use meter::protocol::calls::{GrantedPart, Group, Held, Needs, Settled, Wanted};
 use model::Nanos;
 use model::limits::{Period, Window};
@@ -48,6 +49,19 @@ async fn a_limit_admits_what_fits_and_says_when_there_will_be_room() {
     assert_eq!(refused, Held::Limit { index: 0, remaining: 0, retry_after: ends_in });
     world.later(3_000_000).await;
     assert_eq!(one(world.hold(A, &limited(3, 10, hour, 1)).await).remaining, 9);
+}
+
+#[tokio::test]
+async fn a_counter_that_counts_nothing_is_not_kept() {
+    let mut world = World::begin().await;
+    let hour = Window::Fixed { seconds: 3600 };
+    let name = format!("c:{}:calls", account(1));
+    for (batch, actual, fields) in [(1, 0, 0), (2, 3, 4)] {
+        world.hold(A, &limited(1, 10, hour, 7)).await;
+        assert_eq!(world.hash(&name).await.len(), 4);
+        world.settle(A, batch, vec![used(1, START / 3_600_000, actual)]).await;
+        assert_eq!(world.hash(&name).await.len(), fields);
+    }
 }
 
 #[tokio::test]
@@ -198,6 +212,19 @@ async fn a_counter_outlives_its_window_by_one_and_no_longer_than_that() {
     let name = meter::protocol::key(world.place.shard, world.place.era, &format!("c:{}:calls", account(1)));
     let left: i64 = world.ask(redis::cmd("PTTL").arg(name)).await;
     assert!((20_000..=3_620_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_long_window_that_was_loaded_is_kept_to_its_end() {
+    let mut world = World::begin().await;
+    let year = Window::Fixed { seconds: 365 * 86_400 };
+    let counters = vec![CounterValue { counter: "calls".to_owned(), window: START / (365 * DAY), value: 6 }];
+    let load = Load { account: account(1), balance: Nanos(0), sequence: 0, counters };
+    world.desk.load(world.place, &[load]).await.unwrap();
+    assert_eq!(one(world.hold(A, &limited(1, 10, year, 1)).await).remaining, 3);
+    let name = meter::protocol::key(world.place.shard, world.place.era, &format!("c:{}:calls", account(1)));
+    let left: i64 = world.ask(redis::cmd("PTTL").arg(name)).await;
+    assert!(left > 365 * DAY, "{left}");
 }
 
 #[tokio::test]
