@@ -155,7 +155,9 @@ async fn what_an_era_was_to_begin_with_is_not_forgotten_when_it_does_not_begin()
         ledger.place.era = next - 1;
         ledger.begin_next(&server).await;
         ledger.wait_for_declarations(1).await;
-        assert_eq!(ledger.figures(account(1)).await.held, Nanos(100), "era {next}");
+        let held = ledger.figures(account(1)).await.held;
+        // A record whose settlement was not answered has its hold again, until it is settled.
+        assert!(held == Nanos(100) || held == Nanos(200), "era {next}: {held}");
         ledger.admit().await;
         open.close(&ended(&second, 60));
         ledger.until(|| proxy.meter.status().kept == 0).await;
