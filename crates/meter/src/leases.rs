@@ -6,6 +6,10 @@
 //! such a quarter took, and the next before that runs dry. Redis grants a hundredth of what is there at
 //! most. A lease ends with its line's idleness, with the first of its windows, with a recall, or with its
 //! era.
+//!
+//! Redis knows nothing of the requests on a lease until they are settled. Where their proxy is killed and its
+//! spool is lost with it, nothing is charged for them, not even their input: the operator bears what they
+//! cost, which is at most what that proxy's leases held, and no customer pays too much.
 
 mod lease;
 mod line;

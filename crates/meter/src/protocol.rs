@@ -18,7 +18,7 @@
 //! | `h:<incarnation>` | hash | hold → `kind account amount floor reported step taken`, then for each counter `id window amount floor`; kinds are `o` a request's own, `l` an open lease, `c` a closed one |
 //! | `r:<incarnation>` | hash | hold → the record that is posted if nobody hears of the request again |
 //! | `i:<incarnation>` | hash | `seq` the last batch of records, `s0`…`s15` the entries of the last sixteen, `beat` the last beat, `declared` the last part of its declaration, `dead` |
-//! | `c:<account>:<counter>` | hash | `i` number of the present window, `c` its count, `p` that of the one before, `l` the part of `c` that leases could give back |
+//! | `c:<account>:<counter>` | hash | `i` number of the present window, `c` its count, `p` that of the one before, `l` the part of `c` that leases could give back, `x` that it expires by a guess |
 //! | `want` | set | accounts to load |
 //! | `b` | hash | incarnation → number of its last beat; only those that may have holds |
 //! | `d` | set | incarnations that have declared |

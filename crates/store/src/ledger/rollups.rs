@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
-/// No limit's window is longer, so a count that did not change for so long bounds nothing any more.
+/// A count that did not change for so long is forgotten, even where a window of years goes on.
 const REMEMBERED: &str = "400 days";
 
 /// How much of a counter's window was used.
