@@ -183,6 +183,24 @@ async fn a_price_that_was_too_high_is_given_back_once(pool: PgPoolOptions, addre
         assert_eq!((status, &posted["result"]["state"]), (StatusCode::OK, &json!("posted")), "{posted}");
         assert_eq!(spent.balance().await, Nanos(9_999_587_500));
     }
+    let path =
+        format!("/accounts/{}/ai-gateway/gateways/demo/logs/{}/receipt", spent.account, spent.record.id);
+    let (_, receipt) = spent.api.call(&spent.owner, Method::GET, &path, None).await;
+    let receipt = &receipt["result"]["receipt"];
+    let corrected = &receipt["reratings"][0];
+    assert_eq!(
+        (&receipt["charge_usd"], &corrected["due_usd"], &corrected["cost_usd"]),
+        (&json!("0.000825"), &json!("-0.0004125"), &json!("0.000375"))
+    );
+    assert_eq!((&corrected["rerating_id"], &receipt["reratings"][1]), (&rerating["id"], &Value::Null));
+    let transaction = corrected["ledger_transaction_id"].as_str().unwrap();
+    let path = format!("/accounts/{}/ai-gateway/billing/ledger/{transaction}", spent.account);
+    let (_, transfers) = spent.api.call(&spent.owner, Method::GET, &path, None).await;
+    assert_eq!(
+        transfers["result"],
+        json!([{"from": "revenue", "to": "credits", "amount_usd": "0.0004125"}]),
+        "{transaction}"
+    );
     let again = spent.rerated(half, false).await;
     assert_eq!(again["changes"], json!([]), "what was corrected is correct");
     let (_, balance) =

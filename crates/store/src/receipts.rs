@@ -215,3 +215,44 @@ pub async fn rule_then(
     .fetch_optional(&store.pool)
     .await?)
 }
+
+/// A correction of a request's price.
+#[derive(Debug, Clone)]
+pub struct Rerated {
+    /// The re-rating.
+    pub rerating: Uuid,
+    /// What the statement says of it.
+    pub description: String,
+    /// When it was posted.
+    pub posted_at: OffsetDateTime,
+    /// What the request cost by the price as it should have been.
+    pub cost: Nanos,
+    /// What the customer paid more for it; below zero for what was given back.
+    pub due: Nanos,
+    /// The account's transaction, where anything was due in it.
+    pub transaction: Option<Uuid>,
+}
+
+/// Every correction of a request's price that was posted, the oldest first.
+pub async fn rerated(store: &Store, record: Uuid) -> Result<Vec<Rerated>, StoreError> {
+    let rows: Vec<(Uuid, String, OffsetDateTime, i64, i64, Option<Uuid>)> = sqlx::query_as(
+        "select r.id, r.description, r.posted_at, m.cost_after, m.due, x.id
+         from rerated_records m
+         join reratings r on r.id = m.rerating_id
+         left join ledger_transactions x on x.cause_kind = 'rerating'
+             and x.cause_id = r.id::text || ':' || replace(m.account_id::text, '-', '')
+         where m.record_id = $1 and r.posted_at is not null order by r.posted_at, r.id",
+    )
+    .bind(record)
+    .fetch_all(&store.pool)
+    .await?;
+    let rerated = |(rerating, description, posted_at, cost, due, transaction)| Rerated {
+        rerating,
+        description,
+        posted_at,
+        cost: Nanos(cost),
+        due: Nanos(due),
+        transaction,
+    };
+    Ok(rows.into_iter().map(rerated).collect())
+}

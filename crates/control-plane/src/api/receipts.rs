@@ -10,7 +10,7 @@ use model::usage::{Tokens, Unit};
 use model::{AccountId, Nanos, Picos};
 use serde::Serialize;
 use store::gateways::Gateway;
-use store::receipts::{self, Evidence};
+use store::receipts::{self, Evidence, Rerated};
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -45,7 +45,7 @@ impl Guarded for EvidenceOfGateway {
 /// Show a log's receipt
 ///
 /// Tokens by class with who counted them, the prices and their version, markup, hold and settlement, and
-/// the ledger's transaction. `signed` is the same document as a JWS (EdDSA), which anybody can check with
+/// the ledger's transaction, and what re-ratings have corrected since. `signed` is the same document as a JWS (EdDSA), which anybody can check with
 /// the key at `/receipts/keys`. A hidden log has its receipt still.
 #[utoipa::path(
     get,
@@ -60,7 +60,8 @@ async fn show(
 ) -> ApiResult<SignedReceipt> {
     let evidence = &evidence.0;
     let price = price_lists::price_then(&store, evidence).await?;
-    let receipt = Receipt::of(evidence, price.as_ref());
+    let rerated = receipts::rerated(&store, evidence.id).await?;
+    let receipt = Receipt::of(evidence, price.as_ref(), rerated);
     let signed = keys.sign(&receipt).map_err(ApiError::Internal)?;
     Ok(Envelope::of(SignedReceipt { receipt, signed, key: keys.public().clone() }))
 }
@@ -137,6 +138,38 @@ pub(super) struct Receipt {
     corrected: bool,
     #[serde(with = "time::serde::rfc3339")]
     posted_at: OffsetDateTime,
+    /// Corrections of its price since, the oldest first. All that the request came to is `charge_usd` and
+    /// every `due_usd` of these.
+    reratings: Vec<ReceiptRerating>,
+}
+
+/// A correction of the price by which a request was charged.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReceiptRerating {
+    rerating_id: Uuid,
+    description: String,
+    #[serde(with = "time::serde::rfc3339")]
+    posted_at: OffsetDateTime,
+    /// What the request cost by the price as it should have been.
+    cost_usd: String,
+    /// What is charged more for it; below zero for what was given back.
+    due_usd: String,
+    /// The transaction in which that is, with what was due for the account's other requests.
+    ledger_transaction_id: Option<Uuid>,
+}
+
+impl From<Rerated> for ReceiptRerating {
+    fn from(rerated: Rerated) -> Self {
+        let Rerated { rerating, description, posted_at, cost, due, transaction } = rerated;
+        Self {
+            rerating_id: rerating,
+            description,
+            posted_at,
+            cost_usd: cost.to_string(),
+            due_usd: due.to_string(),
+            ledger_transaction_id: transaction,
+        }
+    }
 }
 
 /// What was used of one class.
@@ -156,7 +189,7 @@ pub(super) struct Line {
 }
 
 impl Receipt {
-    fn of(evidence: &Evidence, price: Option<&Price>) -> Self {
+    fn of(evidence: &Evidence, price: Option<&Price>, rerated: Vec<Rerated>) -> Self {
         let Evidence { charge, paid, .. } = *evidence;
         let present = |text: &String| (!text.is_empty()).then(|| text.clone());
         let usd = |amount: Option<Nanos>| amount.map(|amount| amount.to_string());
@@ -189,6 +222,7 @@ impl Receipt {
             ledger_transaction_id: evidence.transaction,
             corrected: evidence.corrected,
             posted_at: evidence.posted_at,
+            reratings: rerated.into_iter().map(ReceiptRerating::from).collect(),
         }
     }
 }
@@ -300,7 +334,7 @@ mod tests {
             corrected: false,
             posted_at: OffsetDateTime::UNIX_EPOCH,
         };
-        let receipt = Receipt::of(&evidence, Some(&price));
+        let receipt = Receipt::of(&evidence, Some(&price), Vec::new());
         let amounts: Vec<_> = receipt.lines.iter().map(|line| line.amount_usd.clone().unwrap()).collect();
         assert_eq!(amounts, ["0.00015", "0.000000225", "0.0000042"]);
         let sum: i64 = amounts.iter().map(|amount| decimal::scaled(amount, 12).unwrap()).sum();
