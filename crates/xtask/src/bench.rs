@@ -107,6 +107,7 @@ fn run(checkout: &Checkout, children: &Children, arguments: &Arguments) -> Resul
                 for rate in RATES {
                     let load = Load::at_rate(rate, length);
                     figures.latency(contestant, rate, &contestants.run(contestant, &load)?);
+                    contestants.settle()?;
                 }
                 stream(&contestants, contestant, length, &mut figures)?;
             }

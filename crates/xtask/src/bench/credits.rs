@@ -1,6 +1,10 @@
 //! Accounts that pay from credits, with everything on: a token, a rate limit, a hold on credits, metering, logging.
 
-use anyhow::{Context as _, Result, bail};
+use std::cell::Cell;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
 use super::redis::Redis;
@@ -14,8 +18,10 @@ const WINDOW_SECONDS: u64 = 3_600;
 /// An account with credits and a gateway of its own.
 pub(super) struct Payer {
     pub(super) name: &'static str,
-    /// Nano-dollars.
-    granted: i64,
+    /// What it is to have when a load begins, in nano-dollars.
+    wealth: i64,
+    /// What it was given so far.
+    granted: Cell<i64>,
     account_id: String,
     gateway_token: String,
 }
@@ -27,6 +33,8 @@ pub(super) struct Proof {
     pub(super) records: u64,
     /// Those among them that money was set aside for.
     pub(super) holds: u64,
+    /// Those whose callers had left before.
+    pub(super) left_early: u64,
     /// What the rate limit counted.
     pub(super) counted: u64,
     /// Nano-dollars that were granted, that were paid, and that are left.
@@ -50,7 +58,59 @@ impl Payer {
         let token =
             api.result("POST", &format!("{gateways}/bench/tokens"), Some(&json!({"name": "bench"})))?;
         api.grant(&account_id, nanos, "bench")?;
-        Ok(Self { name, granted: nanos, account_id, gateway_token: text(&token, "value")?.to_owned() })
+        let gateway_token = text(&token, "value")?.to_owned();
+        Ok(Self { name, wealth: nanos, granted: Cell::new(nanos), account_id, gateway_token })
+    }
+
+    /// Makes up for what was spent. When a load ends its connections hang up, and who hangs up pays what was on its
+    /// way: without this the account with next to nothing would soon have nothing.
+    pub(super) fn refill(
+        &self,
+        api: &Api<'_>,
+        query: impl Fn(&str) -> Result<String>,
+        redis: &mut Redis,
+    ) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let missing = self.wealth - self.balance(&query)?;
+            if missing > 0 {
+                api.grant(&self.account_id, missing, &format!("bench {}", self.granted.get()))?;
+                self.granted.set(self.granted.get() + missing);
+            }
+            if self.free(redis)?.is_none_or(|free| free >= self.wealth) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{}: what was granted cannot be spent after a minute",
+                self.name
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What the account has in Postgres.
+    fn balance(&self, query: impl Fn(&str) -> Result<String>) -> Result<i64> {
+        let account = &self.account_id;
+        let question = format!(
+            "SELECT coalesce(sum(balance), 0)::bigint FROM ledger_accounts WHERE account_id = '{account}'"
+        );
+        Ok(query(&question)?.trim().parse()?)
+    }
+
+    /// What can be spent, if Redis knows the account.
+    fn free(&self, redis: &mut Redis) -> Result<Option<i64>> {
+        let found = redis.ask(&["KEYS", &format!("{{m{:03}}}:*:a:*", self.shard()?)])?;
+        let Some(key) = found.iter().find(|key| key.replace('-', "").ends_with(&self.account_id)) else {
+            return Ok(None);
+        };
+        let free = redis.ask(&["HMGET", key, "free"])?;
+        Ok(free.first().and_then(|free| free.parse().ok()))
+    }
+
+    fn shard(&self) -> Result<u8> {
+        let last = self.account_id.get(30..).context("an account id of 32 digits")?;
+        Ok(u8::from_str_radix(last, 16)?)
     }
 
     pub(super) fn path(&self) -> String {
@@ -66,19 +126,21 @@ impl Payer {
     pub(super) fn proof(&self, query: impl Fn(&str) -> Result<String>, redis: &mut Redis) -> Result<Proof> {
         let Self { name, granted, account_id, .. } = self;
         let line = query(&format!(
-            "SELECT count(*), count(hold), coalesce(sum(paid), 0)::bigint, (SELECT coalesce(sum(balance), 0)::bigint \
+            "SELECT count(*), count(hold), count(*) FILTER (WHERE hold IS NULL AND cause = 'caller_left' AND paid = 0), \
+             coalesce(sum(paid), 0)::bigint, (SELECT coalesce(sum(balance), 0)::bigint \
              FROM ledger_accounts WHERE account_id = '{account_id}') FROM usage_known WHERE account_id = '{account_id}'"
         ))?;
         let figures: Result<Vec<i64>, _> = line.trim().split('|').map(str::parse).collect();
-        let [records, holds, paid, left] = figures.with_context(|| line.clone())?[..] else {
-            bail!("four figures, not {line}")
+        let [records, holds, left_early, paid, left] = figures.with_context(|| line.clone())?[..] else {
+            bail!("five figures, not {line}")
         };
         Ok(Proof {
             name,
             records: u64::try_from(records)?,
             holds: u64::try_from(holds)?,
+            left_early: u64::try_from(left_early)?,
             counted: self.counted(redis)?,
-            granted: *granted,
+            granted: granted.get(),
             paid,
             left,
         })
@@ -86,10 +148,8 @@ impl Payer {
 
     /// What the rate limit of the account's only gateway counted.
     fn counted(&self, redis: &mut Redis) -> Result<u64> {
-        let last = self.account_id.get(30..).context("an account id of 32 digits")?;
-        let shard = u8::from_str_radix(last, 16)?;
         let mut sum = 0;
-        for key in redis.ask(&["KEYS", &format!("{{m{shard:03}}}:*:c:*")])? {
+        for key in redis.ask(&["KEYS", &format!("{{m{:03}}}:*:c:*", self.shard()?)])? {
             for figure in redis.ask(&["HMGET", &key, "c", "p"])? {
                 sum += figure.parse::<u64>().unwrap_or_default();
             }
@@ -99,9 +159,10 @@ impl Payer {
 }
 
 impl Proof {
-    /// Whether every request was recorded, held for, counted and paid.
+    /// Whether every request was recorded, held for, counted and paid, but for those that nobody waited for any more
+    /// before anything was done for them.
     pub(super) fn holds_together(&self) -> bool {
-        let Self { records, holds, counted, granted, paid, left, name: _ } = self;
-        records == holds && records == counted && granted - paid == *left
+        let Self { records, holds, left_early, counted, granted, paid, left, name: _ } = self;
+        *records == holds + left_early && holds == counted && granted - paid == *left
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Installation {
     /// One with much and one with next to nothing.
     pub(super) payers: [Payer; 2],
     demo: Demo,
+    http: Http,
+    api_url: String,
+    /// The operator's session.
+    operator: Option<String>,
     /// A mock that only the proxy speaks to, so that its count is the proxy's.
     mock: String,
     database_url: String,
@@ -119,6 +123,7 @@ impl Installation {
             Payer::new(&api, "credits, $1,000", 1_000_000_000_000)?,
             Payer::new(&api, "credits, $0.01", 10_000_000)?,
         ];
+        let operator = api.token.take();
         environment.insert("TOLLGATE_JOIN_TOKEN", join_token(&tollgate, &environment)?);
         let proxy = start("proxy", cores()[0], &environment, &proxy_metrics)?;
         let binaries = postgres::binaries(&checkout.data.join("postgres"));
@@ -127,6 +132,9 @@ impl Installation {
             gateway,
             payers,
             demo,
+            http: Http::new(),
+            api_url: url.clone(),
+            operator,
             mock: mock.to_owned(),
             database_url: database_url.clone(),
             redis_url: redis_url.clone(),
@@ -151,13 +159,14 @@ impl Installation {
         vec![("cf-aig-authorization", format!("Bearer {}", self.demo.gateway_token))]
     }
 
-    /// Waits until every request that reached the mock has its record in Postgres.
+    /// Waits until every request that reached the mock has its record in Postgres, and lets payers have again what
+    /// they are to have.
     pub(super) fn settle(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let (records, requests) = self.records()?;
             if records >= requests {
-                return Ok(());
+                return self.refill();
             }
             ensure!(
                 Instant::now() < deadline,
@@ -165,6 +174,12 @@ impl Installation {
             );
             thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    fn refill(&self) -> Result<()> {
+        let api = Api { http: &self.http, url: &self.api_url, token: self.operator.clone() };
+        let mut redis = Redis::at(&self.redis_url)?;
+        self.payers.iter().try_for_each(|payer| payer.refill(&api, |query| self.query(query), &mut redis))
     }
 
     /// How many records Postgres has, and how many requests reached the mock through the proxy.

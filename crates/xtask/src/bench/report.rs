@@ -57,11 +57,11 @@ pub(super) fn table(figures: &Figures) -> String {
         ));
     }
     for proof in &figures.proofs {
-        let Proof { name, records, holds, counted, granted, paid, left } = proof;
+        let Proof { name, records, holds, left_early, counted, granted, paid, left } = proof;
         let verdict = if proof.holds_together() { "as it must be" } else { "WHICH DOES NOT HOLD TOGETHER" };
         text.push_str(&format!(
-            "{name}: {records} records, money set aside for {holds}, {counted} counted by the rate limit; of {granted} \
-             nano-dollars {paid} were paid and {left} are left: {verdict}.\n"
+            "{name}: {records} records, money set aside for {holds}, {left_early} left before that, {counted} counted by \
+             the rate limit; of {granted} nano-dollars {paid} were paid and {left} are left: {verdict}.\n"
         ));
     }
     text
@@ -104,9 +104,9 @@ pub(super) fn json(figures: &Figures, quick: bool) -> Value {
 }
 
 fn proof(proof: &Proof) -> Value {
-    let Proof { name, records, holds, counted, granted, paid, left } = proof;
+    let Proof { name, records, holds, left_early, counted, granted, paid, left } = proof;
     json!({
-        "name": name, "records": records, "holds": holds, "counted": counted, "granted": granted, "paid": paid,
+        "name": name, "records": records, "holds": holds, "left_early": left_early, "counted": counted, "granted": granted, "paid": paid,
         "left": left, "holds_together": proof.holds_together(),
     })
 }
