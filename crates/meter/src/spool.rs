@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use model::Nanos;
-use model::usage::{Outcome, Tokens, UsageRecord};
+use model::usage::{Hold, Outcome, Tokens, UsageRecord};
 use rustix::fs::FlockOperation;
 use tracing::{error, warn};
 
@@ -179,7 +179,9 @@ fn revive(map: &Map, mut slot: Slot, state: State) -> Result<Kept, Slot> {
     let record = match (state, held) {
         // What was set aside goes back when the process is buried.
         (State::Open, _) => without_use(opened),
+        // What was set aside later is not written here; whatever was produced had been set aside before.
         (_, Some((hold, reported))) => {
+            let hold = Hold { amount: hold.amount.max(reported), ..hold };
             UsageRecord { charge: hold.floor.max(reported), hold: Some(hold), ..opened }
         }
         (_, None) => opened,

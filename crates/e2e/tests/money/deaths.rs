@@ -1,6 +1,7 @@
 //! Proxies and desks that die at every place that matters, while a tenant spends.
 
 use anyhow::ensure;
+use e2e::credits::streamed;
 use e2e::process::Running;
 use e2e::system::Wish;
 
@@ -51,6 +52,7 @@ macro_rules! dies_at {
 // The number is which passage kills: the warm-up passes too, and so do some requests before.
 dies_at! {
     each_is_charged_once_when_a_proxy_dies_after_opening_the_spool: a_proxy_dies_at "spool_opened:25";
+    each_is_charged_once_when_a_proxy_dies_after_setting_aside: a_proxy_dies_at "held:25";
     each_is_charged_once_when_a_proxy_dies_after_dispatch: a_proxy_dies_at "dispatched:25";
     each_is_charged_once_when_a_proxy_dies_at_the_first_byte: a_proxy_dies_at "first_byte:25";
     each_is_charged_once_when_a_proxy_dies_at_the_last_byte: a_proxy_dies_at "last_byte:25";
@@ -58,9 +60,29 @@ dies_at! {
     each_is_charged_once_when_a_proxy_dies_after_settling: a_proxy_dies_at "settled:25";
     each_is_charged_once_when_a_proxy_dies_after_streaming: a_proxy_dies_at "streamed:25";
     each_is_charged_once_when_a_desk_dies_after_reading: a_desk_dies_at "desk_read:20";
+    each_is_charged_once_when_a_desk_dies_after_charging: a_desk_dies_at "desk_charged:20";
     each_is_charged_once_when_a_desk_dies_after_inserting: a_desk_dies_at "desk_inserted:20";
     each_is_charged_once_when_a_desk_dies_after_committing: a_desk_dies_at "desk_committed:20";
     each_is_charged_once_when_a_desk_dies_after_saying_what_it_posted: a_desk_dies_at "desk_posted:20";
+}
+
+#[tokio::test]
+async fn each_is_charged_once_when_a_proxy_dies_after_setting_more_aside() -> anyhow::Result<()> {
+    let wish = Wish { proxy_failpoint: Some("extended:8"), ..Wish::default() };
+    let mut stage = Stage::rich(wish).await?;
+    stage.system.forget_arrivals().await?;
+    let mut number = 0;
+    loop {
+        ensure!(number < 50, "the failpoint does not strike");
+        let id = format!("request-{number:06}");
+        let question = streamed(&id, "words=6400; chunks=100", Some(8_000));
+        if stage.asker.ask(stage.system.url(), &id, &question).send().await.is_err() {
+            break;
+        }
+        number += 1;
+    }
+    stage.proxy(0).restart().await?;
+    each_was_charged_what_was_billed(&stage.the_books_balance().await?)
 }
 
 #[tokio::test]

@@ -116,6 +116,9 @@ impl Ledger {
 
     fn note(&mut self, record: &UsageRecord) -> bool {
         let is_new = !self.records.contains_key(&record.id);
+        if let (Outcome::Abandoned, Some(hold)) = (record.outcome, &record.hold) {
+            assert!(record.charge <= hold.amount, "charged more than was set aside: {record:?}");
+        }
         self.records.entry(record.id).or_insert((0, record.outcome));
         is_new
     }

@@ -34,7 +34,10 @@ async fn the_next_process_sends_what_a_killed_one_left_and_releases_the_rest() {
         }
         match case {
             1 => one.produced(Nanos(33)),
-            2 => ledger.beside(one.extend(Nanos(100), &[], Nanos(90))).await.unwrap(),
+            2 => {
+                ledger.beside(one.extend(Nanos(100), &[], Nanos(90))).await.unwrap();
+                one.produced(Nanos(150));
+            }
             _ => (),
         }
         if case == 4 {
@@ -50,7 +53,7 @@ async fn the_next_process_sends_what_a_killed_one_left_and_releases_the_rest() {
     ledger.settle_down(account(1)).await;
     let charged: Vec<_> = records.iter().map(|record| ledger.records[&record.id]).collect();
     let abandoned = |charge| (charge, Outcome::Abandoned);
-    assert_eq!(charged, [abandoned(7), abandoned(33), abandoned(90), abandoned(0), (55, Outcome::Answered)]);
+    assert_eq!(charged, [abandoned(7), abandoned(33), abandoned(150), abandoned(0), (55, Outcome::Answered)]);
     ledger
         .desk
         .open(&model::Shard::all().filter(|s| *s != SHARD).map(|s| (s, 1)).collect::<Vec<_>>())
