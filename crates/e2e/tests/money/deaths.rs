@@ -87,8 +87,10 @@ async fn each_is_charged_once_when_a_proxy_dies_after_setting_more_aside() -> an
 
 #[tokio::test]
 async fn what_a_dead_proxy_held_is_reaped_and_corrected_when_it_comes_back() -> anyhow::Result<()> {
-    let mut stage = Stage::rich(Wish::default()).await?;
-    stage.system.forget_arrivals().await?;
+    let mut stage = Stage::set().await?;
+    let hold = stage.hold_of("gate; words=20").await?;
+    // So little that nobody leases any of it: what lives on a lease is known when its proxy comes back.
+    stage.leave_exactly(100 * hold).await?;
     let asked = stage.ask(0..40, 40, "gate; words=20");
     stage.system.wait_at_gate(40).await?;
     stage.proxy(0).kill()?;
