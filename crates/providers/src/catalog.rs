@@ -1,6 +1,7 @@
 //! The providers that this release serves, a file each, and the names of those that Cloudflare
 //! knows.
 
+mod anthropic;
 mod openai;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
@@ -36,11 +37,16 @@ pub struct Provider {
     pub output_is_visible: bool,
 }
 
+/// Where Anthropic expects a credential.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// How a credential is presented to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
     /// `Authorization: Bearer …`.
     Bearer,
+    /// `x-api-key: …`, which is Anthropic's own.
+    XApiKey,
 }
 
 /// The format that a provider speaks.
@@ -48,6 +54,8 @@ pub enum Auth {
 pub enum Dialect {
     /// OpenAI's.
     OpenAi,
+    /// That of Anthropic's Messages API.
+    Anthropic,
 }
 
 impl Auth {
@@ -55,6 +63,17 @@ impl Auth {
     pub fn header(self) -> HeaderName {
         match self {
             Self::Bearer => AUTHORIZATION,
+            Self::XApiKey => X_API_KEY,
+        }
+    }
+
+    /// The headers in which callers of this provider send its credential, the usual one first.
+    /// Anthropic's clients send theirs as a bearer token too.
+    pub fn said_in(self) -> &'static [HeaderName] {
+        static HEADERS: [HeaderName; 2] = [X_API_KEY, AUTHORIZATION];
+        match self {
+            Self::Bearer => &HEADERS[1..],
+            Self::XApiKey => &HEADERS,
         }
     }
 
@@ -62,6 +81,7 @@ impl Auth {
     pub fn value(self, key: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
         let mut value = match self {
             Self::Bearer => HeaderValue::try_from(format!("Bearer {}", key.expose())),
+            Self::XApiKey => HeaderValue::try_from(key.expose()),
         }?;
         value.set_sensitive(true);
         Ok(value)
@@ -72,7 +92,6 @@ impl Auth {
     /// `Bearer` may be left out or written in any case. `undefined`, which clients without a key
     /// send, and the empty key are nothing.
     pub fn key(self, value: &HeaderValue) -> Option<&str> {
-        let Self::Bearer = self;
         let key = without_bearer(value.to_str().ok()?);
         (!key.is_empty() && key != "undefined").then_some(key)
     }
@@ -104,7 +123,7 @@ pub enum UnknownProvider {
 
 /// All providers that are served.
 pub fn all() -> &'static [&'static Provider] {
-    &[&openai::OPENAI]
+    &[&openai::OPENAI, &anthropic::ANTHROPIC]
 }
 
 /// The provider behind a slug.
@@ -166,7 +185,8 @@ mod tests {
     #[test]
     fn a_known_slug_that_is_not_served_says_so() {
         assert_eq!(find("openai").unwrap().root, "https://api.openai.com");
-        assert_eq!(find("anthropic"), Err(UnknownProvider::NotServed("anthropic")));
+        assert_eq!(find("anthropic").unwrap().auth, Auth::XApiKey);
+        assert_eq!(find("aws-bedrock"), Err(UnknownProvider::NotServed("aws-bedrock")));
         assert_eq!(find("opena1"), Err(UnknownProvider::Invalid));
         assert_eq!(compat_name("openai").unwrap().slug, "openai");
     }

@@ -103,7 +103,7 @@ mod tests {
         let found = model("openai/ft:gpt-4o:a/b").unwrap();
         assert_eq!((found.provider.slug, found.model), ("openai", "ft:gpt-4o:a/b"));
         assert_eq!(["gpt-4o", "/gpt-4o", "openai/"].map(|text| model(text).unwrap_err().code()), [2019; 3]);
-        assert_eq!(["anthropic/claude", "nobody/x"].map(|text| model(text).unwrap_err().code()), [2008; 2]);
+        assert_eq!(["aws-bedrock/claude", "nobody/x"].map(|text| model(text).unwrap_err().code()), [2008; 2]);
     }
 
     #[test]

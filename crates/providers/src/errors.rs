@@ -27,6 +27,7 @@ impl Refusal<'_> {
     pub fn provider_body(&self, dialect: Dialect) -> Vec<u8> {
         let body = match dialect {
             Dialect::OpenAi => json!({ "error": self.openai_error() }),
+            Dialect::Anthropic => self.anthropic_error(),
         };
         body.to_string().into_bytes()
     }
@@ -53,7 +54,9 @@ impl Refusal<'_> {
     /// The frame that ends a stream which already began, in the dialect that it is in. It is what
     /// OpenAI itself sends, and what its SDKs raise as an error.
     pub fn stream_frame(&self, dialect: Dialect, responses: bool) -> Vec<u8> {
-        let Dialect::OpenAi = dialect;
+        if dialect == Dialect::Anthropic {
+            return format!("event: error\ndata: {}\n\n", self.anthropic_error()).into_bytes();
+        }
         if responses {
             let mut error = self.openai_error();
             error["type"] = Value::from("error");
@@ -73,6 +76,31 @@ impl Refusal<'_> {
             "cause": self.cause,
             "request_id": self.request_id,
         })
+    }
+
+    /// Anthropic's SDKs keep the whole body, and name the error by its status.
+    fn anthropic_error(&self) -> Value {
+        let error = json!({
+            "type": self.anthropic_type(),
+            "message": self.message,
+            "code": self.cause,
+            "internal_code": self.code,
+        });
+        json!({ "type": "error", "error": error, "request_id": self.request_id })
+    }
+
+    fn anthropic_type(&self) -> &'static str {
+        match self.status {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        }
     }
 
     fn openai_type(&self) -> &'static str {
