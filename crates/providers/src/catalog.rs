@@ -1,31 +1,66 @@
 //! The providers that this release serves, a file each, and the names of those that Cloudflare
-//! knows.
+//! knows besides.
 
 mod anthropic;
+mod auth;
+mod cerebras;
+pub mod custom;
+mod deepseek;
+mod fireworks;
+mod format;
+mod google;
+mod groq;
+mod hyperbolic;
+mod inceptionlabs;
+mod inference_net;
+mod mistral;
+mod moonshotai;
 mod openai;
-
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
-use model::Secret;
+mod openrouter;
+mod perplexity;
+mod quota;
+mod together;
+mod xai;
+mod z_ai;
 
 use crate::credits::Credits;
 
-/// A provider: mostly data. Its models and prices stand in the price catalogue.
+pub use auth::{Auth, callers_key, without_bearer};
+pub use format::{Dialect, Format};
+pub use quota::{Quota, QuotaHeaders};
+
+/// A provider: mostly data. Its models stand in the model catalogue, their prices in the price
+/// catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Provider {
-    /// Its segment in a gateway URL.
+    /// Its one name in records, prices and stored keys, and its segment in a gateway URL.
     pub slug: &'static str,
+    /// Its other names, in lower case: in gateway URLs, before the slash of a compat model, before the
+    /// colon of a model, and in policies, where case does not matter.
+    pub aliases: &'static [&'static str],
+    /// What policies and the model catalogue call it: its slug, or one of its aliases.
+    pub id: &'static str,
+    /// What it calls itself.
+    pub name: &'static str,
+    /// Whose models it makes, as in `openai/gpt-4o`; empty if it serves only those of others.
+    pub author: &'static str,
     /// Scheme and host, without a path: `https://api.openai.com`.
     pub root: &'static str,
-    /// The version that is inserted when a caller leaves it out, without slashes: `v1`. Empty for none.
+    /// The version that is inserted when a caller leaves it out, without slashes at its ends: `v1`,
+    /// `openai/v1`. Empty for none.
     pub prefix: &'static str,
-    /// What counts as a version when a path begins with it; includes `prefix`.
-    pub version_segments: &'static [&'static str],
-    /// What stands before the slash in compat model names.
-    pub compat_prefixes: &'static [&'static str],
-    /// How a credential is presented to it.
+    /// What counts as that version when a path begins with it, such as `openai/v1` and `v1`.
+    pub prefix_spellings: &'static [&'static str],
+    /// How a credential is presented to it on paths of its own.
     pub auth: Auth,
-    /// The format that it speaks, of requests, answers, streams and errors.
+    /// What it speaks on paths of its own.
     pub dialect: Dialect,
+    /// The formats in which its models can be asked, the first of which is preferred.
+    pub formats: &'static [Format],
+    /// Members of a body that it refuses, which a policy's routing takes out.
+    pub unsupported_params: &'static [&'static str],
+    /// Where its answers say what is left of a key's quota.
+    pub quota: QuotaHeaders,
     /// Whether bytes of a body may be replaced at all; never on providers that sign requests.
     pub allows_splices: bool,
     /// What may be done on credits; `None` if nothing may.
@@ -37,76 +72,43 @@ pub struct Provider {
     pub output_is_visible: bool,
 }
 
-/// Where Anthropic expects a credential.
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// What providers that speak as OpenAI does have in common; each says what is different about it.
+const OPENAI_LIKE: Provider = Provider {
+    slug: "",
+    aliases: &[],
+    id: "",
+    name: "",
+    author: "",
+    root: "",
+    prefix: "v1",
+    prefix_spellings: &["v1"],
+    auth: Auth::Bearer,
+    dialect: Dialect::OpenAi,
+    formats: &[Format::OPENAI_CHAT],
+    unsupported_params: &[],
+    quota: QuotaHeaders::OPENAI,
+    allows_splices: true,
+    credits: None,
+    stops_billing_on_cancel: false,
+    output_is_visible: false,
+};
 
-/// How a credential is presented to a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer …`.
-    Bearer,
-    /// `x-api-key: …`, which is Anthropic's own.
-    XApiKey,
-}
-
-/// The format that a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// OpenAI's.
-    OpenAi,
-    /// That of Anthropic's Messages API.
-    Anthropic,
-}
-
-impl Auth {
-    /// The one header in which this provider expects its credential.
-    pub fn header(self) -> HeaderName {
-        match self {
-            Self::Bearer => AUTHORIZATION,
-            Self::XApiKey => X_API_KEY,
-        }
+impl Provider {
+    /// Whether it is called that, in any case.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
     }
 
-    /// The headers in which callers of this provider send its credential, the usual one first.
-    /// Anthropic's clients send theirs as a bearer token too.
-    pub fn said_in(self) -> &'static [HeaderName] {
-        static HEADERS: [HeaderName; 2] = [X_API_KEY, AUTHORIZATION];
-        match self {
-            Self::Bearer => &HEADERS[1..],
-            Self::XApiKey => &HEADERS,
-        }
+    /// All its names, the slug first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.slug).chain(self.aliases.iter().copied())
     }
 
-    /// The header's value for a key, marked so that it is never printed nor indexed by HTTP/2.
-    pub fn value(self, key: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
-        let mut value = match self {
-            Self::Bearer => HeaderValue::try_from(format!("Bearer {}", key.expose())),
-            Self::XApiKey => HeaderValue::try_from(key.expose()),
-        }?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// The key in a header that a caller sent, or `None` if there is nothing in it.
-    ///
-    /// `Bearer` may be left out or written in any case. `undefined`, which clients without a key
-    /// send, and the empty key are nothing.
-    pub fn key(self, value: &HeaderValue) -> Option<&str> {
-        let key = without_bearer(value.to_str().ok()?);
-        (!key.is_empty() && key != "undefined").then_some(key)
-    }
-}
-
-/// The text of a credential without its scheme: `Bearer x`, `bearer  x` and `x` are the same.
-pub fn without_bearer(text: &str) -> &str {
-    let text = text.trim();
-    match text.split_at_checked(6) {
-        Some((scheme, rest))
-            if scheme.eq_ignore_ascii_case("bearer") && (rest.is_empty() || rest.starts_with(' ')) =>
-        {
-            rest.trim_start()
-        }
-        _ => text,
+    /// Where and how it is asked in a format, if it serves that: by preference where it offers the
+    /// operation, such as `chat/completions`.
+    pub fn format(&self, dialect: Dialect, operation: &str) -> Option<&'static Format> {
+        let formats = || self.formats.iter().filter(|format| format.dialect == dialect);
+        formats().find(|format| format.offers(operation)).or_else(|| formats().next())
     }
 }
 
@@ -121,51 +123,71 @@ pub enum UnknownProvider {
     NotServed(&'static str),
 }
 
-/// All providers that are served.
+/// All providers that are served, by slug. A new one is a file, its line here and its line above.
 pub fn all() -> &'static [&'static Provider] {
-    &[&openai::OPENAI, &anthropic::ANTHROPIC]
+    &[
+        &anthropic::ANTHROPIC,
+        &cerebras::CEREBRAS,
+        &deepseek::DEEPSEEK,
+        &fireworks::FIREWORKS,
+        &google::GOOGLE,
+        &xai::XAI,
+        &groq::GROQ,
+        &hyperbolic::HYPERBOLIC,
+        &inceptionlabs::INCEPTIONLABS,
+        &inference_net::INFERENCE_NET,
+        &mistral::MISTRAL,
+        &moonshotai::MOONSHOTAI,
+        &openai::OPENAI,
+        &openrouter::OPENROUTER,
+        &perplexity::PERPLEXITY,
+        &together::TOGETHER,
+        &z_ai::Z_AI,
+    ]
 }
 
-/// The provider behind a slug.
+/// The provider behind a segment of a gateway URL: its slug or an alias, in lower case.
 pub fn find(slug: &str) -> Result<&'static Provider, UnknownProvider> {
-    all().iter().copied().find(|provider| provider.slug == slug).ok_or_else(|| unknown(slug))
+    all()
+        .iter()
+        .copied()
+        .find(|provider| provider.names().any(|own| own == slug))
+        .ok_or_else(|| unknown(slug))
+}
+
+/// The provider that is called that, in any case: what stands before a model's colon, or in a policy.
+pub fn named(name: &str) -> Option<&'static Provider> {
+    all().iter().copied().find(|provider| provider.is_called(name))
 }
 
 /// The provider behind a compat model's prefix, such as `openai` in `openai/gpt-4o`.
 pub fn compat_name(prefix: &str) -> Result<&'static Provider, UnknownProvider> {
-    let served = all().iter().copied().find(|provider| provider.compat_prefixes.contains(&prefix));
-    served.ok_or_else(|| unknown(prefix))
+    find(prefix)
 }
 
-/// Whether a stored key may name this provider: any slug of Cloudflare's table, served here or not.
+/// Whether a stored key may name this provider: any slug that is served, or that Cloudflare has.
+/// Aliases are not slugs: [`find`] says whose they are.
 pub fn is_slug(slug: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     let custom = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(plain);
-    SLUGS.contains(&slug) || slug.strip_prefix("custom-").is_some_and(custom)
+    all().iter().any(|provider| provider.slug == slug)
+        || NOT_SERVED.contains(&slug)
+        || slug.strip_prefix("custom-").is_some_and(custom)
 }
 
 fn unknown(slug: &str) -> UnknownProvider {
-    let known = SLUGS.iter().find(|known| **known == slug);
+    let known = NOT_SERVED.iter().find(|known| **known == slug);
     known.map_or(UnknownProvider::Invalid, |known| UnknownProvider::NotServed(known))
 }
 
-/// Every slug of Cloudflare's provider table, but for `custom-…`, which accounts name themselves.
-pub const SLUGS: &[&str] = &[
-    "openai",
-    "anthropic",
-    "google-ai-studio",
+/// The slugs of Cloudflare's provider table that are not served, but for `custom-…`, which accounts
+/// name themselves.
+const NOT_SERVED: &[&str] = &[
     "google-vertex-ai",
     "azure-openai",
     "aws-bedrock",
     "workers-ai",
-    "groq",
-    "grok",
-    "mistral",
-    "deepseek",
-    "perplexity-ai",
-    "cerebras",
     "cohere",
-    "openrouter",
     "huggingface",
     "replicate",
     "baseten",
@@ -175,51 +197,7 @@ pub const SLUGS: &[&str] = &[
     "deepgram",
     "fal",
     "ideogram",
-    "fireworks",
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_known_slug_that_is_not_served_says_so() {
-        assert_eq!(find("openai").unwrap().root, "https://api.openai.com");
-        assert_eq!(find("anthropic").unwrap().auth, Auth::XApiKey);
-        assert_eq!(find("aws-bedrock"), Err(UnknownProvider::NotServed("aws-bedrock")));
-        assert_eq!(find("opena1"), Err(UnknownProvider::Invalid));
-        assert_eq!(compat_name("openai").unwrap().slug, "openai");
-    }
-
-    #[test]
-    fn a_custom_slug_is_a_slug() {
-        assert!(is_slug("openai") && is_slug("custom-my_provider-2"));
-        let long = format!("custom-{}", "a".repeat(65));
-        assert!(
-            ["", "nobody", "custom-", "custom-a/b", "custom-a\0", &long].iter().all(|slug| !is_slug(slug))
-        );
-    }
-
-    #[test]
-    fn every_served_provider_is_in_the_table_and_knows_its_own_prefix() {
-        for provider in all() {
-            assert!(SLUGS.contains(&provider.slug));
-            assert!(provider.prefix.is_empty() || provider.version_segments.contains(&provider.prefix));
-        }
-    }
-
-    #[test]
-    fn a_bearer_key_is_found_however_it_is_written() {
-        let key = |text| Auth::Bearer.key(&HeaderValue::from_static(text)).map(str::to_owned);
-        assert_eq!(key("Bearer sk-1").as_deref(), Some("sk-1"));
-        assert_eq!(key("bearer  sk-1 ").as_deref(), Some("sk-1"));
-        assert_eq!(key("sk-1").as_deref(), Some("sk-1"));
-        assert_eq!((key("Bearer"), key("Bearer undefined"), key("")), (None, None, None));
-    }
-
-    #[test]
-    fn a_scheme_is_not_part_of_a_credential() {
-        let credentials = ["x", "Bearer x", "bearer  x ", "Bearer", ""].map(without_bearer);
-        assert_eq!(credentials, ["x", "x", "x", "", ""]);
-    }
-}
+mod tests;

@@ -1,12 +1,15 @@
 //! Where a caller's path leads: the version is inserted where it is missing and collapsed where it
 //! is doubled, nothing leaves the provider's base, and every other byte stays as it came.
 
-use std::collections::BTreeMap;
+mod base;
+mod check;
 
-use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 
-use crate::catalog::{self, Provider};
+pub use base::{Base, BaseUrls, InvalidBase, InvalidBaseUrls};
+
+use crate::catalog::{Auth, Dialect, Format, Provider};
+use check::check;
 
 /// The path and query to send upstream, for the path below the provider's slug.
 ///
@@ -20,33 +23,55 @@ pub fn upstream(
 ) -> Result<PathAndQuery, InvalidPath> {
     let rest = rest.trim_start_matches('/');
     check(rest)?;
-    let (version, operation) = versioned(provider, rest);
-    // The default version is part of the base; another one replaces it.
-    let (path, version) = match version {
-        Some(version) if version != provider.prefix => (base.root_path(provider), version),
-        _ => (base.path.as_str(), ""),
-    };
-    let mut target = String::with_capacity(path.len() + rest.len() + 2 + query.map_or(0, |q| q.len() + 1));
-    target.push_str(path);
-    for part in [version, operation] {
-        if !part.is_empty() {
-            target.push('/');
-            target.push_str(part);
+    let read = Read::of(provider, rest);
+    match read.place {
+        Place::Usual => target(&base.path, [read.operation], query),
+        Place::OfFormat(_, place) => target(&base.rooted(provider, place), [read.operation], query),
+    }
+}
+
+/// The path and query to send upstream, for a path that does not name the provider: what stands below
+/// `/v1` goes below `base`, which is that of a format or of a provider that a gateway configures.
+///
+/// Slashes in a row count as one: they arise where clients join an address and a path.
+pub fn below(base: &Base, path: &str, query: Option<&str>) -> Result<PathAndQuery, InvalidPath> {
+    let segments = || path.split('/').filter(|segment| !segment.is_empty());
+    for segment in segments() {
+        check(segment)?;
+    }
+    // Text after a slash that is encoded belongs to its segment, and may make it climb.
+    let versions = segments().take_while(|segment| *segment == "v1").count();
+    let trailing = if path.ends_with('/') { Some("") } else { None };
+    target(&base.path, segments().skip(versions).chain(trailing), query)
+}
+
+/// What is spoken on a path below a provider's slug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Native<'a> {
+    /// The format.
+    pub dialect: Dialect,
+    /// How a credential is presented.
+    pub auth: Auth,
+    /// The operation, without its version: `chat/completions`.
+    pub operation: &'a str,
+}
+
+/// What is spoken on the path below a provider's slug, and which operation it names.
+pub fn native<'a>(provider: &Provider, rest: &'a str) -> Native<'a> {
+    let Read { place, operation } = Read::of(provider, rest.trim_start_matches('/'));
+    let format = match place {
+        Place::OfFormat(format, _) => Some(format),
+        Place::Usual => {
+            provider.formats.iter().find(|format| format.base.is_none() && format.offers(operation))
         }
-    }
-    if target.is_empty() {
-        target.push('/');
-    }
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
-    }
-    PathAndQuery::try_from(target).map_err(|_| InvalidPath::Characters)
+    };
+    let spoken = format.map_or((provider.dialect, provider.auth), |format| (format.dialect, format.auth));
+    Native { dialect: spoken.0, auth: spoken.1, operation }
 }
 
 /// The operation that a path names, without its version: `chat/completions`.
 pub fn operation<'a>(provider: &Provider, rest: &'a str) -> &'a str {
-    versioned(provider, rest.trim_start_matches('/')).1
+    native(provider, rest).operation
 }
 
 /// Why a path is refused.
@@ -63,187 +88,67 @@ pub enum InvalidPath {
     Characters,
 }
 
-/// The version that a path begins with, once however often it was said, and what follows it.
-fn versioned<'a>(provider: &Provider, mut rest: &'a str) -> (Option<&'static str>, &'a str) {
-    let mut found = None;
-    loop {
-        let begins = |segment: &&&str| {
-            let after = rest.strip_prefix(**segment);
-            after.is_some_and(|after| after.is_empty() || after.starts_with('/'))
-        };
-        let Some(segment) = provider.version_segments.iter().find(begins) else { return (found, rest) };
-        if found.is_some_and(|found| found != *segment) {
-            return (found, rest);
+/// A path below a provider's slug, cut apart.
+struct Read<'a> {
+    place: Place,
+    operation: &'a str,
+}
+
+enum Place {
+    /// Below the provider's base, whose version was said, spelled in another way, or left out.
+    Usual,
+    /// Below the provider's root, in the place of a format.
+    OfFormat(&'static Format, &'static str),
+}
+
+impl<'a> Read<'a> {
+    fn of(provider: &Provider, rest: &'a str) -> Self {
+        for format in provider.formats {
+            let Some(base) = format.base.filter(|base| after(rest, base).is_some()) else { continue };
+            let operation = beyond(rest, &[base]);
+            return Self { place: Place::OfFormat(format, base), operation };
         }
-        found = Some(*segment);
-        rest = rest[segment.len()..].strip_prefix('/').unwrap_or_default();
+        let operation = beyond(rest, provider.prefix_spellings);
+        Self { place: Place::Usual, operation }
     }
 }
 
-/// Refuses what a server between here and the provider's handler might read as another path. Percent
-/// signs are undone as often as they were done, because we cannot know how often others undo them.
-fn check(rest: &str) -> Result<(), InvalidPath> {
-    let bytes = rest.as_bytes();
-    let (mut at, mut segment) = (0, Segment::default());
-    while at < bytes.len() {
-        let (byte, length) = decoded(&bytes[at..]);
-        at += length;
-        match byte {
-            b'/' if length == 1 && segment.length == 0 => return Err(InvalidPath::EmptySegment),
-            b'/' => segment.end()?,
-            b'\\' | b'?' | b'#' if length == 1 => return Err(InvalidPath::Characters),
-            b'\\' => segment.end()?,
-            byte if byte.is_ascii_control() => return Err(InvalidPath::Characters),
-            byte => segment.push(byte),
-        }
+/// What follows any of `beginnings`, once however often it is said, and in whichever of its spellings.
+fn beyond<'a>(mut path: &'a str, beginnings: &[&str]) -> &'a str {
+    while let Some(rest) = beginnings.iter().find_map(|beginning| after(path, beginning)) {
+        path = rest;
     }
-    segment.end()
+    path
 }
 
-/// The first byte of a path as the most eager server would read it, and how many bytes it takes.
-fn decoded(bytes: &[u8]) -> (u8, usize) {
-    if bytes[0] != b'%' {
-        return (bytes[0], 1);
-    }
-    let mut at = 1;
-    while bytes[at..].starts_with(b"25") {
-        at += 2;
-    }
-    let digits = bytes.get(at..at + 2).and_then(|digits| str::from_utf8(digits).ok());
-    let plain = digits.filter(|digits| !digits.starts_with('+'));
-    match plain.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-        Some(byte) => (byte, at + 2),
-        None => (b'%', at),
-    }
+/// What follows `segments` at the beginning of a path, if it begins with them.
+fn after<'a>(path: &'a str, segments: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(segments)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
-/// What is known of the path segment being read: whether it is dots only, up to a `;`, which some
-/// servers cut off.
-#[derive(Default)]
-struct Segment {
-    length: usize,
-    dots: usize,
-    parameters: bool,
-}
-
-impl Segment {
-    fn push(&mut self, byte: u8) {
-        self.parameters |= byte == b';';
-        self.length += 1;
-        if !self.parameters {
-            self.dots =
-                if byte == b'.' && self.dots + 1 == self.length { self.length } else { usize::MAX - 1 };
+/// A base's path with what goes below it.
+fn target<'a>(
+    base: &str,
+    parts: impl IntoIterator<Item = &'a str>,
+    query: Option<&str>,
+) -> Result<PathAndQuery, InvalidPath> {
+    let mut target = String::with_capacity(base.len() + 64 + query.map_or(0, |query| query.len() + 1));
+    target.push_str(base);
+    for (index, part) in parts.into_iter().enumerate() {
+        if !part.is_empty() || index > 0 {
+            target.push('/');
+            target.push_str(part);
         }
     }
-
-    fn end(&mut self) -> Result<(), InvalidPath> {
-        let climbs = matches!(self.dots, 1 | 2);
-        *self = Self::default();
-        if climbs { Err(InvalidPath::DotSegment) } else { Ok(()) }
+    if target.is_empty() {
+        target.push('/');
     }
-}
-
-/// Where a provider is reached: its own address, or the operator's for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base {
-    /// `https`, or `http` where the operator says so.
-    pub scheme: Scheme,
-    /// Host and port.
-    pub authority: Authority,
-    /// What every path begins with, its default version included, without a slash at the end: `/v1`.
-    pub path: String,
-}
-
-impl Base {
-    /// The provider's own address.
-    ///
-    /// # Panics
-    /// If the catalogue's root is not a URL, which a test rules out.
-    pub fn of(provider: &Provider) -> Self {
-        let slash = if provider.prefix.is_empty() { "" } else { "/" };
-        Self::parse(&format!("{}{slash}{}", provider.root, provider.prefix))
-            .expect("catalogue roots are URLs")
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
     }
-
-    /// Reads an address that contains its version already, such as `http://127.0.0.1:9000/v1`.
-    pub fn parse(url: &str) -> Option<Self> {
-        let parts = url.parse::<Uri>().ok()?.into_parts();
-        let scheme = parts.scheme.filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)?;
-        let authority = parts.authority.filter(|authority| !authority.as_str().contains('@'))?;
-        let path = parts.path_and_query.filter(|path| path.query().is_none())?;
-        Some(Self { scheme, authority, path: path.path().trim_end_matches('/').to_owned() })
-    }
-
-    /// The whole address of a path and query that [`upstream`] made.
-    pub fn uri(&self, path: PathAndQuery) -> Uri {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        // All three parts are there, and a path that begins with a slash fits any authority.
-        Uri::from_parts(parts).unwrap_or_default()
-    }
-
-    fn root_path(&self, provider: &Provider) -> &str {
-        let root = self.path.strip_suffix(provider.prefix).and_then(|path| path.strip_suffix('/'));
-        root.unwrap_or(&self.path)
-    }
-}
-
-/// Where each served provider is reached, with the operator's overrides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrls(BTreeMap<&'static str, Base>);
-
-/// Why overrides cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidBaseUrls {
-    /// An entry without `=`.
-    #[error("`{0}` is not of the form `provider=url`")]
-    NoUrl(String),
-    /// An entry for a provider that is not served.
-    #[error("`{0}` is no provider that this release serves")]
-    UnknownProvider(String),
-    /// A provider named twice.
-    #[error("`{0}` is named twice")]
-    Twice(String),
-    /// An address that is not one.
-    #[error("`{0}` is no http or https URL without credentials and query")]
-    InvalidUrl(String),
-}
-
-impl BaseUrls {
-    /// Reads `openai=http://127.0.0.1:9000/v1,…`; empty means the providers' own addresses. An
-    /// override takes the place of root and version, so that `chat/completions` and
-    /// `v1/chat/completions` both go below it.
-    pub fn parse(text: &str) -> Result<Self, InvalidBaseUrls> {
-        let mut overrides = BTreeMap::new();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let (slug, url) =
-                entry.split_once('=').ok_or_else(|| InvalidBaseUrls::NoUrl(entry.to_owned()))?;
-            let provider =
-                catalog::find(slug.trim()).map_err(|_| InvalidBaseUrls::UnknownProvider(slug.to_owned()))?;
-            let base =
-                Base::parse(url.trim()).ok_or_else(|| InvalidBaseUrls::InvalidUrl(url.trim().to_owned()))?;
-            if overrides.insert(provider.slug, base).is_some() {
-                return Err(InvalidBaseUrls::Twice(slug.to_owned()));
-            }
-        }
-        for provider in catalog::all() {
-            overrides.entry(provider.slug).or_insert_with(|| Base::of(provider));
-        }
-        Ok(Self(overrides))
-    }
-
-    /// Where a provider is reached.
-    pub fn of(&self, provider: &Provider) -> &Base {
-        &self.0[provider.slug]
-    }
-}
-
-impl Default for BaseUrls {
-    fn default() -> Self {
-        Self(catalog::all().iter().map(|provider| (provider.slug, Base::of(provider))).collect())
-    }
+    PathAndQuery::try_from(target).map_err(|_| InvalidPath::Characters)
 }
 
 #[cfg(test)]

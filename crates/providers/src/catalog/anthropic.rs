@@ -1,17 +1,25 @@
 //! Anthropic.
 
-use super::{Auth, Dialect, Provider};
+use super::{Auth, Dialect, Format, OPENAI_LIKE, Provider, QuotaHeaders};
 
 pub(super) const ANTHROPIC: Provider = Provider {
     slug: "anthropic",
+    id: "anthropic",
+    name: "Anthropic",
+    author: "anthropic",
     root: "https://api.anthropic.com",
-    prefix: "v1",
-    version_segments: &["v1"],
-    compat_prefixes: &["anthropic"],
     auth: Auth::XApiKey,
     dialect: Dialect::Anthropic,
-    allows_splices: true,
-    credits: None,
-    stops_billing_on_cancel: false,
-    output_is_visible: false,
+    // Its models can be asked by OpenAI's clients as well, in the same place.
+    formats: &[
+        Format {
+            dialect: Dialect::Anthropic,
+            base: None,
+            auth: Auth::XApiKey,
+            operations: &["messages", "models", "complete", "files"],
+        },
+        Format::openai(&["chat/completions"]),
+    ],
+    quota: QuotaHeaders::ANTHROPIC,
+    ..OPENAI_LIKE
 };

@@ -1,0 +1,15 @@
+//! Fireworks AI.
+
+use super::{Format, OPENAI_LIKE, Provider};
+
+pub(super) const FIREWORKS: Provider = Provider {
+    slug: "fireworks",
+    aliases: &["fireworks-ai"],
+    id: "fireworks",
+    name: "Fireworks AI",
+    root: "https://api.fireworks.ai",
+    prefix: "inference/v1",
+    prefix_spellings: &["inference/v1", "v1"],
+    formats: &[Format::openai(&["chat/completions", "completions", "embeddings", "responses", "models"])],
+    ..OPENAI_LIKE
+};

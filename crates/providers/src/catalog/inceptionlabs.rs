@@ -1,0 +1,15 @@
+//! Inception Labs.
+
+use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+
+pub(super) const INCEPTIONLABS: Provider = Provider {
+    slug: "inceptionlabs",
+    aliases: &["inception-labs", "inception"],
+    id: "inceptionlabs",
+    name: "Inception Labs",
+    author: "inceptionlabs",
+    root: "https://api.inceptionlabs.ai",
+    formats: &[Format::openai(&["chat/completions", "fim/completions", "models"])],
+    quota: QuotaHeaders::NONE,
+    ..OPENAI_LIKE
+};

@@ -1,0 +1,23 @@
+//! Mistral AI.
+
+use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+
+pub(super) const MISTRAL: Provider = Provider {
+    slug: "mistral",
+    aliases: &["mistral-ai", "mistralai"],
+    id: "mistral",
+    name: "Mistral AI",
+    author: "mistralai",
+    root: "https://api.mistral.ai",
+    formats: &[Format::openai(&[
+        "chat/completions",
+        "fim/completions",
+        "embeddings",
+        "moderations",
+        "audio",
+        "files",
+        "models",
+    ])],
+    quota: QuotaHeaders::NONE,
+    ..OPENAI_LIKE
+};

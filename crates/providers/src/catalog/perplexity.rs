@@ -1,0 +1,21 @@
+//! Perplexity.
+
+use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+
+pub(super) const PERPLEXITY: Provider = Provider {
+    slug: "perplexity-ai",
+    aliases: &["perplexity"],
+    id: "perplexity",
+    name: "Perplexity",
+    author: "perplexity",
+    root: "https://api.perplexity.ai",
+    // Its chat completions have no version; newer operations spell theirs.
+    prefix: "",
+    prefix_spellings: &[],
+    quota: QuotaHeaders::NONE,
+    formats: &[
+        Format::openai(&["chat/completions"]),
+        Format { base: Some("v1"), ..Format::openai(&["responses", "embeddings", "models"]) },
+    ],
+    ..OPENAI_LIKE
+};
