@@ -3,7 +3,9 @@
 
 use http::Method;
 
-/// An operation of OpenAI's API, and of whoever speaks it.
+use crate::catalog::Dialect;
+
+/// An operation of OpenAI's API or of Anthropic's, and of whoever speaks them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST chat/completions`.
@@ -28,11 +30,15 @@ pub enum Endpoint {
     Transcriptions,
     /// `POST audio/translations`, multipart.
     Translations,
+    /// `POST messages`.
+    Messages,
+    /// `POST messages/count_tokens`.
+    CountTokens,
     /// Anything below `files` or `uploads`.
     Files,
     /// `GET models` and below.
     Models,
-    /// Anything below `batches`.
+    /// Anything below `batches` or `messages/batches`.
     Batches,
     /// Everything else, including other methods on the paths above.
     Other,
@@ -55,15 +61,18 @@ impl Endpoint {
             "audio/speech" => Self::Speech,
             "audio/transcriptions" => Self::Transcriptions,
             "audio/translations" => Self::Translations,
+            "messages" => Self::Messages,
+            "messages/count_tokens" => Self::CountTokens,
             _ => Self::Other,
         };
         if post != Self::Other {
             return if method == Method::POST { post } else { Self::Other };
         }
-        match operation.split('/').next() {
-            Some("files" | "uploads") => Self::Files,
-            Some("models") => Self::Models,
-            Some("batches") => Self::Batches,
+        let mut segments = operation.split('/');
+        match (segments.next(), segments.next()) {
+            (Some("files" | "uploads"), _) => Self::Files,
+            (Some("models"), _) => Self::Models,
+            (Some("batches"), _) | (Some("messages"), Some("batches")) => Self::Batches,
             _ => Self::Other,
         }
     }
@@ -82,6 +91,8 @@ impl Endpoint {
             Self::Speech => "speech",
             Self::Transcriptions => "transcriptions",
             Self::Translations => "translations",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
             Self::Files => "files",
             Self::Models => "models",
             Self::Batches => "batches",
@@ -106,15 +117,37 @@ impl Endpoint {
                 | Self::Moderations
                 | Self::ImageGenerations
                 | Self::Speech
+                | Self::Messages
+                | Self::CountTokens
         )
     }
 
     /// Whether the operation runs a model, so that its answer has usage.
     pub const fn runs_a_model(self) -> bool {
-        !matches!(self, Self::Files | Self::Models | Self::Batches | Self::Other)
+        !matches!(self, Self::CountTokens | Self::Files | Self::Models | Self::Batches | Self::Other)
     }
 
-    const ALL: [Self; 15] = [
+    /// Whether the operation writes text. Every stream of one says when it is complete, so that one
+    /// which does not was cut somewhere upstream.
+    pub const fn writes_text(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions | Self::Responses | Self::Messages)
+    }
+
+    /// Whether the operation costs nothing, whatever it is given.
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::CountTokens | Self::Files | Self::Models)
+    }
+
+    /// The dialect that the operation is a part of; `None` if several have it.
+    pub const fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Messages | Self::CountTokens => Some(Dialect::Anthropic),
+            Self::Files | Self::Models | Self::Batches | Self::Other => None,
+            _ => Some(Dialect::OpenAi),
+        }
+    }
+
+    const ALL: [Self; 17] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Responses,
@@ -126,6 +159,8 @@ impl Endpoint {
         Self::Speech,
         Self::Transcriptions,
         Self::Translations,
+        Self::Messages,
+        Self::CountTokens,
         Self::Files,
         Self::Models,
         Self::Batches,
@@ -148,6 +183,11 @@ mod tests {
         assert_eq!(of("DELETE", "files/file-1"), Endpoint::Files);
         assert_eq!(of("POST", "batches/b/cancel"), Endpoint::Batches);
         assert_eq!(of("GET", "modelsx"), Endpoint::Other);
+        assert_eq!(of("POST", "messages"), Endpoint::Messages);
+        assert_eq!(of("POST", "messages/count_tokens"), Endpoint::CountTokens);
+        assert_eq!(of("POST", "messages/batches"), Endpoint::Batches);
+        assert_eq!(of("GET", "messages/batches/b/results"), Endpoint::Batches);
+        assert_eq!(of("GET", "messages"), Endpoint::Other);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 
 mod cut_off;
 pub mod hide;
-pub mod request;
-pub mod slim;
-pub mod stream;
+pub(crate) mod stream;
 pub mod units;
-pub mod usage;
+pub(crate) mod usage;

@@ -1,13 +1,15 @@
 //! What a request cost: its usage against the price that holds for it.
 
+use model::money::Unrounded;
 use model::prices::{Price, Tier};
 use model::usage::Unit;
 use model::{AccountId, Nanos};
 use time::OffsetDateTime;
 
+use crate::answer::Answer;
+use crate::anthropic;
 use crate::endpoint::Endpoint;
 use crate::openai::units::{self, Asked};
-use crate::openai::usage::Answer;
 use crate::prices::{Catalogue, Found};
 
 /// A request, as far as its price depends on it.
@@ -64,10 +66,10 @@ impl Served<'_> {
         let price: &Price = found.price;
         let tier =
             answer.service_tier.as_deref().or(self.service_tier).map(Tier::from_word).unwrap_or_default();
-        let units = units::units(self.endpoint, price, self.asked, answer);
+        let mut units = units::units(self.endpoint, price, self.asked, answer);
         // What is billed by units is not billed by tokens, should somebody have counted some.
         let tokens = answer.tokens.filter(|_| units.is_empty()).unwrap_or_default();
-        let cost = price.cost(&tokens, &units, tier)?;
+        let mut cost = price.cost(&tokens, &units, tier)?;
         // Nothing reported and nothing counted has not cost nothing.
         if answer.tokens.is_none() && units.is_empty() {
             return None;
@@ -76,6 +78,15 @@ impl Served<'_> {
         let is_heard = answer.tokens.is_some_and(|tokens| tokens.audio_output > 0);
         if self.endpoint == Endpoint::Speech && price.tokens.audio_output.is_some() && !is_heard {
             return None;
+        }
+        // Searches are billed beside the tokens, at one price for all models, which the list does not have.
+        if answer.searches > 0 {
+            let own = price.unit(anthropic::WEB_SEARCH);
+            let listed = (self.provider == "anthropic").then_some(anthropic::WEB_SEARCH_PRICE);
+            let mut searches = Unrounded::default();
+            searches.add(answer.searches, own.or(listed)?);
+            cost = Nanos(cost.0.saturating_add(searches.round().0));
+            units.push(Unit { name: anthropic::WEB_SEARCH.to_owned(), quantity: answer.searches });
         }
         Some(Rated { cost, units, tier, name: found.name.to_owned(), version: found.version.to_owned() })
     }
@@ -131,6 +142,38 @@ mod tests {
         // 1000 at 4.25 and 100 at 17 dollars a million.
         assert_eq!((found.cost, found.tier), (Nanos(5_950_000), Tier::Priority));
         assert_eq!((found.name.as_str(), found.version.as_str()), ("gpt-4o-2024-08-06", "2026-10-01"));
+    }
+
+    #[test]
+    fn every_class_of_a_message_has_its_price_and_searches_have_one_beside_it() {
+        let tokens = Tokens {
+            input: 10,
+            cached_input: 1_000,
+            cache_write: 100,
+            cache_write_long: 200,
+            output: 50,
+            ..Tokens::default()
+        };
+        let answer = Answer {
+            model: Some("claude-haiku-4-5-20251001".to_owned()),
+            tokens: Some(tokens),
+            searches: 2,
+            ..Answer::default()
+        };
+        let asked = Asked::default();
+        let served = Served {
+            account: AccountId(Uuid::nil()),
+            provider: "anthropic",
+            endpoint: Endpoint::Messages,
+            model: "claude-haiku-4-5",
+            service_tier: Some("standard_only"),
+            asked: &asked,
+            at: time::macros::datetime!(2026-12-01 00:00 UTC),
+        };
+        let found = served.rated(Catalogue::current(), &answer).unwrap();
+        // 10 × 1 + 1,000 × 0.10 + 100 × 1.25 + 200 × 2 + 50 × 5 = 885 millionths, and twice a cent.
+        assert_eq!((found.cost, found.tier), (Nanos(885_000 + 20_000_000), Tier::Standard));
+        assert_eq!((found.units[0].name.as_str(), found.units[0].quantity), ("web_search", 2));
     }
 
     #[test]

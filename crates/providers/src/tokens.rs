@@ -7,6 +7,7 @@ use bpe_openai::Tokenizer;
 use model::usage::Tokens;
 use serde_json::Value;
 
+use crate::catalog::Dialect;
 use crate::endpoint::Endpoint;
 
 /// How a family of models cuts text.
@@ -71,6 +72,13 @@ pub fn prompt(endpoint: Endpoint, model: &str, body: &[u8]) -> u64 {
                 };
                 instructions + messages(encoding, &body["input"]) + PER_ANSWER
             }
+            Endpoint::Messages => {
+                let system = match &body["system"] {
+                    Value::Null => 0,
+                    system => inputs(encoding, system) + PER_MESSAGE,
+                };
+                system + messages(encoding, &body["messages"]) + PER_ANSWER
+            }
             Endpoint::Completions => inputs(encoding, &body["prompt"]),
             Endpoint::ImageGenerations => inputs(encoding, &body["prompt"]),
             Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Speech => {
@@ -78,6 +86,12 @@ pub fn prompt(endpoint: Endpoint, model: &str, body: &[u8]) -> u64 {
             }
             _ => 0,
         }
+}
+
+/// Whether what is counted is only near to what the provider counts: nobody else knows the tokenizers of
+/// the models that are asked there.
+pub fn is_estimate(endpoint: Endpoint) -> bool {
+    endpoint.dialect() == Some(Dialect::Anthropic)
 }
 
 /// A usage counted by us: of the request's body, and of the text that was produced.
@@ -90,7 +104,7 @@ pub fn counted(endpoint: Endpoint, model: &str, request: &[u8], produced: &str) 
 pub fn answer_text(body: &[u8]) -> String {
     let mut produced = String::new();
     if let Ok(body) = serde_json::from_slice::<Value>(body) {
-        for answers in [&body["choices"], &body["output"]] {
+        for answers in [&body["choices"], &body["output"], &body["content"]] {
             text::produced(answers, &mut |text| produced.push_str(text));
         }
     }

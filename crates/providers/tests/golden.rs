@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use model::usage::Tokens;
 use proptest::prelude::*;
+use providers::answer::Answer;
 use providers::openai::hide::HideUsageChunk;
-use providers::openai::request::Fields;
-use providers::openai::stream::{Ending, Heard, SseTap};
-use providers::openai::usage::{self, Answer};
 use providers::prices::{Catalogue, Tier};
+use providers::request::Fields;
 use providers::splice::Splices;
+use providers::stream::{Ending, Heard, SseTap};
 use providers::{Endpoint, compat, tokens};
 use serde::Deserialize;
 
@@ -94,7 +94,8 @@ impl Story {
         });
         let Expected { model, service_tier, seconds, images, .. } = &self.expected;
         let (model, service_tier) = (model.clone(), service_tier.clone());
-        Answer { model, tokens, service_tier, seconds: *seconds, images: *images }
+        let (seconds, images) = (*seconds, *images);
+        Answer { model, tokens, service_tier, seconds, images, ..Answer::default() }
     }
 
     fn heard(&self, chunks: impl IntoIterator<Item = Bytes>) -> (Heard, Vec<u8>) {
@@ -131,7 +132,7 @@ fn requests_are_prepared_and_keep_every_other_byte() {
 fn answers_say_what_was_used() {
     for story in Story::all() {
         if let Some(answer) = story.file("answer.json") {
-            let said = usage::answer(story.endpoint, &answer);
+            let said = Answer::whole(story.endpoint, &answer);
             assert_eq!(said, story.expected_answer(), "{}", story.folder.display());
         }
     }

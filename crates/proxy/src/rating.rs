@@ -11,10 +11,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use model::AccountId;
 use model::prices::Tier;
-use model::usage::{Provenance, UsageRecord};
+use model::usage::{Provenance, Tokens, UsageRecord};
+use providers::answer::Answer;
 use providers::catalog::Provider;
 use providers::openai::units;
-use providers::openai::usage::Answer;
 use providers::prices::{Catalogue, Found, Price, Rules, custom_cost};
 use providers::rated::{Rated, Served};
 use providers::{Endpoint, tokens};
@@ -175,7 +175,14 @@ impl Rating {
             }
         };
         let mut counted = tokens::counted(self.endpoint, &self.model, &self.text, &text);
-        record.provenance = Provenance::Counted;
+        record.provenance = match tokens::is_estimate(self.endpoint) {
+            true => Provenance::Estimated,
+            false => Provenance::Counted,
+        };
+        // What the provider said of its input is known better than we can count it.
+        if let Some(read) = answer.read {
+            counted = Tokens { output: counted.output, ..read };
+        }
         // Only the beginning of a very long text is kept; the rest is taken to be like it.
         if bytes > text.len() as u64 && !text.is_empty() {
             let output = u128::from(counted.output) * u128::from(bytes) / text.len() as u128;

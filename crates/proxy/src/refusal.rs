@@ -9,9 +9,9 @@ mod unpaid;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use providers::catalog::UnknownProvider;
 use providers::compat::InvalidModel;
-use providers::openai::request::InvalidBody;
 use providers::path::InvalidPath;
 use providers::prices::InvalidCustomCost;
+use providers::request::InvalidBody;
 
 use crate::headers::{TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
 use crate::limits::left::{insert_dollars, whole_seconds};

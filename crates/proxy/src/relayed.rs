@@ -72,9 +72,8 @@ impl Running {
     /// Whether what came does not tell what is billed, because some of what is produced is not seen, or
     /// only once all of it has come.
     fn hides_some(&self) -> bool {
-        use Endpoint::{ChatCompletions, Completions, ImageGenerations, Responses};
-        let produces =
-            matches!(self.rating.endpoint, ChatCompletions | Completions | ImageGenerations | Responses);
+        let endpoint = self.rating.endpoint;
+        let produces = endpoint.writes_text() || endpoint == Endpoint::ImageGenerations;
         produces && !self.shows_all
     }
 }

@@ -3,7 +3,7 @@
 use model::prices::{Price, TokenPrices};
 use model::usage::Unit;
 
-use super::usage::Answer;
+use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind};
 

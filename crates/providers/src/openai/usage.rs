@@ -4,29 +4,15 @@
 use model::usage::Tokens;
 use serde::Deserialize;
 
+use crate::answer::{Answer, MOST_TOKENS, object, text};
 use crate::endpoint::Endpoint;
-use crate::scan::{self, Cursor, Kind, Member};
-
-/// What an answer says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// The model that served.
-    pub model: Option<String>,
-    /// What was used; `None` if the answer does not say, or not in tokens.
-    pub tokens: Option<Tokens>,
-    /// Which price applies, such as `flex`.
-    pub service_tier: Option<String>,
-    /// How long the sound was that was read, in seconds, where that is what is billed.
-    pub seconds: Option<u64>,
-    /// How many pictures came.
-    pub images: Option<u64>,
-}
+use crate::scan::{self, Cursor, Member};
 
 /// Reads an answer in one piece. What is no JSON object says nothing.
-pub fn answer(endpoint: Endpoint, body: &[u8]) -> Answer {
+pub(crate) fn answer(endpoint: Endpoint, body: &[u8]) -> Answer {
     let found = scan::members_of_text(body, &["model", "usage", "service_tier", "duration", "data"]);
     let Ok([model, usage, service_tier, duration, data]) = found else { return Answer::default() };
-    let mut answer = Answer::of(endpoint, body, &[model, usage, service_tier]);
+    let mut answer = of(endpoint, body, &[model, usage, service_tier]);
     match endpoint {
         // Answers with time stamps say how long the sound was, and not all of them what is billed.
         Endpoint::Transcriptions | Endpoint::Translations if answer.tokens.is_none() => {
@@ -58,51 +44,27 @@ fn seconds(number: &[u8]) -> Option<u64> {
     (0.0..1e6).contains(&seconds).then(|| seconds.ceil() as u64)
 }
 
-impl Answer {
-    /// Takes what the members `model`, `usage` and `service_tier` of an object say.
-    pub(super) fn of(endpoint: Endpoint, object: &[u8], members: &[Option<Member>; 3]) -> Self {
-        let [model, usage, service_tier] = members;
-        let usage = usage.as_ref().filter(|usage| usage.kind == Kind::Object);
-        let usage = usage.map(|usage| &object[usage.span.clone()]);
-        let tokens = usage.and_then(|usage| tokens(endpoint, usage));
-        let duration = usage.filter(|_| tokens.is_none()).and_then(|usage| {
-            let [seconds] = scan::members_of_text(usage, &["seconds"]).ok()?;
-            Some(&usage[seconds?.span])
-        });
-        Self {
-            model: text(object, model),
-            tokens,
-            service_tier: text(object, service_tier),
-            seconds: duration.and_then(seconds),
-            images: None,
-        }
-    }
-
-    /// Takes over what a later word says.
-    pub(super) fn hear(&mut self, later: Self) {
-        let Self { model, tokens, service_tier, seconds, images } = later;
-        self.model = model.or(self.model.take());
-        self.tokens = tokens.or(self.tokens);
-        self.service_tier = service_tier.or(self.service_tier.take());
-        self.seconds = seconds.or(self.seconds);
-        self.images = images.or(self.images);
+/// Takes what the members `model`, `usage` and `service_tier` of an object say.
+pub(super) fn of(endpoint: Endpoint, body: &[u8], members: &[Option<Member>; 3]) -> Answer {
+    let [model, usage, service_tier] = members;
+    let usage = object(body, usage);
+    let tokens = usage.and_then(|usage| tokens(endpoint, usage));
+    let duration = usage.filter(|_| tokens.is_none()).and_then(|usage| {
+        let [seconds] = scan::members_of_text(usage, &["seconds"]).ok()?;
+        Some(&usage[seconds?.span])
+    });
+    Answer {
+        model: text(body, model),
+        tokens,
+        service_tier: text(body, service_tier),
+        seconds: duration.and_then(seconds),
+        ..Answer::default()
     }
 }
-
-/// The text of a member, if it is a string of a sensible length.
-pub(super) fn text(object: &[u8], member: &Option<Member>) -> Option<String> {
-    let member = member.as_ref().filter(|member| member.kind == Kind::String && member.span.len() <= 512)?;
-    scan::unescaped(&object[member.span.clone()]).map(String::from)
-}
-
-/// More tokens than this no request reads or produces: the longest contexts have a million or two. A
-/// usage beyond it is a mistake of the provider's, which is as if it had said nothing: amounts that
-/// come of it would be beyond all that is counted with.
-const MOST_TOKENS: u64 = 1_000_000_000;
 
 /// Reads a `usage` object, in the names of chat completions, responses, embeddings, images and
 /// audio. Every token is counted in one class: OpenAI's totals include the details.
-pub fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
+pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let usage: Reported = serde_json::from_slice(usage).ok()?;
     let input_total = usage.prompt_tokens.or(usage.input_tokens);
     let output_total = usage.completion_tokens.or(usage.output_tokens);

@@ -4,19 +4,28 @@ use serde_json::Value;
 
 /// Gives each text that a message has a model read.
 pub(super) fn asked(message: &Value, text: &mut impl FnMut(&str)) {
-    collect(
-        message,
-        &["content", "text", "name", "tool_calls", "function", "arguments", "output", "refusal"],
-        text,
-    );
+    const NAMES: [&str; 10] = [
+        "content",
+        "text",
+        "thinking",
+        "name",
+        "tool_calls",
+        "function",
+        "arguments",
+        "input",
+        "output",
+        "refusal",
+    ];
+    collect(message, &NAMES, text);
 }
 
 /// Gives each text that a model produced, in the order of an answer.
 pub(super) fn produced(answer: &Value, text: &mut impl FnMut(&str)) {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "message",
         "content",
         "text",
+        "thinking",
         "tool_calls",
         "function",
         "custom",
@@ -36,7 +45,13 @@ fn collect(value: &Value, names: &[&str], text: &mut impl FnMut(&str)) {
         Value::String(found) => text(found),
         Value::Array(parts) => parts.iter().for_each(|part| collect(part, names, text)),
         Value::Object(object) => {
-            names.iter().filter_map(|name| object.get(*name)).for_each(|member| collect(member, names, text));
+            for (name, member) in names.iter().filter_map(|name| Some((*name, object.get(*name)?))) {
+                match (name, member) {
+                    // What Anthropic's tools are called with is no text that holds JSON, but JSON itself.
+                    ("input", Value::Object(_)) => text(&member.to_string()),
+                    _ => collect(member, names, text),
+                }
+            }
         }
         _ => {}
     }

@@ -6,8 +6,8 @@ use model::prices::{Tier, TokenPrices};
 use model::usage::Measure;
 use providers::Endpoint;
 use providers::credits::{self, bound::LEAST_OUTPUT};
-use providers::openai::request::InvalidBody;
 use providers::prices::Found;
+use providers::request::InvalidBody;
 use providers::scan::{self, Kind, Malformed, Member};
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl Estimate {
         let Asked { answers, speaks, is_later } = Asked::read(rating.endpoint, &inquiry.text)?;
         let named = limit_in(&inquiry.text);
         let output = match rating.endpoint {
-            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses => {
+            endpoint if endpoint.writes_text() => {
                 named.or(longest).unwrap_or(max_output_tokens.into()).saturating_mul(answers)
             }
             _ => 0,
@@ -63,7 +63,7 @@ impl Estimate {
         let known_cost = found.iter().filter_map(known_cost).max().unwrap_or_default();
         let is_bounded = output == 0 || named.is_some();
         // Keeping and fetching costs nothing to speak of; what else is begun, nobody here knows the cost of.
-        let is_free = matches!(rating.endpoint, Endpoint::Files | Endpoint::Models) || method != "POST";
+        let is_free = rating.endpoint.is_free() || method != "POST";
         Ok(Self { input, output, is_bounded, is_counted: false, prices, known_cost, is_later, is_free })
     }
 

@@ -10,7 +10,7 @@ use model::Nanos;
 use model::usage::Measure;
 use providers::credits::Steps;
 use providers::credits::steps::Extension;
-use providers::openai::stream::{Ending, SseTap};
+use providers::stream::{Ending, SseTap};
 use providers::tokens::Encoding;
 use tracing::debug;
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::usage::Outcome;
-use providers::Endpoint;
-use providers::openai::stream::{Ending, Heard};
-use providers::openai::usage;
+use providers::answer::Answer;
+use providers::stream::{Ending, Heard};
 use tracing::error;
 
 use super::{Paying, Running};
@@ -20,7 +19,7 @@ pub struct Ended {
     /// The request that it answers.
     pub visit: Visit,
     rating: Arc<Rating>,
-    answer: usage::Answer,
+    answer: Answer,
     produced: Produced,
     /// Whether the provider failed before anything came, which nobody bills.
     is_free: bool,
@@ -54,10 +53,10 @@ impl Ended {
         visit.record().outcome = Outcome::Answered;
         visit.record().response_bytes = body.len() as u64;
         let answer = match tap.is_document() {
-            true => usage::answer(rating.endpoint, &body),
-            false => usage::Answer::default(),
+            true => Answer::whole(rating.endpoint, &body),
+            false => Answer::default(),
         };
-        let is_unheard = tap.is_deaf() && writes_text(rating.endpoint);
+        let is_unheard = tap.is_deaf() && rating.endpoint.writes_text();
         Self { visit, rating, answer, produced: Produced::Document(body), is_free: false, is_unheard }
     }
 
@@ -69,7 +68,7 @@ impl Ended {
         ended.is_unheard |= hides_some && ending == Ending::Complete;
         let record = ended.visit.record();
         match ending {
-            Ending::Open if is_stream && writes_text(ended.rating.endpoint) => {
+            Ending::Open if is_stream && ended.rating.endpoint.writes_text() => {
                 ended.visit.blame(&Refusal::ProviderBrokeOff { provider: ended.rating.provider.slug });
                 ended.is_free = ended.is_empty();
             }
@@ -154,7 +153,7 @@ impl Ended {
         let Heard { answer, ending, text, text_bytes, .. } = tap.heard(rating.endpoint);
         // Of a document that passes, nothing but its usage is kept.
         let is_unheard = is_deaf || is_document && answer.tokens.is_none();
-        let is_unheard = is_unheard && writes_text(rating.endpoint);
+        let is_unheard = is_unheard && rating.endpoint.writes_text();
         let produced = Produced::Text { text, bytes: text_bytes };
         (Self { visit, rating, answer, produced, is_free: false, is_unheard }, ending)
     }
@@ -176,10 +175,4 @@ fn close(mut visit: Visit, rating: &Rating) {
         record.charge = held;
     }
     visit.close();
-}
-
-/// Whether the operation writes text. Every stream of one says when it is complete, so that one which does
-/// not was cut somewhere upstream.
-fn writes_text(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses)
 }

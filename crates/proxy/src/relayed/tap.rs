@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use providers::Endpoint;
-use providers::openai::slim::Slim;
-use providers::openai::stream::{Heard, SseTap};
-use providers::openai::usage;
+use providers::answer::Answer;
+use providers::slim::Slim;
+use providers::stream::{Heard, SseTap};
 
 /// What listens to an answer.
 pub struct Tap(Kind);
@@ -98,9 +98,9 @@ impl Tap {
             Kind::Large(slim) => Heard { answer: slim.answer(endpoint), ..Heard::default() },
             Kind::Small(pieces) => {
                 let answer = match pieces.as_slice() {
-                    [] => usage::Answer::default(),
-                    [only] => usage::answer(endpoint, only),
-                    several => usage::answer(endpoint, &several.concat()),
+                    [] => Answer::default(),
+                    [only] => Answer::whole(endpoint, only),
+                    several => Answer::whole(endpoint, &several.concat()),
                 };
                 Heard { answer, ..Heard::default() }
             }

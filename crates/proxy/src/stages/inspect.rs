@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use memchr::memmem;
 use providers::catalog::Provider;
 use providers::compat;
-use providers::openai::request::Fields;
+use providers::request::Fields;
 use providers::splice::Splices;
 
 use super::resolve::{Address, Target};

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
-use crate::openai::stream::{Ending, SseTap};
 use crate::openai::usage;
+use crate::stream::{Ending, SseTap};
 use crate::tokens::Encoding;
 use model::usage::Tokens;
 

@@ -2,6 +2,7 @@ use model::usage::Tokens;
 use proptest::prelude::*;
 
 use super::*;
+use crate::stream::{Heard, SseTap};
 
 const CHAT: &str = concat!(
     "data: {\"id\":\"c\",\"model\":\"gpt-4o-2024-08-06\",\"service_tier\":\"default\",\"choices\":[{\"index\":0,",
@@ -83,19 +84,6 @@ fn a_stream_that_breaks_off_keeps_its_text() {
 fn tool_calls_are_text_too() {
     let stream = r#"data: {"model":"m","choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{\"a\""}}]}}]}"#;
     assert_eq!(heard(Endpoint::ChatCompletions, stream).text, "f{\"a\"");
-}
-
-#[test]
-fn memory_is_bounded() {
-    let mut tap = SseTap::new(Endpoint::ChatCompletions);
-    tap.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"");
-    for _ in 0..20 {
-        tap.push(&vec![b'a'; 1 << 20]);
-    }
-    assert!(tap.partial.capacity() <= 2 * LONGEST);
-    tap.push(b"\"}}]}\n\n");
-    tap.push(CHAT.as_bytes());
-    assert_eq!(tap.finish().answer.tokens.unwrap().input, 9);
 }
 
 proptest! {

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::MOST_TEXT;
 use crate::endpoint::Endpoint;
 use crate::scan;
 
@@ -27,22 +26,6 @@ pub(super) fn is_produced(name: &[u8]) -> bool {
             | b"reasoning_content"
             | b"reasoning"
     )
-}
-
-/// The text kept so far.
-pub(super) struct Text<'a> {
-    pub(super) kept: &'a mut String,
-    pub(super) bytes: &'a mut u64,
-}
-
-impl Text<'_> {
-    pub(super) fn add(&mut self, string: &[u8]) {
-        let Some(text) = scan::unescaped(string) else { return };
-        *self.bytes += text.len() as u64;
-        if self.kept.len() + text.len() <= MOST_TEXT {
-            self.kept.push_str(&text);
-        }
-    }
 }
 
 /// The members with string values, names without and values with their quotes, from the member on

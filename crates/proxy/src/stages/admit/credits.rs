@@ -8,8 +8,8 @@ use model::Nanos;
 use model::usage::Measure;
 use providers::credits::bound::bound;
 use providers::credits::{Bound, Facts, Steps, Unbounded};
-use providers::openai::request::Fields;
 use providers::prices::Found;
+use providers::request::Fields;
 
 use super::{Admission, Asked, note, reached};
 use crate::limits::Rule;

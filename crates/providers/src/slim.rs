@@ -3,7 +3,7 @@
 
 use memchr::memchr2;
 
-use super::usage::{self, Answer};
+use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::scan;
 
@@ -72,7 +72,7 @@ impl Slim {
 
     /// What it says of itself.
     pub fn answer(&self, endpoint: Endpoint) -> Answer {
-        usage::answer(endpoint, &self.kept)
+        Answer::whole(endpoint, &self.kept)
     }
 
     /// A byte outside of strings.
@@ -201,7 +201,7 @@ mod tests {
             }
             let text = if pretty { format!("{body:#}") } else { body.to_string() };
             for endpoint in [Endpoint::ChatCompletions, Endpoint::ImageGenerations, Endpoint::Transcriptions] {
-                let whole = usage::answer(endpoint, text.as_bytes());
+                let whole = Answer::whole(endpoint, text.as_bytes());
                 prop_assert_eq!(slim(text.as_bytes(), length).answer(endpoint), whole, "{}", text);
             }
         }

@@ -1,4 +1,5 @@
-//! What we read in a request's JSON body, and the splices that it may need.
+//! What we read in a request's JSON body, and the splices that it may need. The members that we act on
+//! are called the same in every dialect.
 
 use std::borrow::Cow;
 
@@ -81,7 +82,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Asks for the usage of a stream. The chunk that comes of it is not the caller's: pass the
-    /// stream through [`HideUsageChunk`](super::hide::HideUsageChunk).
+    /// stream through [`HideUsageChunk`](crate::openai::hide::HideUsageChunk).
     pub fn ask_for_usage(&self, splices: &mut Splices) {
         const ASKED: &str = "\"include_usage\":true";
         let Some(options) = &self.stream_options else {
