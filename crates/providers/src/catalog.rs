@@ -24,6 +24,7 @@ mod xai;
 mod z_ai;
 
 use crate::credits::Credits;
+use crate::endpoint::Endpoint;
 
 pub use auth::{Auth, callers_key, without_bearer};
 pub use format::{Dialect, Format};
@@ -109,6 +110,18 @@ impl Provider {
     pub fn format(&self, dialect: Dialect, operation: &str) -> Option<&'static Format> {
         let formats = || self.formats.iter().filter(|format| format.dialect == dialect);
         formats().find(|format| format.offers(operation)).or_else(|| formats().next())
+    }
+
+    /// How a credential is presented to it for an operation: as the operation's dialect wants it where it
+    /// serves that one, else in its own way.
+    pub fn auth_for(&self, endpoint: Endpoint) -> Auth {
+        let format = endpoint.dialect().and_then(|dialect| self.format(dialect, ""));
+        format.map_or(self.auth, |format| format.auth)
+    }
+
+    /// What is spoken in an operation at this provider.
+    pub fn dialect_of(&self, endpoint: Endpoint) -> Dialect {
+        endpoint.dialect().unwrap_or(self.dialect)
     }
 }
 

@@ -78,11 +78,14 @@ impl Refusal<'_> {
         })
     }
 
-    /// Anthropic's SDKs keep the whole body, and name the error by its status.
+    /// Anthropic's SDKs name the error by its status, show `details.error_code`, and keep every other
+    /// member.
     fn anthropic_error(&self) -> Value {
         let error = json!({
             "type": self.anthropic_type(),
             "message": self.message,
+            "details": { "error_code": self.cause },
+            "param": self.param,
             "code": self.cause,
             "internal_code": self.code,
         });
@@ -144,6 +147,37 @@ mod tests {
     }
 
     #[test]
+    fn anthropics_sdk_finds_its_error_object() {
+        let body: Value = serde_json::from_slice(&REFUSAL.provider_body(Dialect::Anthropic)).unwrap();
+        let error = json!({
+            "type": "authentication_error",
+            "message": "Unauthorized",
+            "details": { "error_code": "token_missing" },
+            "param": null,
+            "code": "token_missing",
+            "internal_code": 2009,
+        });
+        assert_eq!(body, json!({ "type": "error", "error": error, "request_id": "0193" }));
+        let kind = |status| Refusal { status, ..REFUSAL }.anthropic_type();
+        assert_eq!(
+            [400, 402, 403, 404, 413, 422, 429, 500, 502, 503, 504].map(kind),
+            [
+                "invalid_request_error",
+                "billing_error",
+                "permission_error",
+                "not_found_error",
+                "request_too_large",
+                "invalid_request_error",
+                "rate_limit_error",
+                "api_error",
+                "api_error",
+                "api_error",
+                "timeout_error",
+            ]
+        );
+    }
+
+    #[test]
     fn a_gateway_client_finds_its_list() {
         let body: Value = serde_json::from_slice(&REFUSAL.gateway_body()).unwrap();
         assert_eq!(body["error"], json!([{ "code": 2009, "message": "Unauthorized" }]));
@@ -159,6 +193,8 @@ mod tests {
     fn a_stream_is_ended_in_its_own_words() {
         let chat = String::from_utf8(REFUSAL.stream_frame(Dialect::OpenAi, false)).unwrap();
         assert!(chat.starts_with("data: {\"error\":{") && chat.ends_with("}\n\n"));
+        let messages = String::from_utf8(REFUSAL.stream_frame(Dialect::Anthropic, false)).unwrap();
+        assert!(messages.starts_with("event: error\ndata: {\"") && messages.contains("\"type\":\"error\""));
         let responses = String::from_utf8(REFUSAL.stream_frame(Dialect::OpenAi, true)).unwrap();
         assert!(responses.starts_with("event: error\ndata: {") && responses.contains("\"type\":\"error\""));
     }

@@ -109,6 +109,7 @@ pub fn strip_operators(headers: &mut HeaderMap) {
     keep(headers, |name| {
         let name = name.as_str();
         !(name.starts_with("openai-") && name != "openai-processing-ms" && name != "openai-version"
+            || name.starts_with("anthropic-")
             || name.starts_with("x-ratelimit-")
             || name == "set-cookie")
     });

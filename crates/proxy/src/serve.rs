@@ -54,7 +54,7 @@ async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>
     let shape = place.gateway.gateway.error_shape;
     // Whoever names no provider means the universal endpoint, which only the gateway's clients know.
     let speaks_to_gateway = speaks_to_gateway(&head) || rest.is_empty();
-    let shape = Shape::of(shape, speaks_to_gateway, Dialect::OpenAi);
+    let shape = Shape::of(shape, speaks_to_gateway, resolve::dialect(&head.method, &head.uri));
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
     match through_the_stages(deps, &place, rest.to_owned(), &mut visit, head, body).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
@@ -95,14 +95,14 @@ async fn through_the_stages(
     }
     if let Address::Native { provider, .. } = target.address {
         // Who has no credential need not send a body.
-        route::credential(deps, place, &caller, &head.headers, provider)?;
+        route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?;
     }
     let mut inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
     note_inquiry(visit, &inquiry);
     let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;
-    let credential = route::credential(deps, place, &caller, &head.headers, provider)?;
+    let credential = route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?;
     let facts = match credential {
-        Credential::Request(_) | Credential::Stored(_) => None,
+        Credential::Request(..) | Credential::Stored(_) => None,
         Credential::Credits => match inspect::permit(provider, &target, &head, &inquiry)? {
             Permit::Call(facts) => Some(facts),
             list => return Ok(Reply::Own(head.method, models::on_credits(visit, place, provider, list)?)),
@@ -166,7 +166,8 @@ fn speaks_to_gateway(head: &Parts) -> bool {
 /// A request to no known gateway: there is no account whose record it could be.
 fn astray(deps: &Deps, arrival: Arrival, head: &Parts, refusal: &Refusal) -> Response<Answer> {
     deps.metrics.astray.inc();
-    let shape = Shape::of(ErrorShape::ByCaller, speaks_to_gateway(head), Dialect::OpenAi);
+    let dialect = resolve::dialect(&head.method, &head.uri);
+    let shape = Shape::of(ErrorShape::ByCaller, speaks_to_gateway(head), dialect);
     visit::told(Listener { shape, request_id: arrival.id }, refusal)
 }
 

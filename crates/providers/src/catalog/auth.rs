@@ -53,6 +53,23 @@ impl Auth {
         Ok(value)
     }
 
+    /// The key that a caller brought for this provider, and the header in which the provider reads it. Keys
+    /// that `is_key` does not accept are passed over.
+    pub fn brought(
+        self,
+        headers: &HeaderMap,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Option<(HeaderName, HeaderValue)> {
+        let names = self.said_in().iter();
+        let mut said = names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+        let (name, value) = said.find(|(_, value)| self.key(value).is_some_and(&is_key))?;
+        let key = self.key(value)?;
+        // Those who signed in to Anthropic have access tokens, which are no keys and stay where they are.
+        let stays = *name == self.header() || key.starts_with("sk-ant-oat");
+        let value = if stays { value.clone() } else { self.value(&Secret::new(key)).ok()? };
+        Some((if stays { name.clone() } else { self.header() }, value))
+    }
+
     /// The key in a header that a caller sent, or `None` if there is nothing in it.
     ///
     /// `Bearer` may be left out or written in any case. `undefined`, which clients without a key
@@ -119,6 +136,28 @@ mod tests {
         assert_eq!(found(&[("x-api-key", "a"), ("authorization", "Bearer tg_b")]).as_deref(), Some("a"));
         assert_eq!(found(&[("api-key", "a"), ("x-goog-api-key", "b")]).as_deref(), Some("b"));
         assert_eq!(found(&[("x-key", "a")]), None);
+    }
+
+    #[test]
+    fn a_key_that_a_caller_brings_goes_where_the_provider_reads_it() {
+        let brought = |auth: Auth, said: &[(&'static str, &'static str)]| {
+            let said = said
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let brought = auth.brought(&said.collect(), |key| !key.starts_with("tg_"));
+            brought.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        };
+        let anthropic = |said| brought(Auth::XApiKey, said);
+        assert_eq!(anthropic(&[("x-api-key", "a")]).as_deref(), Some("x-api-key: a"));
+        assert_eq!(anthropic(&[("authorization", "Bearer a")]).as_deref(), Some("x-api-key: a"));
+        assert_eq!(
+            anthropic(&[("authorization", "Bearer a"), ("x-api-key", "tg_b")]).as_deref(),
+            Some("x-api-key: a")
+        );
+        let token = [("authorization", "Bearer sk-ant-oat01-a")];
+        assert_eq!(anthropic(&token).as_deref(), Some("authorization: Bearer sk-ant-oat01-a"));
+        assert_eq!(anthropic(&[("authorization", "Bearer tg_a"), ("x-api-key", "")]), None);
+        assert_eq!(brought(Auth::Bearer, &[("x-api-key", "a")]), None);
     }
 
     #[test]

@@ -204,7 +204,8 @@ impl Flow {
         if !tap.is_stream() {
             return Err(refusal.to_string().into());
         }
-        let event = visit.listener().event(refusal, rating.provider.dialect, rating.endpoint);
+        let dialect = rating.provider.dialect_of(rating.endpoint);
+        let event = visit.listener().event(refusal, dialect, rating.endpoint);
         Ok(Frame::data(event.into()))
     }
 

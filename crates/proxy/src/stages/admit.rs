@@ -76,7 +76,7 @@ fn rules(visit: &mut Visit, asked: &Asked<'_>) -> Vec<Arc<Rule>> {
             let calls = snapshot.terms().and_then(|terms| terms.calls_a_minute);
             calls.map(|calls| Arc::new(Rule::wholesale(&place.gateway.gateway, calls)))
         }
-        Credential::Request(_) | Credential::Stored(_) => None,
+        Credential::Request(..) | Credential::Stored(_) => None,
     };
     of_gateway.iter().cloned().chain(of_account.cloned()).chain(of_token).chain(of_operator).collect()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
@@ -77,10 +77,10 @@ pub async fn dispatched(
 ) -> Result<Dispatched, Refusal> {
     let deps = Arc::clone(visit.deps());
     let patience = patience(&deps, &head.headers)?;
-    let Opened { credential, operator_key } = opened(&deps, &way)?;
+    let Opened { header, credential, operator_key } = opened(&deps, &way)?;
     let (body, replaced) = inquiry.sealed(matches!(way.credential, Credential::Credits));
     let pool = deps.origins.pool(way.provider);
-    prepare(&mut head.headers, &way, credential, replaced, &body);
+    prepare(&mut head.headers, &way, (header, credential), replaced, &body);
     head.headers.insert(header::HOST, pool.host());
     // A caller's trace goes on through our span only if that span is sent anywhere.
     let trace = visit.trace.filter(|_| deps.spans.is_some());
@@ -143,7 +143,7 @@ pub fn ended(alarm: Alarm) -> Refusal {
 fn prepare(
     headers: &mut HeaderMap,
     way: &Way<'_>,
-    credential: HeaderValue,
+    (header, credential): (HeaderName, HeaderValue),
     replaced: Replaced,
     body: &UpstreamBody,
 ) {
@@ -151,7 +151,7 @@ fn prepare(
     if matches!(way.credential, Credential::Credits) {
         headers::keep(headers, credits::passes);
     }
-    headers.insert(way.provider.auth.header(), credential);
+    headers.insert(header, credential);
     if way.target.endpoint.runs_a_model() {
         // Usage is read beside the answer, and a chunk of ours is taken out of it: both need plain
         // bytes. A caller that offers compression takes plain bytes too.

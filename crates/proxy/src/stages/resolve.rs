@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 use model::AccountId;
-use providers::catalog::{self, Provider};
+use providers::catalog::{self, Dialect, Provider};
 use providers::{Endpoint, path};
 
 use crate::interests::{Answer, Interests};
@@ -118,6 +118,15 @@ pub fn target(
     Ok(Target { endpoint, path: path.to_owned(), address: Address::Native { provider, upstream } })
 }
 
+/// What callers of an address speak, and read errors in.
+pub fn dialect(method: &Method, uri: &Uri) -> Dialect {
+    let rest = addressed(uri.path()).map_or("", |(_, _, rest)| rest);
+    let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
+    catalog::find(slug).map_or(Dialect::OpenAi, |provider| {
+        provider.dialect_of(Endpoint::of(method, path::operation(provider, path)))
+    })
+}
+
 fn compat(method: &Method, path: &str) -> Result<Target, Refusal> {
     let mut operation = path.trim_matches('/');
     while let Some(shorter) = operation.strip_prefix("v1/") {
@@ -178,6 +187,19 @@ mod tests {
         assert!(matches!(rest(&format!("/v1/{ACCOUNT}/other/openai")), Err(Refusal::UnknownGateway)));
         assert!(matches!(rest("/v1/abc/demo/openai"), Err(Refusal::UnknownGateway)));
         assert!(matches!(rest("/v2/abc/demo/openai"), Err(Refusal::NoSuchAddress)));
+    }
+
+    #[test]
+    fn callers_are_told_in_what_they_speak() {
+        let dialect = |path: &str| {
+            let uri: Uri = format!("/v1/{ACCOUNT}/demo/{path}").parse().unwrap();
+            super::dialect(&Method::POST, &uri)
+        };
+        let anthropic =
+            ["anthropic/v1/messages", "anthropic/messages", "anthropic/v1/files", "grok/v1/messages"];
+        assert_eq!(anthropic.map(dialect), [Dialect::Anthropic; 4]);
+        let openai = ["openai/responses", "anthropic/v1/chat/completions", "compat/chat/completions", ""];
+        assert_eq!(openai.map(dialect), [Dialect::OpenAi; 4]);
     }
 
     #[test]

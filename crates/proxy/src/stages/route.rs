@@ -9,6 +9,7 @@ use model::gateway::StoredKeys;
 use model::resource::ProviderKey;
 use model::token::OWN_PREFIX;
 use model::usage::KeySource;
+use providers::Endpoint;
 use providers::catalog::Provider;
 
 use super::authenticate::Caller;
@@ -20,8 +21,8 @@ use crate::refusal::Refusal;
 /// Where the credential comes from.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// The caller brought it, in the header where the provider expects it.
-    Request(HeaderValue),
+    /// The caller brought it; here is the header where the provider expects it.
+    Request(HeaderName, HeaderValue),
     /// The gateway keeps it.
     Stored(Arc<ProviderKey>),
     /// The operator keeps it, and credits pay. Which of his keys it is, is decided when it is needed.
@@ -32,7 +33,7 @@ impl Credential {
     /// The word for it in usage records.
     pub fn source(&self) -> KeySource {
         match self {
-            Self::Request(_) => KeySource::Request,
+            Self::Request(..) => KeySource::Request,
             Self::Stored(_) => KeySource::StoredKey,
             Self::Credits => KeySource::Credits,
         }
@@ -41,7 +42,7 @@ impl Credential {
     /// The stored key's alias.
     pub fn alias(&self) -> &str {
         match self {
-            Self::Request(_) | Self::Credits => "",
+            Self::Request(..) | Self::Credits => "",
             Self::Stored(key) => &key.alias,
         }
     }
@@ -54,10 +55,12 @@ pub fn credential(
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
-    provider: &'static Provider,
+    (provider, endpoint): (&'static Provider, Endpoint),
 ) -> Result<Credential, Refusal> {
-    if let Some(value) = request_key(headers, provider) {
-        return Ok(Credential::Request(value));
+    // A token of ours in a key's place, or beside it, is none.
+    let is_key = |key: &str| !key.starts_with(OWN_PREFIX);
+    if let Some((header, value)) = provider.auth_for(endpoint).brought(headers, is_key) {
+        return Ok(Credential::Request(header, value));
     }
     let gateway = &place.gateway;
     let alias = headers.get(&CF_AIG_BYOK_ALIAS).map(|alias| String::from_utf8_lossy(alias.as_bytes()));
@@ -135,14 +138,6 @@ fn protection(headers: &HeaderMap, name: &HeaderName, text: &'static str) -> Res
     let is_clear = others.into_iter().all(|other| other == first);
     let flag = flag(headers, name).filter(|_| is_clear);
     flag.map(Some).ok_or(Refusal::InvalidHeader { name: text, expected: "`true` or `false`" })
-}
-
-/// The provider's key in the request; a token of ours in its place, or beside it, is none.
-fn request_key(headers: &HeaderMap, provider: &Provider) -> Option<HeaderValue> {
-    let mut said = headers.get_all(provider.auth.header()).iter();
-    let is_key =
-        |value: &&HeaderValue| provider.auth.key(value).is_some_and(|key| !key.starts_with(OWN_PREFIX));
-    said.find(is_key).cloned()
 }
 
 fn unknown_alias(place: &Place, provider: &'static Provider, alias: Option<&str>) -> Refusal {

@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use model::AccountId;
 use model::resource::{OperatorKey, ProviderKey};
-use providers::catalog::Provider;
+use providers::catalog::{Auth, Provider};
 use tracing::{error, warn};
 
 use super::Way;
@@ -20,6 +20,7 @@ use crate::stages::route::Credential;
 
 /// A credential as the provider expects it.
 pub(super) struct Opened {
+    pub(super) header: HeaderName,
     pub(super) credential: HeaderValue,
     /// Which of the operator's keys it is, if it is one.
     pub(super) operator_key: Option<Arc<OperatorKey>>,
@@ -27,18 +28,19 @@ pub(super) struct Opened {
 
 /// Opens the credential of this attempt, which goes to this provider alone.
 pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
-    let credential = match &way.credential {
-        Credential::Request(value) => value.clone(),
-        Credential::Stored(key) => stored(deps, way, key)?,
+    let auth = way.provider.auth_for(way.target.endpoint);
+    let (header, credential, operator_key) = match &way.credential {
+        Credential::Request(header, value) => (header.clone(), value.clone(), None),
+        Credential::Stored(key) => (auth.header(), stored(deps, way, auth, key)?, None),
         Credential::Credits => {
-            let (credential, key) = operators(deps, way.provider)?;
-            return Ok(Opened { credential, operator_key: Some(key) });
+            let (credential, key) = operators(deps, way.provider, auth)?;
+            (auth.header(), credential, Some(key))
         }
     };
-    Ok(Opened { credential, operator_key: None })
+    Ok(Opened { header, credential, operator_key })
 }
 
-fn stored(deps: &Deps, way: &Way<'_>, key: &ProviderKey) -> Result<HeaderValue, Refusal> {
+fn stored(deps: &Deps, way: &Way<'_>, auth: Auth, key: &ProviderKey) -> Result<HeaderValue, Refusal> {
     let unusable = |reason: &dyn Display| {
         error!(
             account.id = %way.place.account_id, provider_key.id = %key.id,
@@ -52,11 +54,15 @@ fn stored(deps: &Deps, way: &Way<'_>, key: &ProviderKey) -> Result<HeaderValue, 
         .credentials_key(way.place.account_id, &data_keys.credentials)
         .and_then(|opened| opened.open_provider_key(key.id, &key.provider, &key.sealed))
         .map_err(|error| unusable(&error))?;
-    way.provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
+    auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
 }
 
 /// The operator's key whose turn it is.
-fn operators(deps: &Deps, provider: &'static Provider) -> Result<(HeaderValue, Arc<OperatorKey>), Refusal> {
+fn operators(
+    deps: &Deps,
+    provider: &'static Provider,
+    auth: Auth,
+) -> Result<(HeaderValue, Arc<OperatorKey>), Refusal> {
     let snapshot = deps.snapshot.load();
     let keys = snapshot.operator_keys(provider.slug);
     let key = deps.operator_keys.next(keys).ok_or(Refusal::NoCredential { provider: provider.slug })?;
@@ -72,7 +78,7 @@ fn operators(deps: &Deps, provider: &'static Provider) -> Result<(HeaderValue, A
         .credentials_key(AccountId::INSTALLATION, &data_keys.credentials)
         .and_then(|opened| opened.open_operator_key(key.id, &key.provider, &key.sealed))
         .map_err(|error| unusable(&error))?;
-    let value = provider.auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))?;
+    let value = auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))?;
     Ok((value, Arc::clone(key)))
 }
 
