@@ -1,7 +1,7 @@
 //! Eras. A new one opens in two steps: first proxies say what they hold and the desk posts what came
 //! with it, then accounts are loaded and new holds are taken.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use model::Shard;
@@ -118,20 +118,22 @@ impl Desk {
         Ok(found.into_iter().map(ids).collect())
     }
 
-    /// Removes what ended eras have left, but for their streams. In one walk over all keys, so it is for
-    /// after a new era, not for every day.
+    /// Removes what these eras and all before them have left, but for their streams: also those before that
+    /// began and never opened, because a desk died over it. In one walk over all keys, so it is for after a
+    /// new era, not for every day.
     pub async fn forget(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        let prefixes: Vec<String> = eras.iter().map(|(shard, era)| key(*shard, *era, "")).collect();
-        let prefixes: HashSet<&str> = prefixes.iter().map(String::as_str).collect();
+        let last: HashMap<String, u64> = eras.iter().map(|(shard, era)| (shard.to_string(), *era)).collect();
+        let is_left = |name: &str| {
+            let mut words = name.splitn(3, ':');
+            let (shard, era, rest) = (words.next()?, words.next()?.parse::<u64>().ok()?, words.next()?);
+            Some(rest != "u" && era <= *last.get(shard)?)
+        };
         let mut cursor = 0_u64;
         loop {
             let (next, keys) = self.walk(cursor, "{m*}:*").await?;
             let mut removal = redis::pipe();
-            for name in &keys {
-                let end = name.match_indices(':').nth(1).map_or(0, |(at, _)| at + 1);
-                if prefixes.contains(&name[..end]) && &name[end..] != "u" {
-                    removal.cmd("UNLINK").arg(name).ignore();
-                }
+            for name in keys.iter().filter(|name| is_left(name).unwrap_or(false)) {
+                removal.cmd("UNLINK").arg(name).ignore();
             }
             if !removal.is_empty() {
                 let () = self.query(&removal).await?;

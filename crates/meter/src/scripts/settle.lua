@@ -27,67 +27,76 @@ for place = 1, length do
   paid[place] = '0'
 end
 
-local function counted(owner, counts, used)
-  for index, one in ipairs(counts) do
-    count(owner, one.id, one.window, used[index].actual)
-  end
-end
 local function settle_own(hold, charge)
   local a = account(hold.account)
   local pays = min(charge, hold.amount + available(a))
   finish(hold, pays)
   return pays
 end
--- The rest of the part stays in the lease, and the proxy spends it again.
-local function settle_leased(lease, charge, part, counts, used)
-  local a = account(lease.account)
-  local open = lease.kind == 'l'
+-- What a record pays, and how much of that it has from the lease. The rest of its part stays in the
+-- lease, and the proxy spends it again.
+local function settle_leased(lease, charge, part)
   part = min(part, lease.amount)
-  local pays = min(charge, part + available(a))
+  local pays = charge
+  if charge > part then
+    pays = min(charge, part + available(account(lease.account)))
+  end
   local from_lease = min(pays, part)
   lease.amount, lease.changed = lease.amount - from_lease, true
-  move(a, 'held', -from_lease)
-  move(a, 'unposted', pays)
-  give(a, from_lease - pays)
-  if open then
-    move(a, 'leased', -from_lease)
+  if pays > from_lease then
+    local a = account(lease.account)
+    move(a, 'unposted', pays - from_lease)
+    give(a, from_lease - pays)
   end
-  for index, one in ipairs(counts) do
-    local r = reservation(lease, one.id, one.window)
-    if r then
-      local covered = min(used[index].actual, used[index].part, r.amount)
-      r.amount = r.amount - covered
-      count(lease.account, one.id, one.window, -covered, open and -covered)
-    end
-  end
-  fade(lease)
-  return pays
+  return pays, from_lease
 end
 
 for _ = 1, number() do
   local holder, own_id, lease_id, owner = take(), take(), take(), take()
+  local own = own_id ~= '' and hold_of(holder, own_id)
+  local lease = not own and lease_id ~= '' and hold_of(holder, lease_id)
+  own = own and own.account == owner and own
+  lease = lease and lease.account == owner and lease
   local counts = {}
   for c = 1, number() do
-    counts[c] = { id = take(), window = number() }
+    local id, window = take(), number()
+    counts[c] = { id = id, window = window, used = 0, covered = 0, of = lease and reservation(lease, id, window) }
   end
+  -- Many records share a lease: what they do to it, and to counters, is gathered.
+  local drawn = 0
   for _ = 1, number() do
-    local place, charge, part = number(), number(), number()
-    local used = {}
-    for c = 1, #counts do
-      used[c] = { actual = number(), part = number() }
-    end
-    local own = own_id ~= '' and hold_of(holder, own_id)
-    local lease = not own and lease_id ~= '' and hold_of(holder, lease_id)
-    local pays = 0
-    if own and own.account == owner then
+    local place, due, part = number(), take(), number()
+    local charge, pays, from_lease = tonumber(due), 0, 0
+    if own then
       pays = settle_own(own, charge)
-    elseif lease and lease.account == owner then
-      pays = settle_leased(lease, charge, part, counts, used)
+    elseif lease then
+      pays, from_lease = settle_leased(lease, charge, part)
+      drawn = drawn + from_lease
     end
-    counted(owner, counts, used)
+    for c = 1, #counts do
+      local one, actual, reserved = counts[c], number(), number()
+      one.used = one.used + actual
+      if one.of then
+        local covered = min(actual, reserved, one.of.amount)
+        one.of.amount, one.covered = one.of.amount - covered, one.covered + covered
+      end
+    end
     if pays > 0 then
-      paid[place + 1], any = text(pays), true
+      paid[place + 1], any = pays == charge and due or text(pays), true
     end
+  end
+  local open = lease and lease.kind == 'l'
+  for _, one in ipairs(counts) do
+    count(owner, one.id, one.window, one.used - one.covered, open and -one.covered)
+  end
+  if lease then
+    local a = account(owner)
+    move(a, 'held', -drawn)
+    move(a, 'unposted', drawn)
+    if open then
+      move(a, 'leased', -drawn)
+    end
+    fade(lease)
   end
 end
 

@@ -147,11 +147,14 @@ async fn of_an_era_that_was_ended_nothing_works_and_nothing_but_the_stream_is_ke
     world.desk.end(&[(SHARD, ERA)]).await.unwrap();
     let refused = world.try_settle(A, 2, Vec::new()).await.unwrap_err();
     assert_eq!(refused.code(), Some("NOERA"));
+    // The next one never opens.
     world.desk.begin(&[(SHARD, ERA + 1)]).await.unwrap();
-    world.desk.forget(&[(SHARD, ERA)]).await.unwrap();
+    world.desk.end(&[(SHARD, ERA + 1)]).await.unwrap();
+    world.desk.begin(&[(SHARD, ERA + 2)]).await.unwrap();
+    world.desk.forget(&[(SHARD, ERA + 1)]).await.unwrap();
     let mut keys: Vec<String> = world.ask(redis::cmd("KEYS").arg("*")).await;
     keys.sort();
-    let kept = [format!("{SHARD}:{ERA}:u"), format!("{SHARD}:{}:posted", ERA + 1), format!("{SHARD}:era")];
+    let kept = [format!("{SHARD}:{ERA}:u"), format!("{SHARD}:{}:posted", ERA + 2), format!("{SHARD}:era")];
     assert_eq!(keys, kept);
 }
 

@@ -67,6 +67,10 @@ edits! {
     "settle leaves in the lease what was paid from it"
         First "lease.amount, lease.changed = lease.amount - from_lease, true" => "lease.changed = true":
         LEASE [] "holds";
+    "settle does not gather what was paid from a lease"
+        First "drawn = drawn + from_lease" => "": LEASE [] "held";
+    "settle takes nothing beyond the part of a lease"
+        First "pays = min(charge, part + available(account(lease.account)))" => "pays = part": LEASE [] "free";
     "what a hold did not need is not free again"
         First "give(a, hold.amount - paid)" => "": PLAIN [] "free";
     "free is changed before the account is loaded"
@@ -121,5 +125,6 @@ edits! {
     "a limit keeps what a hold had reserved of it"
         First "count(hold.account, r.id, r.window, -r.amount, open and -r.amount)" => "": LIMIT [] "counter";
     "a limit does not count what was used"
-        First "count(owner, one.id, one.window, used[index].actual)" => "": LIMIT [] "counter";
+        First "count(owner, one.id, one.window, one.used - one.covered, open and -one.covered)" => "":
+        LIMIT [] "counter";
 }
