@@ -123,6 +123,14 @@ prefixed_ids! {
     VoucherId "vch_";
     /// Something that an account is told of, such as a low balance.
     NoticeId "ntc_";
+    /// A host that is bound to a gateway.
+    EndpointId "ep_";
+    /// A place for secrets.
+    VaultId "vault_";
+    /// A secret in a vault.
+    VaultSecretId "secret_";
+    /// A provider key that is bound to one gateway token.
+    BoundKeyId "aigpk_";
 }
 
 /// What callers call a gateway: 1 to 64 lower-case letters, digits, hyphens and underscores,

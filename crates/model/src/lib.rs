@@ -7,6 +7,7 @@ pub mod account;
 pub mod decimal;
 pub mod document;
 pub mod gateway;
+pub mod host;
 pub mod id;
 pub mod limits;
 pub mod money;
@@ -22,7 +23,9 @@ pub mod secret;
 pub mod terms;
 pub mod time_zone;
 pub mod token;
+pub mod traffic_policy;
 pub mod usage;
+pub mod vault_secret;
 
 pub use id::{AccountId, GatewayId, Shard};
 pub use money::{Nanos, Picos};

@@ -1,42 +1,32 @@
 //! What a proxy is told: one resource at a time, each whole, each refused alone.
 
+mod bound_key;
+mod endpoint;
 mod gateway;
+mod obeyed;
+mod vault_secret;
 mod wire;
+
+use std::sync::Arc;
+
+pub use bound_key::BoundKey;
+pub use endpoint::Endpoint;
+pub use obeyed::OBEYED;
+pub use vault_secret::VaultSecret;
 
 use crate::gateway::{
     Budget, DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, RateLimit, SpendRule, StoredKeys,
     TokenBudget, Unpriced,
 };
 use crate::id::{
-    AccountId, ApiTokenId, GatewayId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId,
-    ProviderKeyId,
+    AccountId, ApiTokenId, BoundKeyId, EndpointId, GatewayId, GatewayInternalId, GatewayTokenId,
+    OperatorKeyId, PriceRuleId, ProviderKeyId, VaultSecretId,
 };
 use crate::operator_key::Cancel;
 pub use crate::prices::PriceRule;
 use crate::terms::{AccountTerms, Terms};
 use crate::time_zone::TimeZone;
 use crate::token::TokenDigest;
-
-/// The settings that this release's proxy obeys. A resource that needs another name here is
-/// refused by the proxy rather than served with a protection missing.
-pub const OBEYED: &[&str] = &[
-    "authentication",
-    "byok_only",
-    "error_shape",
-    "stored_keys",
-    "expiry",
-    "rate_limit",
-    "spend_limits",
-    "token_budget",
-    "max_output_tokens",
-    "time_zone",
-    "zdr",
-    "gateway_token_budget",
-    "account_spending_limit",
-    "operator_keys",
-    "terms",
-    "price_rules",
-];
 
 /// Which resource is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +56,12 @@ pub enum ResourceId {
     Terms,
     /// What an account, or under [`AccountId::INSTALLATION`] the operator, says about prices.
     PriceRule(PriceRuleId),
+    /// A host that is bound to a gateway, under [`AccountId::INSTALLATION`].
+    Endpoint(EndpointId),
+    /// A secret in a vault.
+    VaultSecret(VaultSecretId),
+    /// A provider key for one gateway token.
+    BoundKey(BoundKeyId),
 }
 
 /// A resource with its content.
@@ -103,6 +99,12 @@ pub enum Body {
     Terms(Terms),
     /// What somebody says about prices.
     PriceRule(Box<PriceRule>),
+    /// A host that is bound to a gateway.
+    Endpoint(Endpoint),
+    /// A secret in a vault, sealed.
+    VaultSecret(VaultSecret),
+    /// A provider key for one gateway token, sealed.
+    BoundKey(BoundKey),
 }
 
 /// The part of a gateway that proxies obey.
@@ -136,10 +138,12 @@ pub struct Gateway {
     pub time_zone: TimeZone,
     /// Whether requests on credits ask the provider to retain nothing.
     pub zdr: bool,
+    /// The text of its traffic policy.
+    pub traffic_policy: Option<Arc<str>>,
 }
 
 impl Gateway {
-    /// What a proxy is told of a gateway's settings.
+    /// What a proxy is told of a gateway's settings; its traffic policy is not one of them.
     pub fn of(internal_id: GatewayInternalId, id: GatewayId, settings: &GatewaySettings) -> Self {
         Self {
             internal_id,
@@ -156,6 +160,7 @@ impl Gateway {
             max_output_tokens: settings.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS),
             time_zone: settings.time_zone,
             zdr: settings.zdr,
+            traffic_policy: None,
         }
     }
 }
@@ -246,44 +251,11 @@ impl Resource {
             Body::OperatorKey(key) => ResourceId::OperatorKey(key.id),
             Body::Terms(_) => ResourceId::Terms,
             Body::PriceRule(rule) => ResourceId::PriceRule(rule.id),
+            Body::Endpoint(endpoint) => ResourceId::Endpoint(endpoint.id),
+            Body::VaultSecret(secret) => ResourceId::VaultSecret(secret.id),
+            Body::BoundKey(key) => ResourceId::BoundKey(key.id),
         };
         ResourceKey { account: self.account, kind }
-    }
-
-    /// The settings without which a proxy would serve this resource with less protection than was
-    /// asked for. Only settings that differ from "as before" count.
-    fn requires(&self) -> Vec<&'static str> {
-        match &self.body {
-            Body::Account { terms, .. } => {
-                terms.spending_limit.map(|_| "account_spending_limit").into_iter().collect()
-            }
-            Body::ProviderKey(_) => Vec::new(),
-            Body::OperatorKey(_) => vec!["operator_keys"],
-            Body::Terms(_) => vec!["terms"],
-            Body::PriceRule(_) => vec!["price_rules"],
-            Body::Gateway(gateway) => [
-                ("authentication", gateway.authentication),
-                ("byok_only", gateway.byok_only),
-                ("error_shape", gateway.error_shape != ErrorShape::ByCaller),
-                ("stored_keys", gateway.stored_keys != StoredKeys::Authenticated),
-                ("rate_limit", gateway.rate_limit.is_some()),
-                ("spend_limits", !gateway.spend_rules.is_empty()),
-                ("token_budget", gateway.token_budget.is_some()),
-                ("max_output_tokens", gateway.max_output_tokens != DEFAULT_MAX_OUTPUT_TOKENS),
-                ("time_zone", gateway.time_zone != TimeZone::UTC),
-                ("zdr", gateway.zdr),
-            ]
-            .into_iter()
-            .filter_map(|(name, used)| used.then_some(name))
-            .collect(),
-            Body::GatewayToken(token) => {
-                let expiry = token.expires_at_ms.map(|_| "expiry");
-                expiry.into_iter().chain(token.budget.map(|_| "gateway_token_budget")).collect()
-            }
-            Body::ApiToken(token) => {
-                token.expires_at_ms.or(token.not_before_ms).map(|_| "expiry").into_iter().collect()
-            }
-        }
     }
 }
 
@@ -320,6 +292,7 @@ mod tests {
         )
         .unwrap();
         let gateway = Gateway::of(GatewayInternalId(Uuid::from_u128(2)), "demo".parse().unwrap(), &settings);
+        let gateway = Gateway { traffic_policy: Some("on_http_request: []".into()), ..gateway };
         Resource { account: AccountId(Uuid::from_u128(1)), body: Body::Gateway(gateway) }
     }
 
@@ -382,9 +355,35 @@ mod tests {
         bodies.map(|body| Resource { account: AccountId::INSTALLATION, body })
     }
 
+    fn of_hosts() -> [Resource; 3] {
+        let account = AccountId(Uuid::from_u128(1));
+        let endpoint = Body::Endpoint(Endpoint {
+            id: EndpointId(Uuid::from_u128(6)),
+            account,
+            gateway: GatewayInternalId(Uuid::from_u128(2)),
+            host: "*.example.com".parse().unwrap(),
+            url: "https://*.example.com".to_owned(),
+        });
+        let secret = Body::VaultSecret(VaultSecret {
+            id: VaultSecretId(Uuid::from_u128(7)),
+            vault: "openai".to_owned(),
+            name: "api-key".to_owned(),
+            sealed: vec![4],
+        });
+        let key = Body::BoundKey(BoundKey {
+            id: BoundKeyId(Uuid::from_u128(8)),
+            gateway_token: GatewayTokenId(Uuid::from_u128(5)),
+            provider: "openai".to_owned(),
+            sealed: vec![5],
+        });
+        [(AccountId::INSTALLATION, endpoint), (account, secret), (account, key)]
+            .map(|(account, body)| Resource { account, body })
+    }
+
     #[test]
     fn whatever_is_set_arrives() {
-        for resource in of_installation().into_iter().chain([everything_set(), token()]) {
+        let resources = of_installation().into_iter().chain(of_hosts()).chain([everything_set(), token()]);
+        for resource in resources {
             assert_eq!(Resource::from_wire(resource.to_wire()), Ok(resource));
         }
     }
@@ -392,12 +391,14 @@ mod tests {
     #[test]
     fn a_proxy_that_obeys_less_is_told_by_name_what_it_would_leave_out() {
         let expected =
-            ["rate_limit", "spend_limits", "token_budget", "max_output_tokens", "time_zone", "zdr"];
-        assert_eq!(everything_set().to_wire().requires, expected);
+            "rate_limit spend_limits token_budget max_output_tokens time_zone zdr traffic_policy".split(' ');
+        assert_eq!(everything_set().to_wire().requires, expected.collect::<Vec<_>>());
         assert_eq!(token().to_wire().requires, ["expiry", "gateway_token_budget"]);
-        let required: Vec<_> =
-            of_installation().iter().flat_map(|resource| resource.to_wire().requires).collect();
-        assert_eq!(required, ["account_spending_limit", "terms", "operator_keys", "price_rules"]);
+        let resources = of_installation().into_iter().chain(of_hosts());
+        let required: Vec<_> = resources.flat_map(|resource| resource.to_wire().requires).collect();
+        let expected =
+            "account_spending_limit terms operator_keys price_rules endpoints vault_secrets bound_keys";
+        assert_eq!(required, expected.split(' ').collect::<Vec<_>>());
         assert!(
             required
                 .iter()

@@ -2,16 +2,19 @@
 //! change. A request keeps the snapshot that it started with.
 
 mod account;
+mod hosts;
+mod secrets;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use model::resource::{Body, OperatorKey, Resource, ResourceId, ResourceKey};
+use model::resource::{Body, Endpoint, OperatorKey, Resource, ResourceId, ResourceKey};
 use model::terms::Terms;
 use model::{AccountId, Revision};
 
 pub use account::{AccountState, DataKeys, GatewayState, LiveToken};
+use hosts::Hosts;
 
 /// Where the current snapshot is found and replaced.
 pub type SnapshotHandle = ArcSwap<Snapshot>;
@@ -25,6 +28,7 @@ pub struct Snapshot {
     revision: Option<Revision>,
     is_current: bool,
     shards: Vec<Arc<AccountShard>>,
+    hosts: Hosts,
     refused: Arc<HashSet<ResourceKey>>,
 }
 
@@ -46,7 +50,13 @@ impl Snapshot {
     pub fn empty() -> Self {
         // One empty map is shared by all: whoever changes it gets its own copy.
         let shard = Arc::new(AccountShard::new());
-        Self { revision: None, is_current: false, shards: vec![shard; 256], refused: Arc::default() }
+        Self {
+            revision: None,
+            is_current: false,
+            shards: vec![shard; 256],
+            hosts: Hosts::default(),
+            refused: Arc::default(),
+        }
     }
 
     /// A snapshot of exactly these resources, as a proxy that is in sync has it.
@@ -68,6 +78,17 @@ impl Snapshot {
     /// The gateway that callers of this account call `slug`, if it is known.
     pub fn gateway(&self, account: AccountId, slug: &str) -> Option<&Arc<GatewayState>> {
         self.account(account)?.gateway(slug)
+    }
+
+    /// The endpoint that requests for this host are for: the host's own, or that of the wildcard over it,
+    /// or the default one. The host is in lower case and without a port. Its account may be unknown yet.
+    pub fn endpoint(&self, host: &str) -> Option<&Arc<Endpoint>> {
+        self.hosts.endpoint(host)
+    }
+
+    /// Whether any host is bound to any gateway.
+    pub fn has_endpoints(&self) -> bool {
+        !self.hosts.is_empty()
     }
 
     /// What belongs to the installation itself. Nobody's requests come for it.
@@ -109,7 +130,12 @@ impl Snapshot {
 
     /// Everything that this snapshot knows, in no particular order.
     pub fn resources(&self) -> impl Iterator<Item = Resource> {
-        self.shards.iter().flat_map(|shard| shard.iter()).flat_map(|(id, account)| account.resources(*id))
+        let accounts = self.shards.iter().flat_map(|shard| shard.iter());
+        let hosts = self.hosts.all().map(|endpoint| Resource {
+            account: AccountId::INSTALLATION,
+            body: Body::Endpoint(Endpoint::clone(endpoint)),
+        });
+        accounts.flat_map(|(id, account)| account.resources(*id)).chain(hosts)
     }
 
     /// The accounts that this snapshot knows. The installation is none.
@@ -137,7 +163,13 @@ impl Snapshot {
 
     fn keys(&self) -> impl Iterator<Item = ResourceKey> {
         let accounts = self.shards.iter().flat_map(|shard| shard.iter());
-        accounts.flat_map(|(id, account)| account.keys().map(|kind| ResourceKey { account: *id, kind }))
+        let hosts = self.hosts.all().map(|endpoint| ResourceKey {
+            account: AccountId::INSTALLATION,
+            kind: ResourceId::Endpoint(endpoint.id),
+        });
+        let of_accounts =
+            accounts.flat_map(|(id, account)| account.keys().map(|kind| ResourceKey { account: *id, kind }));
+        of_accounts.chain(hosts)
     }
 
     /// The snapshot after `delta`. Tokens that the delta removes or changes are revoked at once,
@@ -146,12 +178,21 @@ impl Snapshot {
         let Delta { revision, upserted, removed, refused } = delta;
         let mut still_refused = HashSet::clone(&self.refused);
         let mut changes: HashMap<AccountId, (Vec<ResourceId>, Vec<Body>)> = HashMap::new();
+        let mut hosts = self.hosts.clone();
         for key in removed {
             still_refused.remove(&key);
+            if let ResourceId::Endpoint(id) = key.kind {
+                hosts.remove(id);
+                continue;
+            }
             changes.entry(key.account).or_default().0.push(key.kind);
         }
         for resource in upserted {
             still_refused.remove(&resource.key());
+            if let Body::Endpoint(endpoint) = resource.body {
+                hosts.upsert(endpoint);
+                continue;
+            }
             changes.entry(resource.account).or_default().1.push(resource.body);
         }
         still_refused.extend(refused);
@@ -168,7 +209,7 @@ impl Snapshot {
             }
         }
         let refused = Arc::new(still_refused);
-        Snapshot { revision: Some(revision), is_current: self.is_current, shards, refused }
+        Snapshot { revision: Some(revision), is_current: self.is_current, shards, hosts, refused }
     }
 
     /// The snapshot that shows these resources and no others, but for the last good versions of

@@ -1,7 +1,10 @@
 //! Accounts: who pays, and whose data keys these are.
 
 use model::AccountId;
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, PriceRuleId, ProviderKeyId, UserId};
+use model::id::{
+    ApiTokenId, BoundKeyId, EndpointId, GatewayInternalId, GatewayTokenId, PriceRuleId, ProviderKeyId,
+    UserId, VaultSecretId,
+};
 use model::resource::{ResourceId, ResourceKey};
 use model::terms::AccountTerms;
 use sqlx::PgConnection;
@@ -9,7 +12,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{ConfigTx, Store, StoreError};
+use crate::{ConfigTx, Store, StoreError, endpoints};
 pub use model::account::SealedKeys;
 
 /// Who pays.
@@ -163,33 +166,40 @@ pub async fn delete(tx: &mut ConfigTx, id: AccountId) -> Result<bool, StoreError
     if found.is_none() {
         return Ok(false);
     }
-    for kind in resources(tx, id).await? {
-        tx.touch(ResourceKey { account: id, kind });
+    for key in resources(tx, id).await? {
+        tx.touch(key);
     }
     sqlx::query("delete from accounts where id = $1").bind(id.0).execute(&mut **tx).await?;
     tx.touch(ResourceKey { account: id, kind: ResourceId::Account });
     Ok(true)
 }
 
-async fn resources(connection: &mut PgConnection, id: AccountId) -> Result<Vec<ResourceId>, StoreError> {
+async fn resources(connection: &mut PgConnection, id: AccountId) -> Result<Vec<ResourceKey>, StoreError> {
     let rows: Vec<(String, Uuid)> = sqlx::query_as(
         "select 'gateway', internal_id from gateways where account_id = $1
          union all select 'gateway_token', id from gateway_tokens where account_id = $1
          union all select 'provider_key', id from provider_keys where account_id = $1
+         union all select 'bound_key', id from bound_keys where account_id = $1
+         union all select 'vault_secret', id from vault_secrets where account_id = $1
          union all select 'api_token', id from api_tokens where account_id = $1
          union all select 'price_rule', id from price_rules where account_id = $1",
     )
     .bind(id.0)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(kind, id)| match kind.as_str() {
-            "gateway" => ResourceId::Gateway(GatewayInternalId(id)),
-            "gateway_token" => ResourceId::GatewayToken(GatewayTokenId(id)),
-            "provider_key" => ResourceId::ProviderKey(ProviderKeyId(id)),
-            "price_rule" => ResourceId::PriceRule(PriceRuleId(id)),
-            _ => ResourceId::ApiToken(ApiTokenId(id)),
-        })
-        .collect())
+    let hosts: Vec<Uuid> = sqlx::query_scalar("select id from endpoints where account_id = $1")
+        .bind(id.0)
+        .fetch_all(connection)
+        .await?;
+    let own = rows.into_iter().map(|(kind, resource)| match kind.as_str() {
+        "gateway" => ResourceId::Gateway(GatewayInternalId(resource)),
+        "gateway_token" => ResourceId::GatewayToken(GatewayTokenId(resource)),
+        "provider_key" => ResourceId::ProviderKey(ProviderKeyId(resource)),
+        "bound_key" => ResourceId::BoundKey(BoundKeyId(resource)),
+        "vault_secret" => ResourceId::VaultSecret(VaultSecretId(resource)),
+        "price_rule" => ResourceId::PriceRule(PriceRuleId(resource)),
+        _ => ResourceId::ApiToken(ApiTokenId(resource)),
+    });
+    let own = own.map(|kind| ResourceKey { account: id, kind });
+    Ok(own.chain(hosts.into_iter().map(|id| endpoints::key(EndpointId(id)))).collect())
 }

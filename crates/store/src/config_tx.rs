@@ -93,5 +93,8 @@ fn row(key: ResourceKey) -> (&'static str, Uuid) {
         ResourceId::OperatorKey(id) => ("operator_key", id.0),
         ResourceId::Terms => ("terms", key.account.0),
         ResourceId::PriceRule(id) => ("price_rule", id.0),
+        ResourceId::Endpoint(id) => ("endpoint", id.0),
+        ResourceId::VaultSecret(id) => ("vault_secret", id.0),
+        ResourceId::BoundKey(id) => ("bound_key", id.0),
     }
 }

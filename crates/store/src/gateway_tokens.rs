@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{ConfigTx, Store, StoreError, gateways};
+use crate::{ConfigTx, Store, StoreError, bound_keys, gateways};
 
 /// What a caller presents at one gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +136,7 @@ pub async fn set_terms(
     terms: &Terms,
 ) -> Result<Option<GatewayToken>, StoreError> {
     let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "update gateway_tokens set name = $4, budget = $5
+        "update gateway_tokens set name = $4, budget = $5, modified_at = now()
          where account_id = $1 and gateway_internal_id = $2 and id = $3 returning {COLUMNS}"
     )))
     .bind(account.0)
@@ -178,13 +178,14 @@ pub async fn list(
     Ok((rows.into_iter().map(GatewayToken::from).collect(), total))
 }
 
-/// Revokes a token: what is not there is not valid.
+/// Revokes a token: what is not there is not valid. Its provider keys go with it.
 pub async fn revoke(
     tx: &mut ConfigTx,
     account: AccountId,
     gateway: GatewayInternalId,
     id: GatewayTokenId,
 ) -> Result<bool, StoreError> {
+    bound_keys::touch_all(tx, account, id).await?;
     let done = sqlx::query(
         "delete from gateway_tokens where account_id = $1 and gateway_internal_id = $2 and id = $3",
     )

@@ -1,14 +1,14 @@
 //! Gateways: the named configurations of an account.
 
 use model::gateway::GatewaySettings;
-use model::id::{GatewayId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
+use model::id::{BoundKeyId, EndpointId, GatewayId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
 use model::resource::{ResourceId, ResourceKey};
 use model::{AccountId, gateway};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{ConfigTx, Store, StoreError};
+use crate::{ConfigTx, Store, StoreError, endpoints};
 
 /// No two gateways of an account share an id.
 pub const ID_TAKEN: &str = "gateways_account_id_key";
@@ -125,6 +125,58 @@ pub async fn list(
     Ok((rows.into_iter().map(Gateway::try_from).collect::<Result<_, _>>()?, total))
 }
 
+/// The text of a gateway's traffic policy.
+pub async fn traffic_policy(
+    store: &Store,
+    account: AccountId,
+    internal_id: GatewayInternalId,
+) -> Result<Option<String>, StoreError> {
+    let found: Option<Option<String>> =
+        sqlx::query_scalar("select traffic_policy from gateways where account_id = $1 and internal_id = $2")
+            .bind(account.0)
+            .bind(internal_id.0)
+            .fetch_optional(&store.pool)
+            .await?;
+    Ok(found.flatten())
+}
+
+/// Replaces a gateway's traffic policy, or takes it away. `false` when the gateway is gone.
+pub async fn set_traffic_policy(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    internal_id: GatewayInternalId,
+    policy: Option<&str>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "update gateways set traffic_policy = $3, modified_at = now()
+         where account_id = $1 and internal_id = $2",
+    )
+    .bind(account.0)
+    .bind(internal_id.0)
+    .bind(policy)
+    .execute(&mut **tx)
+    .await?;
+    let is_done = done.rows_affected() == 1;
+    if is_done {
+        tx.touch(key(account, internal_id));
+    }
+    Ok(is_done)
+}
+
+/// Says that a gateway was made for an endpoint, and goes with it.
+pub async fn set_of_endpoint(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    internal_id: GatewayInternalId,
+) -> Result<(), StoreError> {
+    sqlx::query("update gateways set of_endpoint = true where account_id = $1 and internal_id = $2")
+        .bind(account.0)
+        .bind(internal_id.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Replaces a gateway's settings.
 pub async fn set_settings(
     tx: &mut ConfigTx,
@@ -145,7 +197,7 @@ pub async fn set_settings(
     row.map(Gateway::try_from).transpose()
 }
 
-/// Deletes a gateway with its tokens and provider keys. Its logs go out of sight with it: they
+/// Deletes a gateway with its tokens, provider keys and endpoints. Its logs go out of sight with it: they
 /// belong to the internal id, which no other gateway gets, and stay only as evidence of charges.
 pub async fn delete(
     tx: &mut ConfigTx,
@@ -155,22 +207,39 @@ pub async fn delete(
     if !lock(tx, account, internal_id).await? {
         return Ok(false);
     }
-    let tokens: Vec<Uuid> =
-        sqlx::query_scalar("select id from gateway_tokens where gateway_internal_id = $1")
-            .bind(internal_id.0)
-            .fetch_all(&mut **tx)
-            .await?;
-    let keys: Vec<Uuid> = sqlx::query_scalar("select id from provider_keys where gateway_internal_id = $1")
-        .bind(internal_id.0)
-        .fetch_all(&mut **tx)
-        .await?;
-    sqlx::query("delete from gateways where internal_id = $1").bind(internal_id.0).execute(&mut **tx).await?;
-    let tokens = tokens.into_iter().map(|id| ResourceId::GatewayToken(GatewayTokenId(id)));
-    let keys = keys.into_iter().map(|id| ResourceId::ProviderKey(ProviderKeyId(id)));
-    for kind in tokens.chain(keys).chain([ResourceId::Gateway(internal_id)]) {
-        tx.touch(ResourceKey { account, kind });
+    for key in belongings(tx, account, internal_id).await? {
+        tx.touch(key);
     }
+    sqlx::query("delete from gateways where internal_id = $1").bind(internal_id.0).execute(&mut **tx).await?;
+    tx.touch(key(account, internal_id));
     Ok(true)
+}
+
+/// What goes with a gateway.
+async fn belongings(
+    tx: &mut ConfigTx,
+    account: AccountId,
+    internal_id: GatewayInternalId,
+) -> Result<Vec<ResourceKey>, StoreError> {
+    let rows: Vec<(String, Uuid)> = sqlx::query_as(
+        "select 'gateway_token', id from gateway_tokens where gateway_internal_id = $1
+         union all select 'provider_key', id from provider_keys where gateway_internal_id = $1
+         union all select 'endpoint', id from endpoints where gateway_internal_id = $1
+         union all select 'bound_key', bound.id from bound_keys bound
+             join gateway_tokens token on token.id = bound.gateway_token_id
+             where token.gateway_internal_id = $1",
+    )
+    .bind(internal_id.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    let of_account = |kind| ResourceKey { account, kind };
+    let keys = rows.into_iter().map(|(kind, id)| match kind.as_str() {
+        "gateway_token" => of_account(ResourceId::GatewayToken(GatewayTokenId(id))),
+        "provider_key" => of_account(ResourceId::ProviderKey(ProviderKeyId(id))),
+        "bound_key" => of_account(ResourceId::BoundKey(BoundKeyId(id))),
+        _ => endpoints::key(EndpointId(id)),
+    });
+    Ok(keys.collect())
 }
 
 /// Locks a gateway against deletion and against others who change what belongs to it. `false` when

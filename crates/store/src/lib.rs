@@ -3,9 +3,11 @@
 
 pub mod accounts;
 pub mod api_tokens;
+pub mod bound_keys;
 pub mod certificate_authority;
 mod config_tx;
 pub mod data_keys;
+pub mod endpoints;
 pub mod gateway_tokens;
 pub mod gateways;
 pub mod installation;
@@ -30,9 +32,13 @@ pub mod shards;
 pub mod signing_keys;
 pub mod usage;
 pub mod users;
+pub mod vault_secrets;
+pub mod vaults;
 pub mod vouchers;
+mod window;
 
 pub use config_tx::ConfigTx;
+pub use window::Window;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};

@@ -4,7 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
+use model::id::{
+    ApiTokenId, BoundKeyId, EndpointId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId,
+    ProviderKeyId, VaultSecretId,
+};
 use model::resource::{Resource, ResourceId, ResourceKey};
 use model::{AccountId, Revision};
 use sqlx::postgres::PgListener;
@@ -228,6 +231,9 @@ fn key((account, kind, id): (Uuid, String, Uuid)) -> Result<ResourceKey, StoreEr
         "operator_key" => ResourceId::OperatorKey(OperatorKeyId(id)),
         "terms" => ResourceId::Terms,
         "price_rule" => ResourceId::PriceRule(PriceRuleId(id)),
+        "endpoint" => ResourceId::Endpoint(EndpointId(id)),
+        "vault_secret" => ResourceId::VaultSecret(VaultSecretId(id)),
+        "bound_key" => ResourceId::BoundKey(BoundKeyId(id)),
         _ => return Err(StoreError::Unreadable("kind of resource")),
     };
     Ok(ResourceKey { account: AccountId(account), kind })

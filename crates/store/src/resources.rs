@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{Store, StoreError, outbox};
+use rows::hosts::{BoundKeyRow, EndpointRow, VaultSecretRow};
 use rows::installation::{InstallationRow, OperatorKeyRow, TermsRow};
 use rows::{AccountRow, ApiTokenRow, GatewayRow, GatewayTokenRow, PriceRuleRow, ProviderKeyRow};
 
@@ -119,7 +120,10 @@ enum Kind {
     Gateway,
     ProviderKey,
     GatewayToken,
+    BoundKey,
     ApiToken,
+    VaultSecret,
+    Endpoint,
 }
 
 /// What a list of ids names.
@@ -130,7 +134,7 @@ enum By {
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 12] = [
         Kind::Installation,
         Kind::Terms,
         Kind::OperatorKey,
@@ -139,7 +143,10 @@ impl Kind {
         Kind::Gateway,
         Kind::ProviderKey,
         Kind::GatewayToken,
+        Kind::BoundKey,
         Kind::ApiToken,
+        Kind::VaultSecret,
+        Kind::Endpoint,
     ];
 
     fn next(self) -> Option<Kind> {
@@ -159,6 +166,9 @@ impl Kind {
             (Kind::ProviderKey, ResourceId::ProviderKey(id)) => Some(id.0),
             (Kind::GatewayToken, ResourceId::GatewayToken(id)) => Some(id.0),
             (Kind::ApiToken, ResourceId::ApiToken(id)) => Some(id.0),
+            (Kind::BoundKey, ResourceId::BoundKey(id)) => Some(id.0),
+            (Kind::VaultSecret, ResourceId::VaultSecret(id)) => Some(id.0),
+            (Kind::Endpoint, ResourceId::Endpoint(id)) => Some(id.0),
             _ => None,
         }
     }
@@ -180,6 +190,9 @@ impl Kind {
             Kind::ProviderKey => rows::all::<ProviderKeyRow>(connection, by, ids, found).await,
             Kind::GatewayToken => rows::all::<GatewayTokenRow>(connection, by, ids, found).await,
             Kind::ApiToken => rows::all::<ApiTokenRow>(connection, by, ids, found).await,
+            Kind::BoundKey => rows::all::<BoundKeyRow>(connection, by, ids, found).await,
+            Kind::VaultSecret => rows::all::<VaultSecretRow>(connection, by, ids, found).await,
+            Kind::Endpoint => rows::all::<EndpointRow>(connection, by, ids, found).await,
         }
     }
 
@@ -200,6 +213,9 @@ impl Kind {
             Kind::ProviderKey => rows::page::<ProviderKeyRow>(connection, after, limit, found).await,
             Kind::GatewayToken => rows::page::<GatewayTokenRow>(connection, after, limit, found).await,
             Kind::ApiToken => rows::page::<ApiTokenRow>(connection, after, limit, found).await,
+            Kind::BoundKey => rows::page::<BoundKeyRow>(connection, after, limit, found).await,
+            Kind::VaultSecret => rows::page::<VaultSecretRow>(connection, after, limit, found).await,
+            Kind::Endpoint => rows::page::<EndpointRow>(connection, after, limit, found).await,
         }
     }
 }

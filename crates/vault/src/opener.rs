@@ -1,6 +1,6 @@
 //! The proxies' side: it opens an account's data key once, and with it one credential per attempt.
 
-use model::id::{OperatorKeyId, ProviderKeyId};
+use model::id::{BoundKeyId, OperatorKeyId, ProviderKeyId, VaultSecretId};
 use model::{AccountId, Secret};
 
 use crate::VaultError;
@@ -47,6 +47,25 @@ impl CredentialsKey {
         text(&plaintext)
     }
 
+    /// Opens a key that was sealed for this record and this provider, and is bound to a gateway token.
+    pub fn open_bound_key(
+        &self,
+        id: BoundKeyId,
+        provider: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, VaultError> {
+        let plaintext =
+            with_bound_key_context(self.account, id, provider, |context| self.key.open(context, sealed))?;
+        text(&plaintext)
+    }
+
+    /// Opens a vault's secret that was sealed for this record.
+    pub fn open_vault_secret(&self, id: VaultSecretId, sealed: &[u8]) -> Result<Secret, VaultError> {
+        let plaintext =
+            with_vault_secret_context(self.account, id, |context| self.key.open(context, sealed))?;
+        text(&plaintext)
+    }
+
     /// Opens a key of the operator's that was sealed for this record and this provider. Only the
     /// installation's key opens any.
     pub fn open_operator_key(
@@ -74,6 +93,29 @@ pub(crate) fn with_provider_key_context<T>(
     let purpose = format!("provider-key/{provider}");
     let record = id.to_string();
     then(Context { account: Some(account), purpose: &purpose, record: &record })
+}
+
+/// The one place that says what the sealing of a key of one gateway token is bound to.
+pub(crate) fn with_bound_key_context<T>(
+    account: AccountId,
+    id: BoundKeyId,
+    provider: &str,
+    then: impl FnOnce(Context<'_>) -> T,
+) -> T {
+    let purpose = format!("bound-key/{provider}");
+    let record = id.to_string();
+    then(Context { account: Some(account), purpose: &purpose, record: &record })
+}
+
+/// The one place that says what the sealing of a vault's secret is bound to. Its names are not part of
+/// it, because they can be changed.
+pub(crate) fn with_vault_secret_context<T>(
+    account: AccountId,
+    id: VaultSecretId,
+    then: impl FnOnce(Context<'_>) -> T,
+) -> T {
+    let record = id.to_string();
+    then(Context { account: Some(account), purpose: "vault-secret", record: &record })
 }
 
 /// The one place that says what the sealing of an operator's key is bound to.

@@ -1,12 +1,14 @@
 //! The control plane's side: it seals, and nothing in it returns what was sealed.
 
 use model::account::SealedKeys;
-use model::id::{OperatorKeyId, ProviderKeyId};
+use model::id::{BoundKeyId, OperatorKeyId, ProviderKeyId, VaultSecretId};
 use model::{AccountId, Secret};
 
 use crate::VaultError;
 use crate::account_key::{Purpose, new_data_key, open_data_key, rewrap_data_key};
-use crate::opener::{with_operator_key_context, with_provider_key_context};
+use crate::opener::{
+    with_bound_key_context, with_operator_key_context, with_provider_key_context, with_vault_secret_context,
+};
 use crate::ring::RootRing;
 
 /// Makes data keys, seals provider keys with them, and re-wraps them to the rings' first keys.
@@ -52,6 +54,31 @@ impl Sealer {
         with_provider_key_context(account, id, provider, |context| {
             key.seal(context, secret.expose().as_bytes())
         })
+    }
+
+    /// Seals a provider key that is bound to a gateway token, likewise.
+    pub fn seal_bound_key(
+        &self,
+        keys: &SealedKeys,
+        account: AccountId,
+        id: BoundKeyId,
+        provider: &str,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = open_data_key(&self.credentials, account, Purpose::Credentials, &keys.credentials)?;
+        with_bound_key_context(account, id, provider, |context| key.seal(context, secret.expose().as_bytes()))
+    }
+
+    /// Seals a vault's secret under its account's data key, for this record alone.
+    pub fn seal_vault_secret(
+        &self,
+        keys: &SealedKeys,
+        account: AccountId,
+        id: VaultSecretId,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = open_data_key(&self.credentials, account, Purpose::Credentials, &keys.credentials)?;
+        with_vault_secret_context(account, id, |context| key.seal(context, secret.expose().as_bytes()))
     }
 
     /// Seals a key of the operator's under the installation's data key, likewise for this record and this

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
 
-use model::id::{OperatorKeyId, ProviderKeyId};
+use model::id::{BoundKeyId, OperatorKeyId, ProviderKeyId, VaultSecretId};
 use model::{AccountId, Secret};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -43,6 +43,25 @@ fn a_proxy_opens_what_the_control_plane_sealed() {
     let (keys, sealed) = sealed_secret("sk-canary");
     let key = Opener::new(ring(&["old"])).credentials_key(account(), &keys.credentials).unwrap();
     assert_eq!(key.open_provider_key(key_id(), PROVIDER, &sealed).unwrap().expose(), "sk-canary");
+}
+
+#[test]
+fn secrets_and_keys_of_tokens_open_for_their_own_record_alone() {
+    let sealer = Sealer::new(ring(&["old"]), ring(&["old-contents"]));
+    let keys = sealer.new_account_keys(account()).unwrap();
+    let (id, canary) = (Uuid::from_u128(2), Secret::new("sk-canary"));
+    let secret = sealer.seal_vault_secret(&keys, account(), VaultSecretId(id), &canary).unwrap();
+    let bound = sealer.seal_bound_key(&keys, account(), BoundKeyId(id), PROVIDER, &canary).unwrap();
+    let key = Opener::new(ring(&["old"])).credentials_key(account(), &keys.credentials).unwrap();
+    assert_eq!(key.open_vault_secret(VaultSecretId(id), &secret).unwrap().expose(), "sk-canary");
+    assert_eq!(key.open_bound_key(BoundKeyId(id), PROVIDER, &bound).unwrap().expose(), "sk-canary");
+
+    let other = Uuid::from_u128(3);
+    assert!(key.open_vault_secret(VaultSecretId(other), &secret).is_err());
+    assert!(key.open_bound_key(BoundKeyId(other), PROVIDER, &bound).is_err());
+    assert!(key.open_bound_key(BoundKeyId(id), "anthropic", &bound).is_err());
+    assert!(key.open_vault_secret(VaultSecretId(id), &bound).is_err());
+    assert!(key.open_provider_key(ProviderKeyId(id), PROVIDER, &bound).is_err());
 }
 
 #[test]

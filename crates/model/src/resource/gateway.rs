@@ -27,6 +27,7 @@ impl Gateway {
             max_output_tokens,
             time_zone,
             zdr,
+            traffic_policy,
         } = self;
         proto::Gateway {
             internal_id: internal_id.0.as_bytes().to_vec(),
@@ -60,6 +61,7 @@ impl Gateway {
             max_output_tokens: *max_output_tokens,
             time_zone: time_zone.to_string(),
             zdr: *zdr,
+            traffic_policy: traffic_policy.as_deref().map(str::to_owned),
         }
     }
 
@@ -104,6 +106,7 @@ impl Gateway {
                 zone => zone.parse().map_err(|_| field("time_zone"))?,
             },
             zdr: wire.zdr,
+            traffic_policy: wire.traffic_policy.map(Into::into),
         })
     }
 }

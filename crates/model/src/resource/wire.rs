@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::gateway::{period_of, period_to_wire, technique_of, technique_to_wire};
 use super::{
-    ApiToken, Body, Gateway, GatewayToken, InvalidResource, OBEYED, OperatorKey, PriceRule, ProviderKey,
-    Resource, ResourceId, ResourceKey,
+    ApiToken, Body, BoundKey, Endpoint, Gateway, GatewayToken, InvalidResource, OBEYED, OperatorKey,
+    PriceRule, ProviderKey, Resource, ResourceId, ResourceKey, VaultSecret,
 };
 use crate::gateway::Budget;
 use crate::id::{AccountId, GatewayInternalId};
@@ -75,6 +75,9 @@ impl Resource {
             Body::PriceRule(rule) => Wire::PriceRule(proto::PriceRule {
                 rule_json: serde_json::to_string(rule).unwrap_or_default(),
             }),
+            Body::Endpoint(endpoint) => Wire::Endpoint(endpoint.to_wire()),
+            Body::VaultSecret(secret) => Wire::VaultSecret(secret.to_wire()),
+            Body::BoundKey(key) => Wire::BoundKey(key.to_wire()),
         };
         proto::Resource {
             key: Some(self.key().to_wire()),
@@ -143,6 +146,13 @@ impl Resource {
                 }
                 Body::PriceRule(Box::new(rule))
             }
+            (ResourceId::Endpoint(id), Wire::Endpoint(endpoint)) => {
+                Body::Endpoint(Endpoint::from_wire(id, endpoint)?)
+            }
+            (ResourceId::VaultSecret(id), Wire::VaultSecret(secret)) => {
+                Body::VaultSecret(VaultSecret::from_wire(id, secret))
+            }
+            (ResourceId::BoundKey(id), Wire::BoundKey(key)) => Body::BoundKey(BoundKey::from_wire(id, key)?),
             _ => return Err(field("kind")),
         };
         Ok(Self { account: key.account, body })
@@ -162,6 +172,9 @@ impl ResourceKey {
             ResourceId::OperatorKey(id) => (Kind::OperatorKey, id.to_string()),
             ResourceId::Terms => (Kind::Terms, String::new()),
             ResourceId::PriceRule(id) => (Kind::PriceRule, id.to_string()),
+            ResourceId::Endpoint(id) => (Kind::Endpoint, id.to_string()),
+            ResourceId::VaultSecret(id) => (Kind::VaultSecret, id.to_string()),
+            ResourceId::BoundKey(id) => (Kind::BoundKey, id.to_string()),
         };
         proto::ResourceKey { kind: kind.into(), account_id: self.account.0.as_bytes().to_vec(), id }
     }
@@ -180,13 +193,16 @@ impl ResourceKey {
             Kind::OperatorKey => ResourceId::OperatorKey(wire.id.parse().map_err(bad_id)?),
             Kind::Terms => ResourceId::Terms,
             Kind::PriceRule => ResourceId::PriceRule(wire.id.parse().map_err(bad_id)?),
+            Kind::Endpoint => ResourceId::Endpoint(wire.id.parse().map_err(bad_id)?),
+            Kind::VaultSecret => ResourceId::VaultSecret(wire.id.parse().map_err(bad_id)?),
+            Kind::BoundKey => ResourceId::BoundKey(wire.id.parse().map_err(bad_id)?),
         };
         let account = Uuid::from_slice(&wire.account_id).map_err(|_| InvalidResource::Field("account_id"))?;
         Ok(Self { account: AccountId(account), kind })
     }
 }
 
-fn internal_id(bytes: &[u8]) -> Result<GatewayInternalId, InvalidResource> {
+pub(super) fn internal_id(bytes: &[u8]) -> Result<GatewayInternalId, InvalidResource> {
     Uuid::from_slice(bytes).map(GatewayInternalId).map_err(|_| InvalidResource::Field("gateway_internal_id"))
 }
 

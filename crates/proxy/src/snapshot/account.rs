@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
+use model::id::{
+    ApiTokenId, BoundKeyId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId,
+};
 use model::provider_key::DEFAULT_ALIAS;
 use model::resource::{
-    ApiToken, Body, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey, Resource, ResourceId,
+    ApiToken, Body, BoundKey, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey, Resource,
+    ResourceId, VaultSecret,
 };
 use model::terms::{AccountTerms, Terms};
 use model::{AccountId, GatewayId};
 use providers::prices::{Catalogue, Rules};
 use tokio_util::sync::CancellationToken;
 
+use super::secrets::Secrets;
 use crate::limits::{Plan, Rule};
 use crate::own_prices::OwnPrices;
 
@@ -26,6 +30,10 @@ pub struct AccountState {
     provider_keys: HashMap<ProviderKeyId, Arc<ProviderKey>>,
     gateway_tokens: HashMap<GatewayTokenId, Arc<LiveToken<GatewayToken>>>,
     api_tokens: HashMap<ApiTokenId, Arc<LiveToken<ApiToken>>>,
+    /// Provider keys of single tokens; the newest has the highest id.
+    bound_keys: BTreeMap<BoundKeyId, Arc<BoundKey>>,
+    bound_by_token: HashMap<GatewayTokenId, Vec<Arc<BoundKey>>>,
+    secrets: Secrets,
     price_rules: BTreeMap<PriceRuleId, Arc<PriceRule>>,
     own_prices: OwnPrices,
     spending_rule: OnceLock<Option<Arc<Rule>>>,
@@ -35,6 +43,7 @@ pub struct AccountState {
     /// The operator's keys by provider, in the order in which they are used.
     keys_by_provider: HashMap<String, Vec<Arc<OperatorKey>>>,
     by_slug: HashMap<GatewayId, Arc<GatewayState>>,
+    by_internal_id: HashMap<GatewayInternalId, Arc<GatewayState>>,
     /// In hours since 1970; zero before anybody looked. Shared with the account's later states.
     last_used: Arc<AtomicU64>,
 }
@@ -142,6 +151,27 @@ impl AccountState {
         self.by_slug.get(slug)
     }
 
+    /// The gateway for good.
+    pub fn gateway_by_internal_id(&self, id: GatewayInternalId) -> Option<&Arc<GatewayState>> {
+        self.by_internal_id.get(&id)
+    }
+
+    /// The provider keys that belong to a gateway token, the newest first.
+    pub fn bound_keys(&self, token: GatewayTokenId, provider: &str) -> impl Iterator<Item = &Arc<BoundKey>> {
+        let keys = self.bound_by_token.get(&token).into_iter().flatten();
+        keys.filter(move |key| key.provider == provider)
+    }
+
+    /// The secret of this name in the vault of that one.
+    pub fn secret(&self, vault: &str, name: &str) -> Option<&Arc<VaultSecret>> {
+        self.secrets.named(vault, name)
+    }
+
+    /// The secret of this name in the vault `default`, or else the only one of this name.
+    pub fn lone_secret(&self, name: &str) -> Option<&Arc<VaultSecret>> {
+        self.secrets.lone(name)
+    }
+
     /// The gateway token with this id; whether it works for the gateway asked for, and still, is
     /// for the caller to see.
     pub fn gateway_token(&self, id: GatewayTokenId) -> Option<&Arc<LiveToken<GatewayToken>>> {
@@ -173,6 +203,8 @@ impl AccountState {
 
     /// The account after these changes; removals come first.
     pub(super) fn changed(mut self, removed: Vec<ResourceId>, upserted: Vec<Body>) -> Self {
+        let has_new_secrets = removed.iter().any(|id| matches!(id, ResourceId::VaultSecret(_)))
+            || upserted.iter().any(|body| matches!(body, Body::VaultSecret(_)));
         for id in removed {
             self.remove(id);
         }
@@ -181,7 +213,14 @@ impl AccountState {
         }
         self.own_prices = OwnPrices::default();
         self.spending_rule = OnceLock::new();
+        if has_new_secrets {
+            self.secrets.index();
+        }
+        self.bound_by_token = self.indexed_by_token();
         self.by_slug = self.indexed_by_slug();
+        let by_internal_id =
+            self.by_slug.values().map(|state| (state.gateway.internal_id, Arc::clone(state)));
+        self.by_internal_id = by_internal_id.collect();
         self.keys_by_provider = self.indexed_by_provider();
         self
     }
@@ -192,6 +231,8 @@ impl AccountState {
             && self.provider_keys.is_empty()
             && self.gateway_tokens.is_empty()
             && self.api_tokens.is_empty()
+            && self.bound_keys.is_empty()
+            && self.secrets.is_empty()
             && self.price_rules.is_empty()
             && self.operator_keys.is_empty()
             && self.operator_terms.is_none()
@@ -204,6 +245,8 @@ impl AccountState {
             .chain(self.gateway_tokens.keys().copied().map(ResourceId::GatewayToken))
             .chain(self.api_tokens.keys().copied().map(ResourceId::ApiToken))
             .chain(self.provider_keys.keys().copied().map(ResourceId::ProviderKey))
+            .chain(self.bound_keys.keys().copied().map(ResourceId::BoundKey))
+            .chain(self.secrets.all().map(|secret| ResourceId::VaultSecret(secret.id)))
             .chain(self.price_rules.keys().copied().map(ResourceId::PriceRule))
             .chain(self.operator_keys.keys().copied().map(ResourceId::OperatorKey))
             .chain(self.operator_terms.iter().map(|_| ResourceId::Terms))
@@ -219,6 +262,8 @@ impl AccountState {
             .chain(self.gateway_tokens.values().map(|live| Body::GatewayToken(live.token.clone())))
             .chain(self.api_tokens.values().map(|live| Body::ApiToken(live.token.clone())))
             .chain(self.provider_keys.values().map(|key| Body::ProviderKey(ProviderKey::clone(key))))
+            .chain(self.bound_keys.values().map(|key| Body::BoundKey(BoundKey::clone(key))))
+            .chain(self.secrets.all().map(|secret| Body::VaultSecret(VaultSecret::clone(secret))))
             .chain(self.price_rules.values().map(|rule| Body::PriceRule(Box::new(PriceRule::clone(rule)))))
             .chain(self.operator_keys.values().map(|key| Body::OperatorKey(OperatorKey::clone(key))))
             .chain(self.operator_terms.iter().map(|terms| Body::Terms(*terms)))
@@ -246,8 +291,18 @@ impl AccountState {
                     }
                     stays
                 });
+                self.bound_keys.retain(|_, key| self.gateway_tokens.contains_key(&key.gateway_token));
             }
-            ResourceId::GatewayToken(id) => revoke(self.gateway_tokens.remove(&id)),
+            ResourceId::GatewayToken(id) => {
+                revoke(self.gateway_tokens.remove(&id));
+                self.bound_keys.retain(|_, key| key.gateway_token != id);
+            }
+            ResourceId::BoundKey(id) => {
+                self.bound_keys.remove(&id);
+            }
+            ResourceId::VaultSecret(id) => self.secrets.remove(id),
+            // The snapshot has the hosts of all accounts in one place.
+            ResourceId::Endpoint(_) => {}
             ResourceId::ApiToken(id) => revoke(self.api_tokens.remove(&id)),
             ResourceId::ProviderKey(id) => {
                 self.provider_keys.remove(&id);
@@ -285,6 +340,11 @@ impl AccountState {
             Body::PriceRule(rule) => {
                 self.price_rules.insert(rule.id, Arc::from(rule));
             }
+            Body::BoundKey(key) => {
+                self.bound_keys.insert(key.id, Arc::new(key));
+            }
+            Body::VaultSecret(secret) => self.secrets.upsert(secret),
+            Body::Endpoint(_) => {}
         }
     }
 
@@ -309,6 +369,14 @@ impl AccountState {
             by_provider.entry(key.provider.clone()).or_default().push(Arc::clone(key));
         }
         by_provider
+    }
+
+    fn indexed_by_token(&self) -> HashMap<GatewayTokenId, Vec<Arc<BoundKey>>> {
+        let mut by_token: HashMap<GatewayTokenId, Vec<Arc<BoundKey>>> = HashMap::new();
+        for key in self.bound_keys.values().rev() {
+            by_token.entry(key.gateway_token).or_default().push(Arc::clone(key));
+        }
+        by_token
     }
 
     fn indexed_by_slug(&self) -> HashMap<GatewayId, Arc<GatewayState>> {

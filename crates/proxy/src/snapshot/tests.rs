@@ -1,9 +1,14 @@
 //! What changes in a snapshot, and what must not.
 
 use model::gateway::{Budget, GatewaySettings};
-use model::id::{ApiTokenId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId, ProviderKeyId};
+use model::id::{
+    ApiTokenId, BoundKeyId, EndpointId, GatewayInternalId, GatewayTokenId, OperatorKeyId, PriceRuleId,
+    ProviderKeyId, VaultSecretId,
+};
 use model::limits::Period;
-use model::resource::{ApiToken, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey};
+use model::resource::{
+    ApiToken, BoundKey, Endpoint, Gateway, GatewayToken, OperatorKey, PriceRule, ProviderKey, VaultSecret,
+};
 use model::terms::{AccountTerms, Terms};
 use model::token::TokenDigest;
 use uuid::Uuid;
@@ -256,4 +261,105 @@ fn a_snapshot_says_whether_it_is_current() {
     assert!(!Snapshot::empty().is_current());
     assert!(demo().is_current());
     assert!(!demo().with_current(false).is_current());
+}
+
+fn endpoint(id: u128, host: &str) -> Resource {
+    of_installation(Body::Endpoint(Endpoint {
+        id: EndpointId(Uuid::from_u128(id)),
+        account: ACCOUNT,
+        gateway: GATEWAY,
+        host: host.parse().unwrap(),
+        url: format!("https://{host}"),
+    }))
+}
+
+fn endpoint_of(snapshot: &Snapshot, host: &str) -> Option<u128> {
+    snapshot.endpoint(host).map(|endpoint| endpoint.id.0.as_u128())
+}
+
+#[test]
+fn a_host_is_found_by_itself_then_by_its_wildcard_then_as_the_default() {
+    assert!(!demo().has_endpoints());
+    let hosts = [endpoint(1, "a.example.com"), endpoint(2, "*.example.com")];
+    let snapshot = demo().apply(upsert(2, hosts.to_vec()));
+    assert!(snapshot.has_endpoints());
+    assert_eq!(endpoint_of(&snapshot, "a.example.com"), Some(1));
+    assert_eq!(endpoint_of(&snapshot, "b.example.com"), Some(2));
+    for other in ["example.com", "a.b.example.com", "*.example.com.evil.test", ""] {
+        assert_eq!(endpoint_of(&snapshot, other), None, "{other}");
+    }
+    let snapshot = snapshot.apply(upsert(3, vec![endpoint(3, "*")]));
+    assert_eq!(endpoint_of(&snapshot, "a.b.example.com"), Some(3));
+    assert_eq!(endpoint_of(&snapshot, "localhost"), Some(3));
+    assert_eq!(snapshot.resources().count(), demo().resources().count() + 3);
+    let gateway = snapshot.account(ACCOUNT).unwrap().gateway_by_internal_id(GATEWAY);
+    assert_eq!(gateway.unwrap().gateway.internal_id, GATEWAY);
+}
+
+#[test]
+fn a_host_that_changes_hands_is_its_new_owners_alone() {
+    let snapshot = demo().apply(upsert(2, vec![endpoint(1, "a.example.com"), endpoint(2, "b.example.com")]));
+    let swapped = snapshot.apply(upsert(3, vec![endpoint(1, "b.example.com"), endpoint(2, "a.example.com")]));
+    assert_eq!(endpoint_of(&swapped, "a.example.com"), Some(2));
+    assert_eq!(endpoint_of(&swapped, "b.example.com"), Some(1));
+    let moved = snapshot.apply(upsert(3, vec![endpoint(1, "c.example.com")]));
+    assert_eq!(endpoint_of(&moved, "a.example.com"), None);
+    let resynced = moved.replaced(revision(4), vec![endpoint(2, "b.example.com")], vec![]);
+    assert_eq!((endpoint_of(&resynced, "b.example.com"), resynced.resources().count()), (Some(2), 1));
+}
+
+#[test]
+fn hosts_outlive_accounts_that_are_forgotten() {
+    let snapshot = demo().apply(upsert(2, vec![endpoint(1, "a.example.com")]));
+    assert_eq!(endpoint_of(&snapshot.without(&[ACCOUNT]), "a.example.com"), Some(1));
+}
+
+fn bound_key(id: u128, provider: &str) -> Resource {
+    resource(Body::BoundKey(BoundKey {
+        id: BoundKeyId(Uuid::from_u128(id)),
+        gateway_token: GATEWAY_TOKEN,
+        provider: provider.to_owned(),
+        sealed: vec![1],
+    }))
+}
+
+#[test]
+fn the_newest_key_of_a_token_comes_first_and_goes_with_it() {
+    let keys = [bound_key(2, "openai"), bound_key(7, "openai"), bound_key(9, "groq")];
+    let snapshot = demo().apply(upsert(2, keys.to_vec()));
+    let of = |snapshot: &Snapshot, provider| -> Vec<u128> {
+        let account = snapshot.account(ACCOUNT).unwrap();
+        account.bound_keys(GATEWAY_TOKEN, provider).map(|key| key.id.0.as_u128()).collect()
+    };
+    assert_eq!(of(&snapshot, "openai"), [7, 2]);
+    assert_eq!(of(&snapshot, "groq"), [9]);
+    for kind in [ResourceId::GatewayToken(GATEWAY_TOKEN), ResourceId::Gateway(GATEWAY)] {
+        assert!(of(&snapshot.apply(remove(3, kind)), "openai").is_empty());
+    }
+}
+
+fn secret(id: u128, vault: &str, name: &str) -> Resource {
+    resource(Body::VaultSecret(VaultSecret {
+        id: VaultSecretId(Uuid::from_u128(id)),
+        vault: vault.to_owned(),
+        name: name.to_owned(),
+        sealed: vec![1],
+    }))
+}
+
+#[test]
+fn a_secret_is_found_by_two_names_and_by_one_if_that_is_clear() {
+    let secrets = [secret(1, "openai", "key"), secret(2, "groq", "key"), secret(3, "groq", "other")];
+    let snapshot = demo().apply(upsert(2, secrets.to_vec()));
+    let account = snapshot.account(ACCOUNT).unwrap();
+    let id = |secret: Option<&Arc<VaultSecret>>| secret.map(|secret| secret.id.0.as_u128());
+    assert_eq!(id(account.secret("groq", "key")), Some(2));
+    assert_eq!(id(account.secret("groq", "missing")), None);
+    assert_eq!((id(account.lone_secret("key")), id(account.lone_secret("other"))), (None, Some(3)));
+
+    let snapshot = snapshot.apply(upsert(3, vec![secret(4, "default", "key"), secret(3, "groq", "renamed")]));
+    let account = snapshot.account(ACCOUNT).unwrap();
+    assert_eq!((id(account.lone_secret("key")), id(account.lone_secret("other"))), (Some(4), None));
+    let snapshot = snapshot.apply(remove(4, ResourceId::VaultSecret(VaultSecretId(Uuid::from_u128(4)))));
+    assert_eq!(id(snapshot.account(ACCOUNT).unwrap().secret("default", "key")), None);
 }

@@ -1,5 +1,6 @@
 //! Rows as proxies are told of them.
 
+pub(super) mod hosts;
 pub(super) mod installation;
 
 use model::AccountId;
@@ -128,10 +129,16 @@ pub(super) struct GatewayRow {
     id: String,
     // Unread, so that one gateway's document does not spoil the others' rows.
     settings: Json<Box<RawValue>>,
+    traffic_policy: Option<String>,
 }
 
 impl ResourceRow for GatewayRow {
-    queries!("internal_id, account_id, id, settings from gateways", "true", "internal_id", "account_id");
+    queries!(
+        "internal_id, account_id, id, settings, traffic_policy from gateways",
+        "true",
+        "internal_id",
+        "account_id"
+    );
 
     fn key(&self) -> ResourceKey {
         let kind = ResourceId::Gateway(GatewayInternalId(self.internal_id));
@@ -139,10 +146,11 @@ impl ResourceRow for GatewayRow {
     }
 
     fn body(self) -> Result<Body, StoreError> {
-        let Self { internal_id, account_id: _, id, settings } = self;
+        let Self { internal_id, account_id: _, id, settings, traffic_policy } = self;
         let id = id.parse().map_err(|_| StoreError::Unreadable("gateway id"))?;
         let settings: GatewaySettings = read(&settings, "gateway settings")?;
-        Ok(Body::Gateway(Gateway::of(GatewayInternalId(internal_id), id, &settings)))
+        let gateway = Gateway::of(GatewayInternalId(internal_id), id, &settings);
+        Ok(Body::Gateway(Gateway { traffic_policy: traffic_policy.map(Into::into), ..gateway }))
     }
 
     fn id(&self) -> Uuid {
