@@ -74,6 +74,11 @@ impl Event {
         Self { frame: frame.into(), content: None }
     }
 
+    /// An event as it is written.
+    pub(crate) fn verbatim(frame: impl Into<Bytes>) -> Self {
+        Self { frame: frame.into(), content: None }
+    }
+
     /// The end of a chat completion's stream.
     pub(crate) fn done() -> Self {
         Self { frame: Bytes::from_static(b"data: [DONE]\n\n"), content: None }

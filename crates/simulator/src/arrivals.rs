@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub(crate) struct Entry {
     method: String,
     path: String,
     /// What the test calls this request: the mark `[id:…]` in one of its texts, else `metadata.test_id`, else `user`,
-    /// else the header `x-test-id`.
+    /// else `metadata.user_id`, else the header `x-test-id`.
     test_id: Option<String>,
     model: Option<String>,
     stream: bool,
@@ -43,6 +43,9 @@ pub(crate) struct Entry {
     /// The first characters of the Authorization header's value, and the hash of all of it.
     authorization: Option<String>,
     authorization_sha256: Option<String>,
+    /// The same of the header `x-api-key`.
+    x_api_key: Option<String>,
+    x_api_key_sha256: Option<String>,
     /// Headers that carry one of the gateway's own tokens.
     leaks: Vec<HeaderText>,
     /// Nothing while the body has not come whole.
@@ -89,7 +92,11 @@ impl Arrivals {
     /// Writes down the head of a request.
     pub(crate) fn begin(self: &Arc<Self>, head: &Parts) -> Arrival {
         let authorization = head.headers.get(AUTHORIZATION);
-        let is_leak = |value: &http::HeaderValue| value.to_str().is_ok_and(credentials::is_leak);
+        let x_api_key = head.headers.get("x-api-key");
+        let beginning =
+            |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).chars().take(18).collect();
+        let hash = |value: &HeaderValue| hex::encode(Sha256::digest(value.as_bytes()));
+        let is_leak = |value: &HeaderValue| value.to_str().is_ok_and(credentials::is_leak);
         let mut entry = Entry {
             sequence: 0,
             method: head.method.to_string(),
@@ -98,9 +105,10 @@ impl Arrivals {
             model: None,
             stream: false,
             headers: head.headers.keys().cloned().map(HeaderText).collect(),
-            authorization: authorization
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(18).collect()),
-            authorization_sha256: authorization.map(|value| hex::encode(Sha256::digest(value.as_bytes()))),
+            authorization: authorization.map(beginning),
+            authorization_sha256: authorization.map(hash),
+            x_api_key: x_api_key.map(beginning),
+            x_api_key_sha256: x_api_key.map(hash),
             leaks: head
                 .headers
                 .iter()
@@ -175,6 +183,7 @@ impl Arrival {
         let text = |pointer| question.json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let test_id = question.mark("id").map(str::to_owned);
         let test_id = test_id.or_else(|| text("/metadata/test_id")).or_else(|| text("/user"));
+        let test_id = test_id.or_else(|| text("/metadata/user_id"));
         let model = text("/model");
         let stream = question.json.get("stream").and_then(Value::as_bool).unwrap_or(false);
         let body_sha256 = hex::encode(Sha256::digest(&question.body));

@@ -33,6 +33,8 @@ pub(crate) struct Behaviour {
     /// a usage above it is what such a wish is for.
     pub(crate) input_tokens: Option<u64>,
     pub(crate) cached_tokens: Option<u64>,
+    pub(crate) cache_write_tokens: Option<u64>,
+    pub(crate) cache_write_long_tokens: Option<u64>,
     pub(crate) output_tokens: Option<u64>,
     pub(crate) reasoning_tokens: Option<u64>,
     /// Bills the whole answer even if the client does not wait for it; otherwise billing stops when the client leaves.
@@ -57,7 +59,7 @@ pub(crate) struct Behaviour {
 /// A way in which an answer goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Failure {
-    /// An error with this status and OpenAI's body for it.
+    /// An error with this status and the provider's body for it.
     Status(StatusCode),
     /// A TCP reset instead of an answer.
     Reset,
@@ -109,6 +111,8 @@ impl Behaviour {
                 "words" => self.words = Some(count),
                 "input_tokens" => self.input_tokens = number,
                 "cached_tokens" => self.cached_tokens = number,
+                "cache_write_tokens" => self.cache_write_tokens = number,
+                "cache_write_long_tokens" => self.cache_write_long_tokens = number,
                 "output_tokens" => self.output_tokens = number,
                 "reasoning_tokens" => self.reasoning_tokens = number,
                 "bills_on" => self.bills_on = true,
@@ -144,6 +148,8 @@ impl Behaviour {
         Tokens {
             input: self.input_tokens.unwrap_or(tokens.input),
             cached: self.cached_tokens.unwrap_or(tokens.cached),
+            cache_write: self.cache_write_tokens.unwrap_or(tokens.cache_write),
+            cache_write_long: self.cache_write_long_tokens.unwrap_or(tokens.cache_write_long),
             output: self.output_tokens.unwrap_or(tokens.output),
             reasoning: tokens.reasoning,
         }

@@ -12,6 +12,11 @@ pub(crate) struct Tokens {
     /// The part of the input that was found in the cache.
     #[serde(rename = "cached_tokens")]
     pub(crate) cached: u64,
+    /// The parts of it that were written there, for the shorter time and for the longer one.
+    #[serde(rename = "cache_write_tokens")]
+    pub(crate) cache_write: u64,
+    #[serde(rename = "cache_write_long_tokens")]
+    pub(crate) cache_write_long: u64,
     #[serde(rename = "output_tokens")]
     pub(crate) output: u64,
     /// The part of the output that nobody sees.
@@ -34,6 +39,7 @@ impl Tokens {
                 "/completion_tokens_details/reasoning_tokens",
                 "/output_tokens_details/reasoning_tokens",
             ]),
+            ..Self::default()
         }
     }
 
@@ -54,7 +60,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_owed_as_far_as_it_got() {
-        let whole = Tokens { input: 10, cached: 4, output: 30, reasoning: 20 };
+        let whole = Tokens { input: 10, cached: 4, output: 30, reasoning: 20, ..Tokens::default() };
         assert_eq!(whole.before_the_answer(), Tokens { output: 0, reasoning: 0, ..whole });
         assert_eq!(whole.so_far(3).output, 23);
         assert_eq!(whole.so_far(300), whole);

@@ -11,13 +11,14 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
-use crate::answer::{Answer, Content, Event, encoded};
+use crate::answer::{Answer, Content, Event};
 use crate::arrivals::Arrival;
 use crate::behaviour::{Behaviour, Failure};
-use crate::error::{ErrorBody, Refusal};
+use crate::error::Refusal;
 use crate::gates::Gate;
-use crate::identity;
 use crate::listener::Unanswered;
+use crate::question::Dialect;
+use crate::{anthropic, identity};
 
 const TRAILER: HeaderName = HeaderName::from_static("x-simulated-trailer");
 
@@ -27,21 +28,26 @@ const LAST_BYTE_LEAVES: Duration = Duration::from_millis(5);
 /// The response that carries an answer, or a refusal, in the way that the request asked for.
 pub(crate) fn response(
     answer: Result<Answer, Refusal>,
+    dialect: Dialect,
     behaviour: &Behaviour,
     gate: Option<Arc<Gate>>,
     arrival: Arrival,
     elapsed: Duration,
 ) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::new()));
-    ordinary_headers(response.headers_mut(), elapsed);
+    match dialect {
+        Dialect::OpenAi => ordinary_headers(response.headers_mut(), elapsed),
+        Dialect::Anthropic => anthropic::ordinary_headers(response.headers_mut()),
+    }
     let (content_type, steps) = match answer.map(|answer| answer.content) {
         Ok(Content::Document { content_type, bytes }) => (content_type, document_steps(bytes, behaviour)),
-        Ok(Content::Events(events)) => ("text/event-stream; charset=utf-8", event_steps(events, behaviour)),
+        Ok(Content::Events(events)) => {
+            ("text/event-stream; charset=utf-8", event_steps(events, dialect, behaviour))
+        }
         Err(refusal) => {
             *response.status_mut() = refusal.status;
             retry_headers(response.headers_mut(), &refusal, behaviour);
-            let body = encoded(&ErrorBody { error: &refusal.error });
-            ("application/json", VecDeque::from([Step::Send(body.into(), 0)]))
+            ("application/json", VecDeque::from([Step::Send(refusal.body().into(), 0)]))
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -86,7 +92,11 @@ fn retry_headers(headers: &mut HeaderMap, refusal: &Refusal, behaviour: &Behavio
         }
     }
     if refusal.status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from_static("0"));
+        let remaining = match refusal.dialect {
+            Dialect::OpenAi => "x-ratelimit-remaining-requests",
+            Dialect::Anthropic => "anthropic-ratelimit-requests-remaining",
+        };
+        headers.insert(remaining, HeaderValue::from_static("0"));
     }
 }
 
@@ -124,7 +134,7 @@ fn document_steps(bytes: Bytes, behaviour: &Behaviour) -> VecDeque<Step> {
     steps
 }
 
-fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
+fn event_steps(events: Vec<Event>, dialect: Dialect, behaviour: &Behaviour) -> VecDeque<Step> {
     let mut steps = VecDeque::with_capacity(events.len() * 2 + 3);
     let mut contents = 0;
     let mut pause = behaviour.first_chunk;
@@ -137,12 +147,15 @@ fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
             match behaviour.failure {
                 Some(Failure::HalfStream(after)) if contents >= after => break,
                 Some(Failure::ErrorInStream(after)) if contents >= after => {
-                    steps.extend([Step::FallShort, Step::Send(error_event(), 0)]);
+                    steps.extend([Step::FallShort, Step::Send(error_event(dialect), 0)]);
                     return steps;
                 }
                 Some(Failure::Malformed(after)) if contents >= after && !has_failed => {
                     has_failed = true;
-                    let malformed = b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n";
+                    let malformed: &[u8] = match dialect {
+                        Dialect::OpenAi => b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n",
+                        Dialect::Anthropic => b"event: content_block_delta\ndata: {\"type\":\"\xff\",[{\n\n",
+                    };
                     steps.push_back(Step::Send(Bytes::from_static(malformed), 0));
                 }
                 _ => {}
@@ -162,10 +175,12 @@ fn event_steps(events: Vec<Event>, behaviour: &Behaviour) -> VecDeque<Step> {
     steps
 }
 
-fn error_event() -> Bytes {
-    let refusal = Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, "");
-    let mut frame = b"data: ".to_vec();
-    frame.extend(encoded(&ErrorBody { error: &refusal.error }));
+fn error_event(dialect: Dialect) -> Bytes {
+    let (mut frame, refusal) = match dialect {
+        Dialect::OpenAi => (b"data: ".to_vec(), Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, "")),
+        Dialect::Anthropic => (b"event: error\ndata: ".to_vec(), anthropic::overloaded()),
+    };
+    frame.extend(refusal.body());
     frame.extend(b"\n\n");
     frame.into()
 }

@@ -1,13 +1,16 @@
-//! Refusals in OpenAI's words.
+//! Refusals in OpenAI's words, and how those of either dialect are written.
 
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::question::Question;
+use crate::answer::encoded;
+use crate::identity;
+use crate::question::{Dialect, Question};
 
 /// A request that is refused, with the status and the four members of OpenAI's error object.
 #[derive(Debug)]
 pub(crate) struct Refusal {
+    pub(crate) dialect: Dialect,
     pub(crate) status: StatusCode,
     pub(crate) error: ErrorObject,
     /// Seconds after which to try again, for those who ask too often.
@@ -24,13 +27,42 @@ pub(crate) struct ErrorObject {
     pub(crate) code: Option<&'static str>,
 }
 
-/// The body of a refusal.
+/// The body of a refusal. Of the error object Anthropic has the type and the message.
 #[derive(Serialize)]
-pub(crate) struct ErrorBody<'a> {
-    pub(crate) error: &'a ErrorObject,
+#[serde(untagged)]
+enum ErrorBody<'a> {
+    OpenAi {
+        error: &'a ErrorObject,
+    },
+    Anthropic {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        error: AnthropicError<'a>,
+        request_id: String,
+    },
+}
+
+#[derive(Serialize)]
+struct AnthropicError<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'a str,
 }
 
 impl Refusal {
+    /// Its body.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let error = &self.error;
+        encoded(&match self.dialect {
+            Dialect::OpenAi => ErrorBody::OpenAi { error },
+            Dialect::Anthropic => ErrorBody::Anthropic {
+                kind: "error",
+                error: AnthropicError { kind: error.kind, message: &error.message },
+                request_id: identity::fresh("req_011C", 20),
+            },
+        })
+    }
+
     pub(crate) fn unreadable_json() -> Self {
         Self::request(
             None,
@@ -66,6 +98,7 @@ impl Refusal {
 
     pub(crate) fn unknown_model(model: &str) -> Self {
         Self {
+            dialect: Dialect::OpenAi,
             status: StatusCode::NOT_FOUND,
             error: ErrorObject {
                 message: format!("The model `{model}` does not exist or you do not have access to it."),
@@ -152,11 +185,12 @@ impl Refusal {
         };
         let error = ErrorObject { message, kind, param: None, code };
         let retry_after = matches!(status.as_u16(), 429 | 503).then(|| "1".to_owned());
-        Self { status, error, retry_after }
+        Self { dialect: Dialect::OpenAi, status, error, retry_after }
     }
 
     fn request(param: Option<&str>, message: &str) -> Self {
         Self {
+            dialect: Dialect::OpenAi,
             status: StatusCode::BAD_REQUEST,
             error: ErrorObject {
                 message: message.to_owned(),

@@ -1,6 +1,8 @@
-//! A provider that needs no key: it answers in OpenAI's shapes, fails on demand, and remembers what reached it.
+//! A provider that needs no key: it answers in OpenAI's shapes and in Anthropic's, fails on demand, and remembers
+//! what reached it.
 
 mod answer;
+mod anthropic;
 mod arrivals;
 mod behaviour;
 mod billing;

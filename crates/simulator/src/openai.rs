@@ -11,11 +11,11 @@ mod images;
 pub(crate) mod limit;
 mod models;
 mod moderations;
-mod prompt;
+pub(crate) mod prompt;
 mod responses;
 mod responses_stream;
 mod shelf;
-mod tools;
+pub(crate) mod tools;
 
 use http::Method;
 

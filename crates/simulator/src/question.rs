@@ -6,6 +6,13 @@ use serde_json::Value;
 
 use crate::answer::Refusal;
 
+/// What a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    OpenAi,
+    Anthropic,
+}
+
 /// A request that has arrived whole.
 pub(crate) struct Question {
     pub(crate) head: Parts,
@@ -20,6 +27,20 @@ impl Question {
         let json = if is_form || body.is_empty() { None } else { serde_json::from_slice(&body).ok() }
             .unwrap_or_default();
         Self { head, body, json }
+    }
+
+    /// What it is spoken in: the path says it, or the header that Anthropic wants in every call, where both providers
+    /// have the path.
+    pub(crate) fn dialect(&self) -> Dialect {
+        let path = self.head.uri.path();
+        let operation = path.strip_prefix("/v1/").unwrap_or(path);
+        let is_shared = operation.split('/').next().is_some_and(|first| matches!(first, "models" | "files"));
+        let is_anthropics = self.header("anthropic-version").is_some() || self.header("x-api-key").is_some();
+        if operation == "messages" || operation.starts_with("messages/") || is_shared && is_anthropics {
+            Dialect::Anthropic
+        } else {
+            Dialect::OpenAi
+        }
     }
 
     /// The JSON document, or the refusal that OpenAI gives to a body that is none.
@@ -47,7 +68,7 @@ impl Question {
     /// What stands after `[name:` and before `]` in one of the texts that the model reads. It is how a caller says
     /// something to us through those who let only the known members of a request pass.
     pub(crate) fn mark(&self, name: &str) -> Option<&str> {
-        ["messages", "input", "instructions", "prompt"]
+        ["messages", "input", "instructions", "prompt", "system"]
             .iter()
             .find_map(|member| mark(self.json.get(member)?, &format!("[{name}:")))
     }

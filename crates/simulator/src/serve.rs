@@ -15,8 +15,8 @@ use crate::delivery::{self, Body};
 use crate::error::Refusal;
 use crate::gates::Gates;
 use crate::listener::{self, Abort, Unanswered};
-use crate::question::Question;
-use crate::{control, credentials, openai};
+use crate::question::{Dialect, Question};
+use crate::{anthropic, control, credentials, openai};
 
 /// Everything that outlives a request.
 #[derive(Default)]
@@ -80,7 +80,7 @@ async fn answer(
     if question.head.method == Method::HEAD {
         arrival.answered();
     }
-    Ok(delivery::response(answer, &behaviour, gate, arrival, started.elapsed()))
+    Ok(delivery::response(answer, question.dialect(), &behaviour, gate, arrival, started.elapsed()))
 }
 
 async fn answered(
@@ -91,7 +91,13 @@ async fn answered(
     credentials::check(question)?;
     if let Some(Failure::Status(status)) = behaviour.failure {
         let model = question.json.get("model").and_then(serde_json::Value::as_str).unwrap_or("gpt-4o-mini");
-        return Err(Refusal::of_status(status, model));
+        return Err(match question.dialect() {
+            Dialect::OpenAi => Refusal::of_status(status, model),
+            Dialect::Anthropic => anthropic::refused(status, model),
+        });
     }
-    openai::answer(&simulator.openai, question, behaviour).await
+    match question.dialect() {
+        Dialect::OpenAi => openai::answer(&simulator.openai, question, behaviour).await,
+        Dialect::Anthropic => anthropic::answer(question, behaviour),
+    }
 }

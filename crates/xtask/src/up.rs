@@ -234,10 +234,14 @@ fn readiness(metrics_address: &str) -> String {
 
 /// What the operator says wins over the simulator.
 fn provider_base_urls(overrides: &str, simulator: Option<&str>) -> String {
-    let names_openai = overrides.split(',').any(|part| part.trim().starts_with("openai="));
-    let simulated = simulator.filter(|_| !names_openai).map(|address| format!("openai=http://{address}/v1"));
-    let parts: Vec<&str> = simulated.iter().map(String::as_str).chain([overrides]).collect();
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",")
+    let is_named = |slug: &str| {
+        let mut named = overrides.split(',').filter_map(|part| part.split_once('='));
+        named.any(|(name, _)| name.trim() == slug)
+    };
+    let simulated = |slug| Some(format!("{slug}=http://{}/v1", simulator.filter(|_| !is_named(slug))?));
+    let simulated = ["openai", "anthropic"].into_iter().filter_map(simulated);
+    let parts = simulated.chain((!overrides.is_empty()).then(|| overrides.to_owned()));
+    parts.collect::<Vec<_>>().join(",")
 }
 
 /// What `.tollgate/dev.json` says.
@@ -307,8 +311,12 @@ mod tests {
     #[test]
     fn what_the_operator_says_of_a_provider_wins_over_the_simulator() {
         let simulator = Some("127.0.0.1:8089");
-        assert_eq!(provider_base_urls("", simulator), "openai=http://127.0.0.1:8089/v1");
-        assert_eq!(provider_base_urls("openai=http://a/v1", simulator), "openai=http://a/v1");
+        let simulated = "openai=http://127.0.0.1:8089/v1,anthropic=http://127.0.0.1:8089/v1";
+        assert_eq!(provider_base_urls("", simulator), simulated);
+        assert_eq!(
+            provider_base_urls("openai=http://a/v1", simulator),
+            "anthropic=http://127.0.0.1:8089/v1,openai=http://a/v1"
+        );
         assert_eq!(
             provider_base_urls("anthropic=http://a", simulator),
             "openai=http://127.0.0.1:8089/v1,anthropic=http://a"

@@ -140,6 +140,7 @@ fn speech<'a>(
         cached: prompt.cached,
         output: spoken + reasoning,
         reasoning,
+        ..Tokens::default()
     });
     let with_logprobs = document.get("logprobs") == Some(&Value::Bool(true));
     Ok(Speech { model, choices, bill, with_logprobs })

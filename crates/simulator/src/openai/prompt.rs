@@ -11,20 +11,20 @@ const PER_NAME: u64 = 1;
 const PER_IMAGE: u64 = 85;
 
 /// What was asked.
-pub(super) struct Prompt {
+pub(crate) struct Prompt {
     /// The last thing that the user said.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// How many tokens everything has that was sent.
-    pub(super) tokens: u64,
+    pub(crate) tokens: u64,
     /// How many of these OpenAI would have found in its cache.
-    pub(super) cached: u64,
+    pub(crate) cached: u64,
     /// The last message is a tool's answer, so that the model now speaks.
-    pub(super) has_tool_answer: bool,
+    pub(crate) has_tool_answer: bool,
 }
 
 impl Prompt {
     /// The prompt made of `messages`, whatever their form: a text, or a list of messages or items.
-    pub(super) fn of(messages: &Value, instructions: Option<&str>, tools: Option<&Value>) -> Self {
+    pub(crate) fn of(messages: &Value, instructions: Option<&str>, tools: Option<&Value>) -> Self {
         let mut tokens = PER_MESSAGE + instructions.map_or(0, |text| words::count(text) + PER_MESSAGE);
         tokens += tools.map_or(0, |tools| words::count(&tools.to_string()) / 2);
         let mut text = String::new();
@@ -59,7 +59,7 @@ impl Prompt {
     }
 
     /// The word that fills an answer's blanks: the last one in the prompt that looks like a name.
-    pub(super) fn word(&self) -> &str {
+    pub(crate) fn word(&self) -> &str {
         self.text
             .split(|character: char| !character.is_alphanumeric())
             .rev()

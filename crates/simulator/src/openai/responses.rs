@@ -126,6 +126,7 @@ fn response(
         cached: prompt.cached,
         output: spoken + thoughts,
         reasoning: thoughts,
+        ..Tokens::default()
     });
     if models::reasons(model) {
         output.insert(0, reasoning(document));

@@ -6,16 +6,16 @@ use super::prompt::Prompt;
 use crate::schema;
 
 /// A call that the model wants made.
-pub(super) struct Call {
-    pub(super) name: String,
+pub(crate) struct Call {
+    pub(crate) name: String,
     /// JSON, as the model writes it.
-    pub(super) arguments: String,
+    pub(crate) arguments: String,
 }
 
 /// The functions that the model calls: those that it must, else those that the prompt speaks of.
 ///
 /// Chat completions nest a function's description below `function`, responses do not; both are understood.
-pub(super) fn calls(document: &Value, prompt: &Prompt) -> Vec<Call> {
+pub(crate) fn calls(document: &Value, prompt: &Prompt) -> Vec<Call> {
     let Some(tools) = document.get("tools").and_then(Value::as_array) else { return Vec::new() };
     let functions = || tools.iter().filter(|tool| is_function(tool)).map(described);
     let choice = document.get("tool_choice").unwrap_or(&Value::Null);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
 
 mod billing;
+mod messages;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -34,6 +35,7 @@ impl Simulator {
             .agent
             .post(format!("http://{}{path}", self.address))
             .header("authorization", "Bearer sk-test")
+            .header("anthropic-version", "2023-06-01")
             .header("content-type", "application/json")
             .header("x-simulator", wishes)
             .send(body.to_string())
