@@ -48,7 +48,7 @@ impl TokenKind {
 pub const OWN_PREFIX: &str = "tg_";
 
 /// What a gateway token in its second form begins with, and what stands before its secret.
-const SECOND_FORM: (&str, &str) = ("ng-", "-g1-");
+pub const SECOND_FORM: (&str, &str) = ("ng-", "-g1-");
 
 /// SHA-256 of a whole token.
 #[derive(Clone, Copy)]

@@ -1,17 +1,14 @@
 //! Who is asking. A token of ours is recognised wherever it stands, and wherever it stands it goes
 //! no further.
 
-use std::borrow::Cow;
+mod bearing;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use memchr::memchr_iter;
+use http::header::{HeaderMap, HeaderValue};
 use model::id::{ApiTokenId, GatewayTokenId};
 use model::resource::GatewayToken;
-use model::token::{self, OWN_PREFIX, Presented, TokenKind, TokenRef};
+use model::token::{self, Presented, TokenKind, TokenRef};
 use providers::catalog::without_bearer;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +16,7 @@ use super::resolve::Place;
 use crate::headers::{self, CF_AIG_AUTHORIZATION};
 use crate::refusal::Refusal;
 use crate::snapshot::LiveToken;
+use bearing::{address_bears_token, bears_token, hides_token};
 
 /// Whoever asks, with or without a token.
 #[derive(Debug, Clone)]
@@ -55,7 +53,7 @@ pub fn caller(
 ) -> Result<Caller, Refusal> {
     let mut accepted = None;
     for (name, value) in headers {
-        if !bears_own_prefix(value.as_bytes()) && !hides_own_prefix(name, value) {
+        if !bears_token(value.as_bytes()) && !hides_token(name, value) {
             continue;
         }
         if !headers::is_credential(name) {
@@ -68,7 +66,7 @@ pub fn caller(
         }
     }
     for (place, text) in [("the path", Some(path)), ("the query", query)] {
-        if text.is_some_and(address_bears_own_prefix) {
+        if text.is_some_and(address_bears_token) {
             return Err(Refusal::TokenMisplaced { place: place.to_owned() });
         }
     }
@@ -110,77 +108,5 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
         }
         // Ours, but made for the control plane.
         TokenKind::Join | TokenKind::Refresh | TokenKind::Invitation => Err(invalid()),
-    }
-}
-
-/// Whether a token of ours begins anywhere in `bytes`: at the start, or after something that is no
-/// part of a word, so that `batch_tg_x` is left alone. A whole token is found within a word too.
-fn bears_own_prefix(bytes: &[u8]) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let before = OWN_PREFIX.len() - 1;
-    memchr_iter(b'_', bytes).any(|at| {
-        at >= before
-            && bytes[at - before..=at] == *OWN_PREFIX.as_bytes()
-            && (at == before || !word(bytes[at - before - 1]) || token::begins(&bytes[at - before..]))
-    })
-}
-
-/// Whether padded or not: whoever reads it may not mind.
-const BASIC: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
-/// Basic credentials are encoded.
-fn hides_own_prefix(name: &HeaderName, value: &HeaderValue) -> bool {
-    if name != AUTHORIZATION {
-        return false;
-    }
-    let Some((scheme, encoded)) = value.as_bytes().split_at_checked(6) else { return false };
-    scheme.eq_ignore_ascii_case(b"basic ")
-        && BASIC.decode(encoded.trim_ascii()).is_ok_and(|plain| bears_own_prefix(&plain))
-}
-
-fn address_bears_own_prefix(text: &str) -> bool {
-    let decoded = if text.contains('%') { percent_decoded(text) } else { Cow::Borrowed(text.as_bytes()) };
-    bears_own_prefix(&decoded)
-}
-
-fn percent_decoded(text: &str) -> Cow<'_, [u8]> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).and_then(|digits| str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
-                decoded.push(byte);
-                at += 3;
-            }
-            _ => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    Cow::Owned(decoded)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_of_ours_is_seen_wherever_it_begins_and_nowhere_else() {
-        for text in ["tg_gw_1", "Bearer tg_x", "a=tg_x", "(tg_x)", "cf-aig-authorization.tg_x", "x, tg_"] {
-            assert!(bears_own_prefix(text.as_bytes()), "{text}");
-        }
-        for text in ["", "tg", "sk-abc_tg_x", "batch-tg_x", "atg_x", "TG_x", "t_g_"] {
-            assert!(!bears_own_prefix(text.as_bytes()), "{text}");
-        }
-        assert!(address_bears_own_prefix("key=%74%67%5fgw"));
-        assert!(!address_bears_own_prefix("key=%7"));
     }
 }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use model::gateway::StoredKeys;
 use model::resource::ProviderKey;
-use model::token::OWN_PREFIX;
+use model::token;
 use model::usage::KeySource;
 use providers::Endpoint;
 use providers::catalog::Provider;
@@ -58,7 +58,7 @@ pub fn credential(
     (provider, endpoint): (&'static Provider, Endpoint),
 ) -> Result<Credential, Refusal> {
     // A token of ours in a key's place, or beside it, is none.
-    let is_key = |key: &str| !key.starts_with(OWN_PREFIX);
+    let is_key = |key: &str| !token::is_ours(key);
     if let Some((header, value)) = provider.auth_for(endpoint).brought(headers, is_key) {
         return Ok(Credential::Request(header, value));
     }
