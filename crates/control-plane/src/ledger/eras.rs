@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use meter::Position;
 use meter::desk::{DeskError, Place, Standing};
 use model::Shard;
+use model::usage::UsageRecord;
 use store::shards;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -17,13 +18,14 @@ use super::posting::row;
 use super::{Ledger, LedgerError, metrics};
 
 /// If Postgres was restored to an older state, Redis has seen eras that Postgres has not. At most so
-/// many of them are read again.
+/// many of them are read again. And if desks die again and again before an era is open, what was held in
+/// the last open one is found as many eras later.
 const REMEMBERED: u64 = 16;
 
 /// An era that has begun and is not open yet.
 #[derive(Debug)]
 pub(super) struct Opening {
-    /// The era before, of which Redis may still show something.
+    /// The era before. Redis may still show something of it, and of eras before it that never opened.
     pub(super) former: u64,
     began: Instant,
     /// Starts of proxies that held something and have not declared.
@@ -145,7 +147,7 @@ impl Ledger {
             let Some(Opening { former, missing, .. }) = self.openings.get(shard) else { continue };
             let (former, missing) = (*former, missing.clone());
             for incarnation in missing {
-                let records = self.redis.left_behind(*shard, former, incarnation).await?;
+                let records = self.left_behind(*shard, former, incarnation).await?;
                 if !records.is_empty() {
                     warn!(
                         shard = %shard,
@@ -160,19 +162,43 @@ impl Ledger {
         Ok(())
     }
 
-    /// Who held something in these eras: by what was written down, and by what Redis still shows.
+    /// What an incarnation held when it was last heard of. That may have been in an era before the former
+    /// one: a desk that dies before an era is open is followed by another era.
+    async fn left_behind(
+        &mut self,
+        shard: Shard,
+        former: u64,
+        incarnation: Uuid,
+    ) -> Result<Vec<UsageRecord>, LedgerError> {
+        let (mut left, mut seen) = (Vec::new(), HashSet::new());
+        for era in eras_to(former) {
+            let mut records = self.redis.left_behind(shard, era, incarnation).await?;
+            // It may have died over its declaration, so that some of it stands in two eras.
+            records.retain(|record| seen.insert(record.id));
+            left.append(&mut records);
+            let declared = self.redis.declared(&[(shard, era)]).await?;
+            if declared.iter().any(|declared| declared.contains(&incarnation)) {
+                break;
+            }
+        }
+        Ok(left)
+    }
+
+    /// Who held something in these eras or in those before them that never opened: by what was written
+    /// down, and by what Redis still shows.
     async fn holders(
         &mut self,
         former: &BTreeMap<Shard, u64>,
     ) -> Result<BTreeMap<Shard, HashSet<Uuid>>, LedgerError> {
-        let eras: Vec<_> = former.iter().map(|(shard, era)| (*shard, *era)).collect();
+        let eras: Vec<_> =
+            former.iter().flat_map(|(shard, era)| eras_to(*era).map(|era| (*shard, era))).collect();
         let shown = self.redis.beats(&eras).await?;
-        let holders = eras.into_iter().zip(shown).map(|((shard, _), beats)| {
-            let mut holders = self.incarnations.known(shard);
-            holders.extend(beats.into_keys());
-            (shard, holders)
-        });
-        Ok(holders.collect())
+        let known = former.keys().map(|shard| (*shard, self.incarnations.known(*shard)));
+        let mut holders: BTreeMap<Shard, HashSet<Uuid>> = known.collect();
+        for ((shard, _), beats) in eras.into_iter().zip(shown) {
+            holders.entry(shard).or_default().extend(beats.into_keys());
+        }
+        Ok(holders)
     }
 
     fn opened(&mut self, shard: Shard) {
@@ -291,6 +317,11 @@ impl Ledger {
 fn next(era: u64, published: Option<u64>) -> u64 {
     let seen = published.filter(|published| *published > era);
     seen.map_or(era + 1, |published| (era + 1).max(published.saturating_sub(REMEMBERED)))
+}
+
+/// This era and those before it of which something may be left, the latest first.
+fn eras_to(era: u64) -> impl Iterator<Item = u64> {
+    (era.saturating_sub(REMEMBERED).max(1)..=era).rev()
 }
 
 impl Opening {

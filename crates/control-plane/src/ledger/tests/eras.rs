@@ -107,6 +107,35 @@ async fn a_proxy_that_died_with_its_era_is_charged_its_input(pool: PgPoolOptions
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_proxy_that_died_before_an_era_that_never_opened_is_charged_its_input(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let mut office = Office::start(pool, address).await;
+    let account = office.account(30).await;
+    let (mut dead, mut living) = (office.proxy(), office.proxy());
+    let (lost, held) = (charged(account, 9, 10), charged(account, 5, 10));
+    office.held(&mut dead, &lost).await;
+    office.held(&mut living, &held).await;
+    office.round().await;
+    for _ in 0..2 {
+        office.system.redis.command("SCRIPT FLUSH");
+        office.round().await;
+    }
+    living.declare(account.shard(), &[&held]).await;
+    office.times.silence = Duration::ZERO;
+    office.desk().await.open_eras().await.unwrap();
+    office.times.silence = Duration::from_secs(30);
+    assert_eq!(office.known(&lost).await, Some((1, 1, "abandoned".to_owned())));
+    living.settle(&[held]).await.unwrap();
+    office.catch_up().await;
+    assert_eq!(office.balance(account).await, 24);
+    let holds = office.system.redis.command(&format!("KEYS {}:*:h:*", account.shard()));
+    assert_eq!(holds, "*0\r\n", "of no era is anything left");
+    office.check().await;
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn deposits_wait_for_an_era_to_open(pool: PgPoolOptions, address: PgConnectOptions) {
     let mut office = Office::start(pool, address).await;
     let account = office.account(5).await;
