@@ -4,12 +4,23 @@
 //! [`Expression`] and [`Template`] are the language in which rules and values are written (CEL), and
 //! [`Facts`] is what they are evaluated against.
 
+pub mod actions;
+pub mod document;
 pub mod expression;
 pub mod facts;
+pub mod operator;
+pub mod phase;
+pub mod problem;
+pub mod run;
 pub mod template;
 pub mod value;
 
+pub use document::policy::Policy;
 pub use expression::{CompileError, EvaluationError, Expression, Scope, Uses};
 pub use facts::Facts;
+pub use operator::Operator;
+pub use phase::Phase;
+pub use problem::{Problem, Problems};
+pub use run::Run;
 pub use template::Template;
 pub use value::Value;

@@ -1,0 +1,44 @@
+//! Where a policy may send requests to.
+
+use http::Uri;
+
+use crate::document::place::Place;
+use crate::problem::Code;
+
+/// The base URL of a provider: TLS, unless the operator allows the host to be called without; names under
+/// `.internal` stand for what the operator says.
+pub(super) fn base_url(place: &Place<'_>) -> Option<String> {
+    let text = place.text_of(1..=2048)?;
+    let example = "Write it as `https://api.example.com/v1`.";
+    let Ok(uri) = text.parse::<Uri>() else {
+        return place.wrong_so(Code::Url, "This is not a base URL.", example);
+    };
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return place.wrong_so(Code::Url, "A base URL begins with `https://` and has a host.", example);
+    };
+    if authority.as_str().contains('@') || uri.query().is_some() || text.contains('#') {
+        return place.wrong(Code::Url, "A base URL has no user, no query and no fragment.");
+    }
+    if uri.path().split('/').any(|part| part == "..") {
+        return place.wrong(Code::Url, "A base URL does not lead back with `..`.");
+    }
+    let host = authority.host();
+    if host.to_ascii_lowercase().ends_with(".internal") {
+        return match place.operator().internal(host) {
+            Some(base) => Some(format!("{}{}", base.trim_end_matches('/'), uri.path().trim_end_matches('/'))),
+            None => place.wrong_so(
+                Code::Url,
+                "Names under `.internal` exist only where the operator says what they stand for.",
+                "Ask the operator to map this name to an address.",
+            ),
+        };
+    }
+    if scheme == "http" && !place.operator().allows_plain(host, authority.port_u16()) {
+        return place.wrong_so(
+            Code::Url,
+            "A provider is called with TLS.",
+            "Write `https://`, or ask the operator to allow this host without it.",
+        );
+    }
+    Some(text)
+}

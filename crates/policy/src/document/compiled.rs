@@ -1,0 +1,145 @@
+//! Reading what is written in the expression language.
+
+use regex::{Regex, RegexBuilder};
+
+use super::Value as Written;
+use super::place::{Place, all};
+use crate::expression::{CompileError, Expression, Scope};
+use crate::problem::Code;
+use crate::template::Template;
+use crate::value::{Key, Map, Value};
+
+/// How much memory a compiled regular expression may take.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// A regular expression within bounds; matching takes time linear in the text.
+pub(crate) fn pattern(text: &str) -> Option<Regex> {
+    RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build().ok()
+}
+
+impl Place<'_> {
+    /// A bare expression, without `${}`.
+    pub(crate) fn expression(&self) -> Option<Expression> {
+        self.expression_in(self.phase().scope())
+    }
+
+    /// A bare expression that may speak of something else than its phase says.
+    pub(crate) fn expression_in(&self, scope: Scope) -> Option<Expression> {
+        let text = match self.value() {
+            Written::Text(text) => text.clone(),
+            Written::Bool(value) => value.to_string(),
+            _ => return self.text().and(None),
+        };
+        Expression::compile(&text, scope)
+            .map_err(|error| self.not_compiled(Code::Expression, &text, &error))
+            .ok()
+    }
+
+    /// A text in which `${…}` may stand.
+    pub(crate) fn template(&self) -> Option<Template> {
+        let text = match self.value() {
+            Written::Text(text) => text.clone(),
+            // `value: 1` in a map of headers means the text.
+            Written::Integer(number) => number.to_string(),
+            Written::Bool(value) => value.to_string(),
+            _ => return self.text().and(None),
+        };
+        Template::compile(&text, self.phase().scope())
+            .map_err(|error| self.not_compiled(Code::Template, &text, &error))
+            .ok()
+    }
+
+    fn not_compiled(&self, code: Code, text: &str, error: &CompileError) {
+        let character = text.get(..error.range.start).map_or(0, |before| before.chars().count()) + 1;
+        let message = format!("At character {character} of this: {}.", error.message);
+        match &error.suggestion {
+            Some(suggestion) => self.wrong_so::<()>(code, message, format!("Did you mean `{suggestion}`?")),
+            None => self.wrong::<()>(code, message),
+        };
+    }
+
+    /// A value of any shape, with `${…}` in its texts.
+    pub(crate) fn tree(&self) -> Option<Tree> {
+        Some(match self.value() {
+            Written::Null => Tree::Constant(Value::Null),
+            Written::Bool(value) => Tree::Constant(Value::Bool(*value)),
+            Written::Integer(number) => Tree::Constant(Value::Int(*number)),
+            Written::Float(number) => Tree::Constant(Value::Double(*number)),
+            Written::Text(text) if !text.contains("${") => Tree::Constant(Value::text(text.as_str())),
+            Written::Text(_) => Tree::Text(self.template()?),
+            Written::List(_) => {
+                let items = self.list(0..=usize::MAX, Place::tree)?;
+                match constants(&items) {
+                    Some(values) => Tree::Constant(Value::list(values)),
+                    None => Tree::List(items),
+                }
+            }
+            Written::Map(_) => {
+                let entries = self.entries(0..=usize::MAX)?;
+                let trees = all(entries.iter().map(|(_, place)| place.tree()))?;
+                let names: Vec<String> = entries.into_iter().map(|(name, _)| name).collect();
+                match constants(&trees) {
+                    Some(values) => Tree::Constant(Value::map(names.into_iter().zip(values))),
+                    None => Tree::Map(names.into_iter().zip(trees).collect()),
+                }
+            }
+        })
+    }
+
+    /// A value of any shape in which nothing is computed.
+    pub(crate) fn constant(&self) -> Option<Value> {
+        match self.tree()? {
+            Tree::Constant(value) => Some(value),
+            _ => self.wrong(Code::Shape, "`${…}` is not computed here."),
+        }
+    }
+}
+
+/// The values, if nothing in them must be computed.
+fn constants(trees: &[Tree]) -> Option<Vec<Value>> {
+    trees
+        .iter()
+        .map(|tree| if let Tree::Constant(value) = tree { Some(value.clone()) } else { None })
+        .collect()
+}
+
+/// A value some of whose texts are computed for each request.
+pub(crate) enum Tree {
+    Constant(Value),
+    Text(Template),
+    List(Vec<Tree>),
+    Map(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// How deep lists and maps stand in each other.
+    pub(crate) fn depth(&self) -> u16 {
+        match self {
+            Self::Constant(value) => value.depth(),
+            Self::Text(_) => 0,
+            Self::List(trees) => 1 + trees.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Map(entries) => 1 + entries.iter().map(|(_, tree)| tree.depth()).max().unwrap_or(0),
+        }
+    }
+
+    /// The value for one request.
+    pub(crate) fn render(
+        &self,
+        facts: &crate::Facts<'_>,
+    ) -> Result<Value, crate::expression::EvaluationError> {
+        Ok(match self {
+            Self::Constant(value) => value.clone(),
+            Self::Text(template) => template.render(facts)?,
+            Self::List(trees) => {
+                Value::list(trees.iter().map(|tree| tree.render(facts)).collect::<Result<_, _>>()?)
+            }
+            Self::Map(entries) => {
+                let mut map = Map::default();
+                for (name, tree) in entries {
+                    map.insert(Key::from(name.as_str()), tree.render(facts)?);
+                }
+                Value::Map(map.into())
+            }
+        })
+    }
+}

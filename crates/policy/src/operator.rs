@@ -1,0 +1,49 @@
+//! What a policy's checking must know of the installation that it is for.
+
+/// The operator's word on what policies may name.
+#[derive(Debug, Clone, Default)]
+pub struct Operator {
+    /// The providers that need no `base_url`.
+    pub providers: Vec<KnownProvider>,
+    /// Hosts (`localhost`, or with a port `localhost:11434`) that may be called without TLS.
+    pub plain_hosts: Vec<String>,
+    /// Names under `.internal`, such as `ollama.internal`, and the base URLs that stand for them.
+    pub internal_hosts: Vec<(String, String)>,
+}
+
+/// A provider of the catalogue.
+#[derive(Debug, Clone)]
+pub struct KnownProvider {
+    /// Its id.
+    pub id: String,
+    /// Its other names.
+    pub aliases: Vec<String>,
+}
+
+impl Operator {
+    /// The provider of the catalogue with this id or alias; case does not matter.
+    pub(crate) fn provider(&self, name: &str) -> Option<&KnownProvider> {
+        self.providers.iter().find(|provider| {
+            std::iter::once(&provider.id)
+                .chain(&provider.aliases)
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// Whether this host, or this host with this port, may be called without TLS.
+    pub(crate) fn allows_plain(&self, host: &str, port: Option<u16>) -> bool {
+        let with_port = port.map(|port| format!("{host}:{port}"));
+        self.plain_hosts.iter().any(|allowed| {
+            allowed.eq_ignore_ascii_case(host)
+                || with_port.as_ref().is_some_and(|with| allowed.eq_ignore_ascii_case(with))
+        })
+    }
+
+    /// What stands for a name under `.internal`.
+    pub(crate) fn internal(&self, host: &str) -> Option<&str> {
+        self.internal_hosts
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(host))
+            .map(|(_, base)| base.as_str())
+    }
+}
