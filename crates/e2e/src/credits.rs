@@ -102,14 +102,30 @@ impl System {
     /// Grants credits, and waits until Redis knows of them if it knows the account.
     pub async fn grant(&self, tenant: &Tenant, nanos: i64) -> anyhow::Result<()> {
         let before = self.purse(tenant).await?;
-        let url = format!("{}/accounts/{}/ai-gateway/billing/credits", self.api(), tenant.account);
-        let grant = call("POST", url).bearer(self.operator()).json(&json!({"amount_nanos": nanos}));
-        let grant = grant.header("idempotency-key", Uuid::now_v7().to_string()).send().await?;
-        ensure!(grant.status == 200, "grant: {} {}", grant.status, grant.text());
+        self.ask_for_grant(tenant, nanos, &Uuid::now_v7().to_string()).await?;
         let Some(before) = before else { return Ok(()) };
         let all = |purse: Purse| purse.free + purse.held;
         self.purse_when(tenant, "the granted credits", |purse| all(purse) >= all(before) + nanos).await?;
         Ok(())
+    }
+
+    /// Grants credits, once for each key, without waiting for Redis to know of them.
+    pub async fn ask_for_grant(&self, tenant: &Tenant, nanos: i64, key: &str) -> anyhow::Result<()> {
+        self.bill(tenant, "credits", nanos, key).await?;
+        Ok(())
+    }
+
+    /// Takes credits, once for each key, and says whether that has been decided.
+    pub async fn ask_for_debit(&self, tenant: &Tenant, nanos: i64, key: &str) -> anyhow::Result<String> {
+        text(&self.bill(tenant, "debits", nanos, key).await?, "/result/state")
+    }
+
+    async fn bill(&self, tenant: &Tenant, what: &str, nanos: i64, key: &str) -> anyhow::Result<Value> {
+        let url = format!("{}/accounts/{}/ai-gateway/billing/{what}", self.api(), tenant.account);
+        let call = call("POST", url).bearer(self.operator()).header("idempotency-key", key);
+        let answer = call.json(&json!({"amount_nanos": nanos})).send().await?;
+        ensure!(answer.status == 200, "{what}: {} {}", answer.status, answer.text());
+        Ok(answer.json())
     }
 
     /// Grants what is missing to exactly this balance, and says how much that was. Nothing may be under way.
@@ -168,24 +184,26 @@ impl System {
         }
     }
 
-    /// The holds that Redis has in its newest eras, as `key field`.
+    /// The holds that Redis has, also in eras that are over, as `key field`.
     pub async fn holds(&self) -> anyhow::Result<Vec<String>> {
-        let mut newest: BTreeMap<String, u64> = BTreeMap::new();
-        let keys = self.redis_keys("*:h:*").await?;
-        for key in &keys {
-            let (shard, era) = (shard(key).to_owned(), era(key));
-            let known = newest.entry(shard).or_default();
-            *known = era.max(*known);
-        }
         let mut connection = self.redis.connection().await?;
         let mut holds = Vec::new();
-        for key in keys.iter().filter(|key| newest.get(shard(key)) == Some(&era(key))) {
-            let fields: Vec<String> = redis::cmd("HKEYS").arg(key).query_async(&mut connection).await?;
+        for key in self.redis_keys("*:h:*").await? {
+            let fields: Vec<String> = redis::cmd("HKEYS").arg(&key).query_async(&mut connection).await?;
             // Beside the holds stand words of the scripts; a hold's name is an id.
             let ids = fields.iter().filter(|field| field.len() >= 32);
             holds.extend(ids.map(|field| format!("{key} {field}")));
         }
         Ok(holds)
+    }
+
+    /// How many proxies have said what they hold in the newest era of an account's shard.
+    pub async fn declared(&self, tenant: &Tenant) -> anyhow::Result<usize> {
+        let account: Uuid = tenant.account.parse()?;
+        let shard = format!("{{m{:03}}}", account.as_bytes()[15]);
+        let mut connection = self.redis.connection().await?;
+        let era: u64 = redis::cmd("GET").arg(format!("{shard}:era")).query_async(&mut connection).await?;
+        Ok(redis::cmd("SCARD").arg(format!("{shard}:{era}:d")).query_async(&mut connection).await?)
     }
 
     async fn redis_keys(&self, pattern: &str) -> anyhow::Result<Vec<String>> {
@@ -210,12 +228,7 @@ impl System {
     }
 }
 
-/// The shard in a key such as `{m007}:3:a:…`.
-fn shard(key: &str) -> &str {
-    key.split(':').next().unwrap_or_default()
-}
-
-/// The era in it.
+/// The era in a key such as `{m007}:3:a:…`.
 fn era(key: &str) -> u64 {
     key.split(':').nth(1).and_then(|era| era.parse().ok()).unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 pub mod books;
 pub mod collector;
 pub mod credits;
+mod deaths;
 pub mod forwarder;
 pub mod http;
 pub mod postgres;

@@ -1,12 +1,16 @@
 //! A child process that cannot outlive its test.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal};
+
+/// The variable that names the failpoint at which a process kills itself.
+pub const FAILPOINT: &str = "TOLLGATE_FAILPOINT";
 
 /// How a process is started, so that it can be started again.
 #[derive(Debug, Clone)]
@@ -133,9 +137,36 @@ impl Running {
         self.signal(Signal::CONT);
     }
 
-    /// Whether the process has ended.
-    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+    /// Starts the process anew, so that it kills itself at a failpoint. That may come before it is ready, so nobody
+    /// waits for it.
+    pub fn restart_deadly(&mut self, failpoint: &str) -> anyhow::Result<()> {
+        self.kill()?;
+        let mut recipe = self.recipe.clone();
+        recipe.environment.insert(FAILPOINT.to_owned(), failpoint.to_owned());
+        *self = recipe.spawn()?;
+        self.disarm();
+        Ok(())
+    }
+
+    /// Lets whoever follows this process live.
+    pub fn disarm(&mut self) {
+        self.recipe.environment.remove(FAILPOINT);
+    }
+
+    /// Whether the process has died at its failpoint. It is an error if it ended in any other way.
+    pub fn has_died(&mut self) -> anyhow::Result<bool> {
+        let Some(status) = self.child.try_wait()? else { return Ok(false) };
+        if status.signal() != Some(Signal::KILL.as_raw()) {
+            bail!("{} ended with {status} and not at a failpoint:\n{}", self.recipe.name, self.log_tail());
+        }
+        Ok(true)
+    }
+
+    /// Waits until the process has died at its failpoint.
+    pub async fn died(&mut self) -> anyhow::Result<()> {
+        self.ended(Duration::from_secs(60)).await.context("the failpoint does not strike")?;
+        self.has_died()?;
+        Ok(())
     }
 
     /// Waits until the process has ended by itself.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::forwarder::Forwarder;
 use crate::http::call;
 use crate::postgres::{PostgresServer, drop_database, fresh_database};
-use crate::process::{Recipe, Running, binary, free_port};
+use crate::process::{FAILPOINT, Recipe, Running, binary, free_port};
 pub use crate::records::Record;
 use crate::redis_server::RedisServer;
 use crate::tenant::Tenant;
@@ -178,12 +178,10 @@ impl System {
         );
         let failpoint = wish.control_plane_failpoint.map(str::to_owned);
         let mut control_plane_recipe = control_plane_recipe;
-        control_plane_recipe
-            .environment
-            .extend(failpoint.map(|failpoint| ("TOLLGATE_FAILPOINT".to_owned(), failpoint)));
+        control_plane_recipe.environment.extend(failpoint.map(|failpoint| (FAILPOINT.to_owned(), failpoint)));
         let (simulator, mut control_plane) =
             tokio::try_join!(simulator_recipe.start(), control_plane_recipe.start())?;
-        control_plane.recipe.environment.remove("TOLLGATE_FAILPOINT");
+        control_plane.disarm();
 
         let api = format!("http://{api}/client/v4");
         let setup = json!({"token": SETUP_TOKEN, "email": "operator@tollgate.test", "password": "correct horse battery", "account_name": "Operator"});
@@ -260,7 +258,7 @@ impl System {
         let mut environment = self.environment.clone();
         environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(failpoint) = failpoint {
-            environment.insert("TOLLGATE_FAILPOINT".to_owned(), failpoint.to_owned());
+            environment.insert(FAILPOINT.to_owned(), failpoint.to_owned());
         }
         let recipe = Recipe {
             log: self.directory.path().join(format!("{name}.log")),
@@ -271,7 +269,7 @@ impl System {
             ready: Some(format!("http://{metrics}/readyz")),
         };
         let mut running = recipe.start().await?;
-        running.recipe.environment.remove("TOLLGATE_FAILPOINT");
+        running.disarm();
         self.proxies.push(Proxy {
             running,
             url: format!("http://{address}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
+use e2e::dies_at;
 use e2e::system::{System, Wish};
 use e2e::tenant::Tenant;
 use e2e::traffic::{Traffic, nothing_is_lost};
@@ -42,7 +43,7 @@ async fn a_proxy_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
     let mut wave = 0;
-    while !system.proxies[0].running.has_ended()? {
+    while !system.proxies[0].running.has_died()? {
         send_wave(&system, &tenant, &token, &mut wave).await?;
     }
     system.proxies[0].running.restart().await?;
@@ -55,7 +56,7 @@ async fn a_desk_dies_at(failpoint: &'static str) -> anyhow::Result<()> {
     let mut system = System::start_with(wish).await?;
     let (tenant, token) = tenant_with_token(&system).await?;
     let mut wave = 0;
-    while !system.control_plane.has_ended()? {
+    while !system.control_plane.has_died()? {
         all_were_answered(&send_wave(&system, &tenant, &token, &mut wave).await?)?;
     }
     all_were_answered(&send_wave(&system, &tenant, &token, &mut wave).await?)?;
@@ -76,15 +77,6 @@ async fn send_wave(
     let numbers = *wave * 40..(*wave + 1) * 40;
     *wave += 1;
     Traffic::start(tenant, system.url(), token, numbers, &[("x-simulator", "latency_ms=5")]).finish().await
-}
-
-macro_rules! dies_at {
-    ($($name:ident: $how:ident $failpoint:literal;)*) => {$(
-        #[tokio::test]
-        async fn $name() -> anyhow::Result<()> {
-            $how($failpoint).await
-        }
-    )*};
 }
 
 // The number is which passage kills: the warm-up passes too, and so do some requests before.

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use e2e::credits::streamed;
+use e2e::dies_at;
 use e2e::process::Running;
 use e2e::system::Wish;
 
@@ -32,21 +33,12 @@ async fn ask_until_dead(
     process: impl Fn(&mut Stage) -> &mut Running,
 ) -> anyhow::Result<()> {
     for wave in 0..50 {
-        if process(stage).has_ended()? {
+        if process(stage).has_died()? {
             return Ok(());
         }
         stage.ask(wave * 40..(wave + 1) * 40, 8, WISHES).finish().await?;
     }
     anyhow::bail!("the failpoint does not strike")
-}
-
-macro_rules! dies_at {
-    ($($name:ident: $how:ident $failpoint:literal;)*) => {$(
-        #[tokio::test]
-        async fn $name() -> anyhow::Result<()> {
-            $how($failpoint).await
-        }
-    )*};
 }
 
 // The number is which passage kills: the warm-up passes too, and so do some requests before.

@@ -2,6 +2,7 @@
 //! balance is overspent, and the books balance to the nano-dollar.
 
 mod deaths;
+mod desks;
 mod endings;
 mod losses;
 mod parallel;
