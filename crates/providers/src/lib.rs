@@ -11,6 +11,7 @@ pub mod compat;
 pub mod credits;
 pub mod endpoint;
 pub mod errors;
+pub mod models;
 pub mod openai;
 pub mod path;
 pub mod prices;

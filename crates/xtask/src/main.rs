@@ -10,6 +10,7 @@ mod files;
 mod first_call;
 mod http;
 mod keeper;
+mod models;
 mod packages;
 mod ports;
 mod postgres;
@@ -43,6 +44,8 @@ enum Errand {
     Demo(demo::Arguments),
     /// Makes the price catalogue from a price list.
     Prices(prices::Arguments),
+    /// Make the model catalogue from our table and a price list.
+    Models(models::Arguments),
     /// Measures what Tollgate costs, beside a proxy that only forwards.
     Bench(bench::Arguments),
     /// Runs one program for another errand, and ends it when that errand ends.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Errand::Test(arguments) => run(|| test::test(&arguments)),
         Errand::Demo(arguments) => run(|| demo::demo(&arguments)),
         Errand::Prices(arguments) => run(|| prices::prices(&arguments)),
+        Errand::Models(arguments) => run(|| models::models(&arguments)),
         Errand::Bench(arguments) => run(|| bench::bench(&arguments)),
         Errand::Keep(arguments) => keeper::keep(&arguments),
     };

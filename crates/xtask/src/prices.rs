@@ -32,6 +32,9 @@ pub(crate) fn prices(arguments: &Arguments) -> Result<()> {
     let list = std::fs::read(&arguments.list).with_context(|| arguments.list.display().to_string())?;
     let mut listed: Vec<Listed> =
         serde_json::from_slice(&list).context("the price list has another shape")?;
+    for model in &mut listed {
+        model.provider = slug(&model.provider).to_owned();
+    }
     listed.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
     let mut mistakes = Vec::new();
     for pair in listed.windows(2) {
@@ -57,6 +60,15 @@ pub(crate) fn prices(arguments: &Arguments) -> Result<()> {
     println!("Wrote the prices of {} models to {}", listed.len(), file.display());
     println!("A version that is new stands in `LISTS` in crates/providers/src/prices.rs as well");
     Ok(())
+}
+
+/// What we call a provider that price lists call otherwise.
+pub(crate) fn slug(listed: &str) -> &str {
+    match listed {
+        "moonshot" => "moonshotai",
+        "zai" => "z-ai",
+        listed => listed,
+    }
 }
 
 /// A model in the price list.

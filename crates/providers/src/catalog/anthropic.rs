@@ -1,6 +1,7 @@
 //! Anthropic.
 
 use super::{Auth, Dialect, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits;
 
 pub(super) const ANTHROPIC: Provider = Provider {
     slug: "anthropic",
@@ -21,5 +22,6 @@ pub(super) const ANTHROPIC: Provider = Provider {
         Format::openai(&["chat/completions"]),
     ],
     quota: QuotaHeaders::ANTHROPIC,
+    credits: Some(&credits::anthropic::ANTHROPIC),
     ..OPENAI_LIKE
 };

@@ -49,15 +49,15 @@ pub struct Format {
 
 impl Format {
     /// OpenAI's chat completions.
-    pub(super) const OPENAI_CHAT: Self = Self::openai(&["chat/completions", "models"]);
+    pub(crate) const OPENAI_CHAT: Self = Self::openai(&["chat/completions", "models"]);
 
     /// Operations of OpenAI's in the usual place.
-    pub(super) const fn openai(operations: &'static [&'static str]) -> Self {
+    pub(crate) const fn openai(operations: &'static [&'static str]) -> Self {
         Self { dialect: Dialect::OpenAi, base: None, auth: Auth::Bearer, operations }
     }
 
     /// Anthropic's messages below a place of their own.
-    pub(super) const fn messages(base: Option<&'static str>, auth: Auth) -> Self {
+    pub(crate) const fn messages(base: Option<&'static str>, auth: Auth) -> Self {
         Self { dialect: Dialect::Anthropic, base, auth, operations: &["messages"] }
     }
 
