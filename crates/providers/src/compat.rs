@@ -7,7 +7,8 @@ use model::Picos;
 use serde::Serialize;
 
 use crate::catalog::{self, Provider, UnknownProvider};
-use crate::prices::Catalogue;
+use crate::models::Models;
+use crate::prices::{Catalogue, Price};
 
 /// A compat model, cut into provider and model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,22 +51,32 @@ pub fn model(text: &str) -> Result<CompatModel<'_>, InvalidModel> {
     Ok(CompatModel { provider: catalog::compat_name(prefix)?, model })
 }
 
-/// The answer to `GET /compat/models`: every priced model of the served providers.
+/// The answer to `GET /compat/models`: every model of the served providers, with its price if it has
+/// one.
 pub fn models() -> Bytes {
-    static MODELS: LazyLock<Bytes> = LazyLock::new(|| list(Catalogue::current()));
+    static MODELS: LazyLock<Bytes> = LazyLock::new(|| list(Models::current(), Catalogue::current()));
     MODELS.clone()
 }
 
-fn list(catalogue: &Catalogue) -> Bytes {
+fn list(models: &Models, prices: &Catalogue) -> Bytes {
     let of = |provider: &'static Provider| {
-        catalogue.models(provider.slug).map(move |(model, price)| Model {
+        let model = move |model: &str, price: Option<&Price>| Model {
             id: format!("{}/{model}", provider.slug),
             object: "model",
-            created_at: catalogue.effective_from(),
+            created_at: prices.effective_from(),
             owned_by: provider.slug,
-            cost_in: price.tokens.input.map(dollars),
-            cost_out: price.tokens.output.map(dollars),
-        })
+            cost_in: price.and_then(|price| price.tokens.input).map(dollars),
+            cost_out: price.and_then(|price| price.tokens.output).map(dollars),
+        };
+        // Rows that are no models price sizes of pictures, or models by how large they are.
+        let is_known =
+            move |name: &str| models.at(provider, name).is_some_and(|known| known.upstream(name) == name);
+        let priced = prices.models(provider.slug).filter(move |(name, _)| is_known(name));
+        let priced = priced.map(move |(name, price)| model(name, Some(price)));
+        let offered = models.offers().filter(move |known| known.offer.provider.slug == provider.slug);
+        let unpriced =
+            offered.filter(|known| prices.find(known.offer.provider.slug, &known.offer.model).is_none());
+        priced.chain(unpriced.map(move |known| model(&known.offer.model, None)))
     };
     let data: Vec<_> = catalog::all().iter().copied().flat_map(of).collect();
     // A list of texts and finite numbers has no way to fail.
@@ -116,5 +127,15 @@ mod tests {
         assert_eq!((&model["object"], &model["owned_by"]), (&"model".into(), &"openai".into()));
         assert!(found("openai/whisper-1")["cost_in"].is_null());
         assert!(data.iter().all(|model| model["created_at"].is_i64()));
+        // Every provider's, under a name that leads back to it, and each once.
+        for provider in catalog::all().iter().filter(|provider| provider.slug != "openrouter") {
+            assert!(data.iter().any(|model| model["owned_by"] == provider.slug), "{}", provider.slug);
+        }
+        let ids: std::collections::HashSet<_> =
+            data.iter().map(|model| model["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), data.len());
+        assert!(ids.iter().all(|id| super::model(id).is_ok()));
+        assert!(ids.contains("anthropic/claude-opus-4-1") && ids.contains("openai/gpt-4o-2024-08-06"));
+        assert!(!ids.iter().any(|id| id.contains("-x-") || id.contains("together-ai-")));
     }
 }
