@@ -2,6 +2,7 @@
 //! through only if it can be priced and bounded, keeps nothing at the provider, and reaches nothing
 //! that another tenant left there. What is allowed is data, per provider; everything else is refused.
 
+pub(crate) mod anthropic;
 pub mod bound;
 mod facts;
 mod headers;
@@ -43,6 +44,12 @@ pub struct Credits {
     painted: &'static [pictures::Made],
     /// Models whose limit of output is called by its older name, by the beginning of theirs.
     older_limit: &'static [&'static str],
+    /// Headers of the provider's own that may be there, and what they may say.
+    headers: &'static [(&'static str, headers::Rule)],
+    /// What may stand behind the question mark.
+    queries: &'static [&'static str],
+    /// Whether answers are kept unless the request says that they are not to be.
+    stores: bool,
 }
 
 /// An operation that may be called on credits: by `POST`, with a JSON object.
@@ -157,10 +164,11 @@ pub fn allowed(provider: &Provider, request: &Request<'_>) -> Result<Permit, For
     let Some(credits) = provider.credits else {
         return Err(refused("this provider's prices and limits are not known here; use a key of your own"));
     };
-    if let Some(query) = request.query.filter(|query| !query.is_empty()) {
+    let is_forbidden = |query: &&str| !query.is_empty() && !credits.queries.contains(query);
+    if let Some(query) = request.query.filter(is_forbidden) {
         return Err(Forbidden::Query(query.chars().take(64).collect()));
     }
-    headers::check(request.headers)?;
+    headers::check(request.headers, credits.headers)?;
     if request.endpoint == Endpoint::Models && request.method == Method::GET {
         return Ok(match request.operation.trim_end_matches('/').split_once('/') {
             None => Permit::Models,
@@ -206,6 +214,10 @@ fn facts(
     }
     if facts.model.is_empty() {
         return Err(Forbidden::field("model", "must be named"));
+    }
+    if facts.limit_tokens().zip(facts.budget).is_some_and(|(limit, budget)| budget >= limit) {
+        let rule = "must be less than `max_tokens`: what is thought is a part of what is produced";
+        return Err(Forbidden::field("thinking.budget_tokens", rule));
     }
     let refused = credits.refused_models.iter().find(|(part, _)| facts.model.contains(part));
     match refused {

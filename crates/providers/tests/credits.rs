@@ -1,6 +1,6 @@
 //! What may be done on credits, as recorded stories and as a property.
 //!
-//! A folder per endpoint: `refused.jsonl` has bodies that are refused, each with the member that is at
+//! A folder per provider and endpoint: `refused.jsonl` has bodies that are refused, each with the member that is at
 //! fault and the message. A folder below it is a body that is allowed: `request.json` is what the caller
 //! sent, `prepared.json` what goes to the provider, and `bound.json` what is held for it.
 
@@ -37,6 +37,10 @@ fn found(model: &str) -> Option<Found<'_>> {
 }
 
 fn allowed(endpoint: Endpoint, body: &[u8]) -> Result<Facts, Forbidden> {
+    allowed_at(openai(), endpoint, body)
+}
+
+fn allowed_at(provider: &Provider, endpoint: Endpoint, body: &[u8]) -> Result<Facts, Forbidden> {
     let headers = HeaderMap::new();
     let request = Request {
         endpoint,
@@ -47,23 +51,36 @@ fn allowed(endpoint: Endpoint, body: &[u8]) -> Result<Facts, Forbidden> {
         body: Some(body),
         model: None,
     };
-    credits::allowed(openai(), &request).map(|permit| match permit {
+    credits::allowed(provider, &request).map(|permit| match permit {
         Permit::Call(facts) => *facts,
         permit => panic!("{permit:?}"),
     })
 }
 
 fn bounded(facts: &Facts, affordable: Nanos) -> Result<Bound, Unbounded> {
-    bound::bound(openai(), facts, &found(facts.model()).unwrap(), bound::DEFAULT_OUTPUT, affordable)
+    bounded_at(openai(), facts, affordable)
 }
 
-fn folders() -> Vec<(Endpoint, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_credits/openai");
-    let folders: Vec<_> = fs::read_dir(root).unwrap().map(|folder| folder.unwrap().path()).collect();
-    assert_eq!(folders.len(), 7);
-    let endpoint =
-        |folder: &Path| Endpoint::from_word(folder.file_name().unwrap().to_str().unwrap()).unwrap();
-    folders.into_iter().map(|folder| (endpoint(&folder), folder)).collect()
+fn bounded_at(provider: &'static Provider, facts: &Facts, affordable: Nanos) -> Result<Bound, Unbounded> {
+    let found = Catalogue::current().price(AccountId::INSTALLATION, provider.slug, facts.model(), NOW);
+    bound::bound(provider, facts, &found.unwrap(), bound::DEFAULT_OUTPUT, affordable)
+}
+
+fn folders() -> Vec<(&'static Provider, Endpoint, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_credits");
+    let below = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|folder| folder.unwrap().path()).collect()
+    };
+    let name = |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut folders = Vec::new();
+    for provider in below(&root) {
+        for folder in below(&provider) {
+            let endpoint = Endpoint::from_word(&name(&folder)).unwrap();
+            folders.push((catalog::find(&name(&provider)).unwrap(), endpoint, folder));
+        }
+    }
+    assert_eq!(folders.len(), 10);
+    folders
 }
 
 #[derive(Deserialize)]
@@ -76,10 +93,10 @@ struct Refused {
 #[test]
 fn what_is_forbidden_is_refused_by_its_name() {
     let mut count = 0;
-    for (endpoint, folder) in folders() {
+    for (provider, endpoint, folder) in folders() {
         for line in fs::read_to_string(folder.join("refused.jsonl")).unwrap().lines() {
             let refused: Refused = serde_json::from_str(line).unwrap();
-            let forbidden = allowed(endpoint, refused.body.as_bytes()).expect_err(&refused.body);
+            let forbidden = allowed_at(provider, endpoint, refused.body.as_bytes()).expect_err(&refused.body);
             assert_eq!(forbidden.to_string(), refused.message, "{}", refused.body);
             assert_eq!(forbidden.param(), refused.param.as_deref(), "{}", refused.body);
             count += 1;
@@ -103,14 +120,14 @@ struct Held {
 #[test]
 fn what_is_allowed_is_held_and_keeps_every_other_byte() {
     let mut count = 0;
-    for (endpoint, folder) in folders() {
+    for (provider, endpoint, folder) in folders() {
         for story in
             fs::read_dir(folder).unwrap().map(|story| story.unwrap().path()).filter(|path| path.is_dir())
         {
             let read = |name: &str| Bytes::from(fs::read(story.join(name)).unwrap());
             let body = read("request.json");
-            let facts = allowed(endpoint, &body).unwrap();
-            let bound = bounded(&facts, RICH).unwrap();
+            let facts = allowed_at(provider, endpoint, &body).unwrap();
+            let bound = bounded_at(provider, &facts, RICH).unwrap();
             let mut splices = Splices::default();
             bound.splice(&facts, &body, &mut splices);
             assert_eq!(splices.apply(&body), read("prepared.json"), "{}", story.display());
@@ -377,4 +394,84 @@ proptest! {
         // It may be sent as it is: nothing in it is forbidden.
         prop_assert!(allowed(endpoint, &prepared).is_ok());
     }
+
+    #[test]
+    fn no_message_costs_more_than_was_held(
+        (body, cached) in messages(), shares: [u32; 5], share in 0..=100_u8,
+    ) {
+        let provider = catalog::find("anthropic").unwrap();
+        let text = Bytes::from(body.to_string());
+        let facts = allowed_at(provider, Endpoint::Messages, &text);
+        // What thinks more than it may say is refused.
+        let Ok(facts) = facts else { return Ok(()) };
+        let whole = bounded_at(provider, &facts, RICH).unwrap();
+        let affordable = Nanos((i128::from(whole.whole.0) * i128::from(share) / 100) as i64);
+        let bound = match bounded_at(provider, &facts, affordable) {
+            Ok(bound) => bound,
+            Err(Unbounded::TooLittle { .. }) => whole.clone(),
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        };
+        prop_assert!(bound.hold == bound.whole && bound.whole <= whole.whole);
+        let shares = shares.map(u128::from);
+        let mut writes = [0; 2];
+        writes[..cached].copy_from_slice(&shares[2..2 + cached]);
+        let all = (shares[0] + shares[1] + writes[0] + writes[1]).max(1);
+        let read = |share: u128| u64::try_from(u128::from(bound.input_tokens) * share / all).unwrap();
+        let used = Tokens {
+            input: read(shares[0]),
+            cached_input: read(shares[1]),
+            cache_write: read(writes[0]),
+            cache_write_long: read(writes[1]),
+            reasoning: bound.output_tokens / 2,
+            output: bound.output_tokens - bound.output_tokens / 2,
+            ..Tokens::default()
+        };
+        let found = Catalogue::current().price(AccountId::INSTALLATION, "anthropic", facts.model(), NOW);
+        let cost = found.unwrap().price.rate(&used, Tier::Standard).unwrap();
+        prop_assert!(cost <= bound.whole, "{cost} of {} for {body}", bound.whole);
+        // It may be sent as it is prepared, with room for what is said after what is thought.
+        let mut splices = Splices::default();
+        bound.splice(&facts, &text, &mut splices);
+        let prepared = splices.apply(&text);
+        prop_assert!(allowed_at(provider, Endpoint::Messages, &prepared).is_ok());
+        let prepared: Value = serde_json::from_slice(&prepared).unwrap();
+        prop_assert_eq!(&prepared["max_tokens"], &json!(bound.output_tokens));
+    }
+}
+
+/// Messages with all that the bound depends on, and how many lifetimes the cache may be written for.
+fn messages() -> impl Strategy<Value = (Value, usize)> {
+    let models = Catalogue::current().models("anthropic").filter(|(_, price)| price.mode == "chat");
+    let models: Vec<_> = models.map(|(name, _)| name).collect();
+    let parts = prop::collection::vec((0..5_u8, "[a-zé你 ]{0,60}", 0..3_usize), 1..5);
+    let (limit, budget) = (1..200_000_u64, prop::option::of(1..40_000_u64));
+    (prop::sample::select(models), parts, limit, budget, any::<bool>(), any::<bool>()).prop_map(
+        |(model, parts, limit, budget, has_tools, stream)| {
+            let mut cached = 0;
+            let part = |(kind, text, cache): &(u8, String, usize)| {
+                let mut part = match kind {
+                    0 => json!({"type": "image", "source": {"type": "url", "url": text}}),
+                    1 => json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": text}}),
+                    2 => json!({"type": "document", "source": {"type": "base64", "data": text}}),
+                    _ => json!({"type": "text", "text": text}),
+                };
+                cached = cached.max(*cache);
+                if *cache > 0 {
+                    let ttl = ["5m", "1h"][cache - 1];
+                    part["cache_control"] = json!({"type": "ephemeral", "ttl": ttl});
+                }
+                part
+            };
+            let content: Vec<Value> = parts.iter().map(part).collect();
+            let messages = [json!({"role": "user", "content": content})];
+            let mut body = json!({"model": model, "max_tokens": limit, "messages": messages, "stream": stream});
+            if let Some(budget) = budget {
+                body["thinking"] = json!({"type": "enabled", "budget_tokens": budget});
+            }
+            if has_tools {
+                body["tools"] = json!([{"name": "f", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]);
+            }
+            (body, cached)
+        },
+    )
 }

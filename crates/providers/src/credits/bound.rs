@@ -1,9 +1,12 @@
 //! How much a request on credits can cost at most: a bound that the provider obeys, because it is told.
 
+use std::ops::RangeInclusive;
+
 use model::Nanos;
 use model::money::Unrounded;
 use model::prices::{Tier, TokenPrices};
 
+use super::facts::Cache;
 use super::input::Input;
 use super::{Facts, Forbidden, pictures};
 use crate::catalog::Provider;
@@ -91,6 +94,7 @@ pub fn bound(
         Endpoint::Speech => priced.speech(affordable),
         Endpoint::ImageGenerations => priced.pictures(input, affordable),
         Endpoint::Embeddings | Endpoint::Moderations => priced.input_alone(input, affordable),
+        Endpoint::CountTokens => Bound::of(Unrounded::default(), Nanos::ZERO, 0).at_once(affordable),
         _ => priced.text(provider, input, max_output_tokens, affordable),
     }
 }
@@ -99,7 +103,7 @@ pub fn bound(
 /// be set to the fast one.
 fn tiers(facts: &Facts) -> &'static [Tier] {
     match facts.endpoint {
-        Endpoint::ChatCompletions | Endpoint::Responses if !facts.standard_tier => {
+        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages if !facts.standard_tier => {
             &[Tier::Standard, Tier::Priority]
         }
         _ => &[Tier::Standard],
@@ -130,7 +134,7 @@ impl Priced<'_> {
         let spoken = self.dearest.audio_output.filter(|_| facts.speaks);
         let output = self.dearest.output.max(self.dearest.reasoning).max(spoken);
         let output = output.ok_or_else(|| self.unpriced("text that it produces"))?;
-        let named = facts.limit.as_ref().and_then(|limit| limit.tokens);
+        let named = facts.limit_tokens();
         let default = match facts.endpoint {
             Endpoint::Completions => Some(COMPLETION_OUTPUT),
             _ => None,
@@ -139,7 +143,10 @@ impl Priced<'_> {
         let wanted = named.or(default).unwrap_or(max_output_tokens).min(most).max(1);
         let outputs = facts.outputs();
         let mut bound = self.base(input)?.with(output, wanted.saturating_mul(outputs));
-        let each = bound.affording(affordable, wanted, outputs)?;
+        // What may be thought must leave room for what is said.
+        let least =
+            wanted.min(facts.budget.map_or(LEAST_OUTPUT, |budget| budget.saturating_add(LEAST_OUTPUT)));
+        let each = bound.affording(affordable, least..=wanted, outputs)?;
         bound.output_tokens = each.saturating_mul(outputs);
         bound.whole = bound.up_to(bound.output_tokens);
         bound.output_limit = (named.or(default) != Some(each)).then_some(each);
@@ -200,7 +207,13 @@ impl Priced<'_> {
         let prices = &self.dearest;
         let text = prices.input.map(|price| {
             let cached = [prices.cached_input, prices.cache_write, prices.cache_write_long];
-            cached.into_iter().flatten().fold(price, Ord::max)
+            // Where nothing is written that was not asked to be, this says how dear it can get.
+            let classes = match (self.facts.endpoint, self.facts.cache) {
+                (Endpoint::Messages, Cache::Never) => 1,
+                (Endpoint::Messages, Cache::Short) => 2,
+                _ => 3,
+            };
+            cached.into_iter().take(classes).flatten().fold(price, Ord::max)
         });
         let text = text.ok_or_else(|| self.unpriced("text that it reads"))?;
         let or_text = |classes: [Option<model::Picos>; 2]| classes.into_iter().flatten().fold(text, Ord::max);
@@ -270,13 +283,18 @@ impl Bound {
         }
     }
 
-    /// How long each of `outputs` answers may be, of at most `wanted` tokens.
-    fn affording(&self, affordable: Nanos, wanted: u64, outputs: u64) -> Result<u64, Unbounded> {
+    /// How long each of `outputs` answers may be, of so many tokens.
+    fn affording(
+        &self,
+        affordable: Nanos,
+        each: RangeInclusive<u64>,
+        outputs: u64,
+    ) -> Result<u64, Unbounded> {
+        let (least, wanted) = each.into_inner();
         let cost = |each: u64| self.up_to(each.saturating_mul(outputs));
         if cost(wanted) <= affordable {
             return Ok(wanted);
         }
-        let least = wanted.min(LEAST_OUTPUT);
         if cost(least) > affordable {
             return Err(Unbounded::TooLittle { needed: cost(least), available: affordable });
         }
@@ -291,7 +309,8 @@ impl Bound {
 
     /// Tells the provider: the limit of output, and that nothing is to be stored.
     pub fn splice(&self, facts: &Facts, body: &[u8], splices: &mut Splices) {
-        if matches!(facts.endpoint, Endpoint::ChatCompletions | Endpoint::Responses) {
+        let may_store = matches!(facts.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
+        if facts.credits.stores && may_store {
             match &facts.store {
                 None => splices.insert(body, "store", "false"),
                 Some(store) if &body[store.span.clone()] != b"false" => splices.replace(store, "false"),
@@ -311,7 +330,7 @@ impl Facts {
     pub(super) fn limit_member(&self) -> &'static str {
         match self.endpoint {
             Endpoint::Responses => "max_output_tokens",
-            Endpoint::Completions => "max_tokens",
+            Endpoint::Completions | Endpoint::Messages => "max_tokens",
             _ if self.takes_older_limit() => "max_tokens",
             _ => "max_completion_tokens",
         }

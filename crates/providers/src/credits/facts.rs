@@ -48,6 +48,16 @@ pub(super) enum Mark {
     Quality,
     /// How many drafts are shown of it.
     Drafts,
+    /// A place up to which the cache is to be used.
+    Cached,
+    /// How long that is to be kept there.
+    Lifetime,
+    /// How much may be thought.
+    Budget,
+    /// Something that the provider explains to the model in words of its own: tools, or how to answer.
+    Explained,
+    /// Whether sources are to be told of a document, which is cut into pieces for that.
+    Cited,
 }
 
 /// What decides how much a permitted request can cost.
@@ -83,6 +93,21 @@ pub struct Facts {
     pub(super) size: String,
     pub(super) quality: String,
     pub(super) drafts: u64,
+    pub(super) cache: Cache,
+    pub(super) budget: Option<u64>,
+    pub(super) explained: u64,
+}
+
+/// What the cache is asked for, the dearer after the cheaper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Cache {
+    /// Nothing.
+    #[default]
+    Never,
+    /// To keep something for the usual time.
+    Short,
+    /// To keep something for longer.
+    Long,
 }
 
 /// How many pictures there are to look at.
@@ -127,6 +152,9 @@ impl Facts {
             size: String::new(),
             quality: String::new(),
             drafts: 0,
+            cache: Cache::Never,
+            budget: None,
+            explained: 0,
         }
     }
 
@@ -162,6 +190,11 @@ impl Facts {
         self.body_bytes - data as u64
     }
 
+    /// The limit of output that is named.
+    pub(super) fn limit_tokens(&self) -> Option<u64> {
+        self.limit.as_ref().and_then(|limit| limit.tokens)
+    }
+
     /// How many outputs are made.
     pub(super) fn outputs(&self) -> u64 {
         let each = self.copies.unwrap_or(1).max(self.best_of.unwrap_or(1));
@@ -185,7 +218,9 @@ impl Facts {
             Mark::IncludeUsage => self.include_usage = value.kind == Kind::True,
             Mark::Copies => self.copies = Some(number(value, MOST_COPIES)?),
             Mark::BestOf => self.best_of = Some(number(value, MOST_COPIES)?),
-            Mark::Tier => self.standard_tier = shape::text(value)? == "default",
+            Mark::Tier => {
+                self.standard_tier = matches!(&*shape::text(value)?, "default" | "standard_only");
+            }
             Mark::Modality => self.speaks |= shape::text(value)? == "audio",
             Mark::Prompt => self.prompts += 1,
             Mark::Data => self.data.push(value.span.clone()),
@@ -197,6 +232,12 @@ impl Facts {
             Mark::Size => self.size = shape::text(value)?.into_owned(),
             Mark::Quality => self.quality = shape::text(value)?.into_owned(),
             Mark::Drafts => self.drafts = shape::whole(value)?,
+            Mark::Cached => self.cache = self.cache.max(Cache::Short),
+            Mark::Lifetime if shape::text(value)? != "5m" => self.cache = Cache::Long,
+            Mark::Lifetime => {}
+            Mark::Budget => self.budget = Some(number(value, MOST_OUTPUT)?),
+            Mark::Explained => self.explained += 1,
+            Mark::Cited => self.files += u64::from(value.kind == Kind::True),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Headers on credits: what is refused, and what goes to the provider.
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::Forbidden;
 
@@ -17,15 +17,48 @@ const REFUSED: &[(&str, &str)] = &[
     ("x-goog-", "must be left out: what it does and costs is not known here"),
 ];
 
-/// Refuses the first header that must not be there.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Forbidden> {
-    for name in headers.keys() {
+/// What a header of a provider's own may say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// This, and what must be said.
+    Exactly(&'static str, &'static str),
+    /// Some of these, with commas between them, and what must be said.
+    Some(&'static [&'static str], &'static str),
+    /// Whatever: it does not go to the provider.
+    Anything,
+}
+
+/// Refuses the first header that must not be there, or must not say what it says. Of `allowed` ones every
+/// line counts, because the provider reads them all.
+pub(super) fn check(headers: &HeaderMap, allowed: &[(&str, Rule)]) -> Result<(), Forbidden> {
+    for (name, value) in headers {
+        if let Some((_, rule)) = allowed.iter().find(|(allowed, _)| name == allowed) {
+            rule.check(name, value)?;
+            continue;
+        }
         let refused = REFUSED.iter().find(|(begin, _)| name.as_str().starts_with(begin));
         if let Some((_, rule)) = refused {
             return Err(Forbidden::Header { name: name.to_string(), rule });
         }
     }
     Ok(())
+}
+
+impl Rule {
+    fn check(&self, name: &HeaderName, value: &HeaderValue) -> Result<(), Forbidden> {
+        let (is_allowed, rule) = match self {
+            Self::Exactly(only, rule) => (value == only, *rule),
+            Self::Some(list, rule) => {
+                let mut said = value.to_str().unwrap_or("?").split(',').map(str::trim);
+                (said.all(|one| one.is_empty() || list.contains(&one)), *rule)
+            }
+            Self::Anything => return Ok(()),
+        };
+        match is_allowed {
+            true => Ok(()),
+            false => Err(Forbidden::Header { name: name.to_string(), rule }),
+        }
+    }
 }
 
 /// Refuses a body that says it is something else than JSON in UTF-8: the provider would read it as what
@@ -63,13 +96,14 @@ pub fn passes(name: &HeaderName) -> bool {
             | "traceparent"
             | "tracestate"
             | "x-client-request-id"
+            // Only where they were allowed.
+            | "anthropic-version"
+            | "anthropic-beta"
     ) || name.starts_with("x-stainless-")
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -81,10 +115,31 @@ mod tests {
     #[test]
     fn headers_that_choose_an_account_or_a_beta_are_named() {
         for name in ["openai-organization", "openai-project", "openai-beta", "openai-new", "x-openai-host"] {
-            let refused = check(&headers(&[("accept", "*/*"), (name, "x")])).unwrap_err();
+            let refused = check(&headers(&[("accept", "*/*"), (name, "x")]), &[]).unwrap_err();
             assert_eq!(refused.param(), Some(name));
         }
-        assert_eq!(check(&headers(&[("x-mine", "1"), ("accept", "*/*")])), Ok(()));
+        assert_eq!(check(&headers(&[("x-mine", "1"), ("accept", "*/*")]), &[]), Ok(()));
+    }
+
+    #[test]
+    fn what_a_provider_lists_may_say_what_it_lists() {
+        let allowed = [
+            ("anthropic-version", Rule::Exactly("1", "must be 1")),
+            ("anthropic-beta", Rule::Some(&["a", "b"], "must be a or b")),
+            ("anthropic-other", Rule::Anything),
+        ];
+        let says = |name, value| check(&headers(&[(name, value)]), &allowed);
+        for value in ["a", "a,b", " b , a,", ""] {
+            assert_eq!(says("anthropic-beta", value), Ok(()), "{value}");
+        }
+        for value in ["c", "a,c", "a b", "A"] {
+            assert_eq!(says("anthropic-beta", value).unwrap_err().param(), Some("anthropic-beta"), "{value}");
+        }
+        assert!(says("anthropic-version", "1").is_ok() && says("anthropic-version", "2").is_err());
+        assert!(says("anthropic-other", "x").is_ok() && says("anthropic-workspace", "x").is_err());
+        let mut twice = headers(&[("anthropic-beta", "a")]);
+        twice.append("anthropic-beta", HeaderValue::from_static("c"));
+        assert!(check(&twice, &allowed).is_err());
     }
 
     #[test]

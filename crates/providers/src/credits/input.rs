@@ -10,6 +10,10 @@ use crate::tokens::Encoding;
 
 /// What the provider may add to a request's own words.
 const ADDED: u64 = 64;
+/// What Anthropic adds to a message, of which a few dozen tokens are documented, and to everything that it
+/// explains to the model: a few hundred for that there are tools, up to 735 for one of its own.
+const ADDED_TO_MESSAGE: u64 = 512;
+const EXPLANATION: u64 = 2_048;
 
 /// Tokens at most, by what they are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,9 +28,15 @@ impl Input {
     /// bytes; a conversation has no more tokens than the model's context, or the provider
     /// refuses it.
     pub(super) fn at_most(facts: &Facts, found: &Found<'_>) -> Result<Self, Forbidden> {
-        let is_conversation = matches!(facts.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
+        let is_conversation =
+            matches!(facts.endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages);
         let context = found.context_window().filter(|_| is_conversation);
-        let text = facts.counted.unwrap_or(u64::MAX).min(facts.text_bytes()) + ADDED;
+        let added = match facts.endpoint {
+            Endpoint::Messages => ADDED_TO_MESSAGE,
+            _ => ADDED,
+        };
+        let added = added + facts.explained.saturating_mul(EXPLANATION);
+        let text = facts.counted.unwrap_or(u64::MAX).min(facts.text_bytes()).saturating_add(added);
         let unknown = |what: &str| {
             let rule = format!("must be a model whose {what} have a known bound, or the request have none");
             Forbidden::field("model", rule)

@@ -1,27 +1,63 @@
-//! The provider's list of models as it looks on credits: those that have a price. The provider's own
-//! list would name what the operator fine-tuned.
+//! The provider's list of models as it looks on credits, in its own words: those that have a price. The
+//! provider's own list would name what the operator fine-tuned.
 
 use bytes::Bytes;
 use model::AccountId;
 use serde::Serialize;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use crate::catalog::Provider;
-use crate::prices::Catalogue;
+use crate::catalog::{Dialect, Provider};
+use crate::prices::{Catalogue, Price};
 
-/// A model in OpenAI's shape.
+/// A model in the provider's shape.
 #[derive(Serialize)]
-struct Model<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: i64,
-    owned_by: &'static str,
+#[serde(untagged)]
+enum Model<'a> {
+    OpenAi {
+        id: &'a str,
+        object: &'static str,
+        created: i64,
+        owned_by: &'static str,
+    },
+    Anthropic {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        id: &'a str,
+        display_name: &'a str,
+        created_at: String,
+        lifecycle: &'static str,
+        max_input_tokens: Option<u64>,
+        max_tokens: Option<u64>,
+    },
 }
 
+/// All of them at once.
 #[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: Vec<Model<'a>>,
+#[serde(untagged)]
+enum List<'a> {
+    OpenAi { object: &'static str, data: Vec<Model<'a>> },
+    Anthropic { data: Vec<Model<'a>>, has_more: bool, first_id: Option<&'a str>, last_id: Option<&'a str> },
+}
+
+impl<'a> Model<'a> {
+    fn of(provider: &'static Provider, id: &'a str, price: &Price, created: i64) -> Self {
+        match provider.dialect {
+            Dialect::OpenAi => Self::OpenAi { id, object: "model", created, owned_by: provider.slug },
+            Dialect::Anthropic => Self::Anthropic {
+                kind: "model",
+                id,
+                display_name: id,
+                created_at: OffsetDateTime::from_unix_timestamp(created)
+                    .ok()
+                    .and_then(|created| created.format(&Rfc3339).ok())
+                    .unwrap_or_default(),
+                lifecycle: "active",
+                max_input_tokens: price.context_window,
+                max_tokens: price.max_output_tokens,
+            },
+        }
+    }
 }
 
 /// The answer to `GET models`.
@@ -30,8 +66,15 @@ pub fn list_of_models(provider: &'static Provider, catalogue: &Catalogue, at: Of
     let created = list.map_or(0, |list| list.effective_from());
     let names = list.into_iter().flat_map(|list| list.models(provider.slug));
     let may = names.filter(|(name, price)| price.is_priced() && is_shown(provider, name));
-    let data = may.map(|(id, _)| Model { id, object: "model", created, owned_by: provider.slug });
-    json(&List { object: "list", data: data.collect() })
+    let (ids, data): (Vec<_>, Vec<_>) =
+        may.map(|(id, price)| (id, Model::of(provider, id, price, created))).unzip();
+    json(&match provider.dialect {
+        Dialect::OpenAi => List::OpenAi { object: "list", data },
+        Dialect::Anthropic => {
+            let (first_id, last_id) = (ids.first().copied(), ids.last().copied());
+            List::Anthropic { data, has_more: false, first_id, last_id }
+        }
+    })
 }
 
 /// The answer to `GET models/{model}`; `None` if it has no price here, and is answered 404.
@@ -44,10 +87,7 @@ pub fn one_model(
 ) -> Option<Bytes> {
     let found = catalogue.price(account, provider.slug, model, at).filter(|_| is_shown(provider, model))?;
     let created = catalogue.at(at).map_or(0, |list| list.effective_from());
-    found
-        .price
-        .is_priced()
-        .then(|| json(&Model { id: model, object: "model", created, owned_by: provider.slug }))
+    found.price.is_priced().then(|| json(&Model::of(provider, model, found.price, created)))
 }
 
 /// Names with a slash are prices of picture sizes and no models; what is refused anyway is not shown.

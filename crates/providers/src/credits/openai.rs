@@ -36,6 +36,9 @@ pub(crate) const OPENAI: Credits = Credits {
     painted: PAINTED,
     // Every other model takes `max_completion_tokens`; those that think take nothing else.
     older_limit: &["gpt-3.5", "gpt-4"],
+    headers: &[],
+    queries: &[],
+    stores: true,
 };
 
 const fn post(endpoint: Endpoint, members: &'static [Field]) -> Operation {

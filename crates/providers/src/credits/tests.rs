@@ -48,7 +48,7 @@ fn bound(facts: &Facts, affordable: Nanos) -> Result<Bound, Unbounded> {
 #[test]
 fn no_table_is_longer_than_the_bits_that_remember_it() {
     let mut lengths = Vec::new();
-    for operation in openai::OPENAI.operations {
+    for operation in openai::OPENAI.operations.iter().chain(anthropic::ANTHROPIC.operations) {
         shape::Field::tables(operation.members, &mut lengths);
     }
     assert!(lengths.len() > 40 && lengths.iter().all(|length| *length < 64));
