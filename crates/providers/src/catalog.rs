@@ -136,7 +136,8 @@ pub enum UnknownProvider {
     NotServed(&'static str),
 }
 
-/// All providers that are served, by slug. A new one is a file, its line here and its line above.
+/// All providers that are served, by slug. A new one is a file, its line here, the line of its module, and
+/// a folder in `tests/golden_addresses`.
 pub fn all() -> &'static [&'static Provider] {
     &[
         &anthropic::ANTHROPIC,
