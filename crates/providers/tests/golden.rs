@@ -1,4 +1,5 @@
-//! Recordings of OpenAI's API, in the shapes that it documents: a folder per endpoint and story.
+//! Recordings of the providers' APIs, in the shapes that they document: a folder per provider, endpoint and
+//! story.
 //!
 //! `request.json` is what the caller sent and `prepared.json` what goes upstream, byte for byte.
 //! `stream.sse` is what came and `shown.sse` what the caller sees of it; `answer.json` is the same
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 struct Story {
     folder: PathBuf,
+    provider: String,
     endpoint: Endpoint,
     expected: Expected,
 }
@@ -35,6 +37,10 @@ struct Expected {
     tokens: Option<ExpectedTokens>,
     seconds: Option<u64>,
     images: Option<u64>,
+    #[serde(default)]
+    searches: u64,
+    /// What was read, where nobody said what was produced.
+    read: Option<ExpectedTokens>,
     cost_nanos: Option<i64>,
     /// The model asked for, where the answer does not name the one that served.
     price_of: Option<String>,
@@ -59,18 +65,43 @@ struct ExpectedTokens {
     image_output: u64,
 }
 
+impl ExpectedTokens {
+    fn tokens(&self) -> Tokens {
+        Tokens {
+            input: self.input,
+            cached_input: self.cached_input,
+            cache_write: self.cache_write,
+            cache_write_long: self.cache_write_long,
+            output: self.output,
+            reasoning: self.reasoning,
+            audio_input: self.audio_input,
+            audio_output: self.audio_output,
+            image_input: self.image_input,
+            image_output: self.image_output,
+            ..Tokens::default()
+        }
+    }
+}
+
 impl Story {
     fn all() -> Vec<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openai");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let below = |folder: &Path| -> Vec<PathBuf> {
+            fs::read_dir(folder).unwrap().map(|folder| folder.unwrap().path()).collect()
+        };
+        let name = |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_owned();
         let mut stories = Vec::new();
-        for endpoint in fs::read_dir(root).unwrap().map(Result::unwrap) {
-            let word = endpoint.file_name().into_string().unwrap();
-            for folder in fs::read_dir(endpoint.path()).unwrap().map(|folder| folder.unwrap().path()) {
-                let expected = serde_json::from_slice(&fs::read(folder.join("usage.json")).unwrap()).unwrap();
-                stories.push(Self { folder, endpoint: Endpoint::from_word(&word).unwrap(), expected });
+        for provider in below(&root) {
+            for endpoint in below(&provider) {
+                for folder in below(&endpoint) {
+                    let usage = fs::read(folder.join("usage.json")).unwrap();
+                    let expected = serde_json::from_slice(&usage).unwrap();
+                    let endpoint = Endpoint::from_word(&name(&endpoint)).unwrap();
+                    stories.push(Self { folder, provider: name(&provider), endpoint, expected });
+                }
             }
         }
-        assert!(stories.len() > 15);
+        assert!(stories.len() > 20);
         stories
     }
 
@@ -79,23 +110,11 @@ impl Story {
     }
 
     fn expected_answer(&self) -> Answer {
-        let tokens = self.expected.tokens.as_ref().map(|tokens| Tokens {
-            input: tokens.input,
-            cached_input: tokens.cached_input,
-            cache_write: tokens.cache_write,
-            cache_write_long: tokens.cache_write_long,
-            output: tokens.output,
-            reasoning: tokens.reasoning,
-            audio_input: tokens.audio_input,
-            audio_output: tokens.audio_output,
-            image_input: tokens.image_input,
-            image_output: tokens.image_output,
-            ..Tokens::default()
-        });
-        let Expected { model, service_tier, seconds, images, .. } = &self.expected;
+        let Expected { model, tokens, service_tier, seconds, images, searches, read, .. } = &self.expected;
         let (model, service_tier) = (model.clone(), service_tier.clone());
-        let (seconds, images) = (*seconds, *images);
-        Answer { model, tokens, service_tier, seconds, images, ..Answer::default() }
+        let tokens = tokens.as_ref().map(ExpectedTokens::tokens);
+        let read = read.as_ref().map(ExpectedTokens::tokens);
+        Answer { model, tokens, read, service_tier, seconds: *seconds, images: *images, searches: *searches }
     }
 
     fn heard(&self, chunks: impl IntoIterator<Item = Bytes>) -> (Heard, Vec<u8>) {
@@ -143,7 +162,10 @@ fn streams_say_what_was_used_and_end_as_they_did() {
     for story in Story::all() {
         let Some(stream) = story.file("stream.sse") else { continue };
         let (heard, _) = story.heard([stream]);
-        assert_eq!(heard.answer, story.expected_answer(), "{}", story.folder.display());
+        // Of what was read nothing needs to be known once everything is.
+        let read = heard.answer.read.filter(|_| heard.answer.tokens.is_none());
+        let answer = Answer { read, ..heard.answer };
+        assert_eq!(answer, story.expected_answer(), "{}", story.folder.display());
         let ending = match heard.ending {
             Ending::Open => "open".to_owned(),
             Ending::Complete => "complete".to_owned(),
@@ -171,7 +193,7 @@ fn usages_cost_what_the_price_list_says() {
         let (answer, expected) = (story.expected_answer(), &story.expected);
         let Some(cost) = expected.cost_nanos else { continue };
         let model = answer.model.as_ref().or(expected.price_of.as_ref()).unwrap();
-        let price = Catalogue::current().find("openai", model).unwrap();
+        let price = Catalogue::current().find(&story.provider, model).unwrap();
         let tier = answer.service_tier.as_deref().map(Tier::from_word).unwrap_or_default();
         let rated = price.rate(&answer.tokens.unwrap(), tier).unwrap();
         assert_eq!(rated.0, cost, "{}", story.folder.display());
