@@ -87,6 +87,8 @@ pub struct GatewaySettings {
     pub error_shape: ErrorShape,
     /// Who may use stored keys. Tollgate's own setting.
     pub stored_keys: StoredKeys,
+    /// Whether callers' keys go before stored ones. Tollgate's own setting.
+    pub key_precedence: KeyPrecedence,
     /// A bound on tokens. Tollgate's own setting.
     pub token_budget: Option<TokenBudget>,
     /// The output that a request on credits is held to if it names no bound itself; 16,384 unless said.
@@ -126,6 +128,7 @@ impl Default for GatewaySettings {
             zdr: false,
             error_shape: ErrorShape::ByCaller,
             stored_keys: StoredKeys::Authenticated,
+            key_precedence: KeyPrecedence::Request,
             token_budget: None,
             max_output_tokens: None,
             time_zone: TimeZone::UTC,
@@ -210,6 +213,19 @@ pub enum ErrorShape {
     Gateway,
     /// Always that of the provider's own SDK.
     Provider,
+    /// That of the provider's own SDK with ngrok's codes, `ERR_NGROK_…`, in the message, in `code` and in
+    /// the header `ngrok-error-code`.
+    Ngrok,
+}
+
+/// Which key goes first where the caller brings one and one is stored, or the operator has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPrecedence {
+    /// The caller's.
+    Request,
+    /// The stored one; then callers can send anything in its place.
+    Stored,
 }
 
 /// Who may use stored keys.

@@ -15,8 +15,8 @@ pub use obeyed::OBEYED;
 pub use vault_secret::VaultSecret;
 
 use crate::gateway::{
-    Budget, DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, RateLimit, SpendRule, StoredKeys,
-    TokenBudget, Unpriced,
+    Budget, DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, GatewaySettings, KeyPrecedence, RateLimit, SpendRule,
+    StoredKeys, TokenBudget, Unpriced,
 };
 use crate::id::{
     AccountId, ApiTokenId, BoundKeyId, EndpointId, GatewayId, GatewayInternalId, GatewayTokenId,
@@ -124,6 +124,8 @@ pub struct Gateway {
     pub error_shape: ErrorShape,
     /// Who may use stored keys.
     pub stored_keys: StoredKeys,
+    /// Which key goes first.
+    pub key_precedence: KeyPrecedence,
     /// The rate limit.
     pub rate_limit: Option<RateLimit>,
     /// The rules on spending that count.
@@ -153,6 +155,7 @@ impl Gateway {
             collect_logs: settings.collect_logs,
             error_shape: settings.error_shape,
             stored_keys: settings.stored_keys,
+            key_precedence: settings.key_precedence,
             rate_limit: settings.rate_limit(),
             spend_rules: settings.spend_rules().cloned().collect(),
             unpriced: settings.spend_limits.as_ref().map(|limits| limits.unpriced).unwrap_or_default(),

@@ -14,6 +14,9 @@ pub struct Refusal<'a> {
     pub code: u32,
     /// A stable word for what went wrong, such as `provider_timeout`.
     pub cause: &'a str,
+    /// The code by which clients of another product know it, such as `ERR_NGROK_3804`, to be shown in the
+    /// cause's place.
+    pub known_as: Option<&'a str>,
     /// What went wrong and what to do about it, for the caller.
     pub message: &'a str,
     /// The member of the body that is at fault, if one is.
@@ -71,7 +74,7 @@ impl Refusal<'_> {
             "message": self.message,
             "type": self.openai_type(),
             "param": self.param,
-            "code": self.cause,
+            "code": self.known_as.unwrap_or(self.cause),
             "internal_code": self.code,
             "cause": self.cause,
             "request_id": self.request_id,
@@ -84,9 +87,9 @@ impl Refusal<'_> {
         let error = json!({
             "type": self.anthropic_type(),
             "message": self.message,
-            "details": { "error_code": self.cause },
+            "details": { "error_code": self.known_as.unwrap_or(self.cause) },
             "param": self.param,
-            "code": self.cause,
+            "code": self.known_as.unwrap_or(self.cause),
             "internal_code": self.code,
         });
         json!({ "type": "error", "error": error, "request_id": self.request_id })
@@ -126,6 +129,7 @@ mod tests {
         status: 401,
         code: 2009,
         cause: "token_missing",
+        known_as: None,
         message: "Unauthorized",
         param: None,
         request_id: "0193",

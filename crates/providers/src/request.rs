@@ -108,6 +108,43 @@ impl<'a> Fields<'a> {
             None => splices.insert(self.body, "model", &text),
         }
     }
+
+    /// Names the one model that is asked, in the place of all that a caller would take.
+    pub fn settle_on(&self, model: &str, alternatives: &Alternatives<'_>, splices: &mut Splices) {
+        let text = || serde_json::Value::from(model).to_string();
+        match (&self.model_member, &alternatives.member) {
+            (None, Some(models)) => splices.rename(models, "model", &text()),
+            (Some(_), Some(models)) => {
+                splices.remove(self.body, models);
+                self.settle_on(model, &Alternatives::default(), splices);
+            }
+            _ if self.model.as_deref() == Some(model) => (),
+            _ => self.name_model(model, splices),
+        }
+    }
+}
+
+/// The models that a caller would take instead, in a member that no provider knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Alternatives<'a> {
+    /// Their names, in the caller's order.
+    pub models: Vec<Cow<'a, str>>,
+    member: Option<Member>,
+}
+
+impl<'a> Alternatives<'a> {
+    /// Reads `models`.
+    pub fn read(body: &'a [u8]) -> Result<Self, InvalidBody> {
+        let [member] = scan::members(body, &["models"])?;
+        let wrong = || InvalidBody::WrongType { field: "models", expected: "a list of strings" };
+        let Some(member) = member else { return Ok(Self::default()) };
+        let models = match member.kind {
+            Kind::Null => Vec::new(),
+            Kind::List => serde_json::from_slice(&body[member.span.clone()]).map_err(|_| wrong())?,
+            _ => return Err(wrong()),
+        };
+        Ok(Self { models, member: Some(member) })
+    }
 }
 
 /// Reads members as the types that they must have.
@@ -209,6 +246,32 @@ mod tests {
         ];
         for (body, field) in bodies {
             assert_eq!(Fields::read(body.as_bytes()).unwrap_err().field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn one_model_takes_the_place_of_all_that_were_named() {
+        let settled = |body: &'static str| {
+            let bytes = Bytes::from_static(body.as_bytes());
+            let (fields, alternatives) = (Fields::read(&bytes).unwrap(), Alternatives::read(&bytes).unwrap());
+            let mut splices = Splices::default();
+            fields.settle_on("m", &alternatives, &mut splices);
+            String::from_utf8(splices.apply(&bytes).to_vec()).unwrap()
+        };
+        for (body, expected) in [
+            (r#"{"model":"a:m"}"#, r#"{"model":"m"}"#),
+            (r#"{ "model" : "m" }"#, r#"{ "model" : "m" }"#),
+            (r#"{"x":1}"#, r#"{"model":"m","x":1}"#),
+            ("{}", r#"{"model":"m"}"#),
+            (r#"{"models":["a","m"]}"#, r#"{"model":"m"}"#),
+            (r#"{"models":["a"],"model":"b","x":1}"#, r#"{"model":"m","x":1}"#),
+            (r#"{"model":"m","models":[]}"#, r#"{"model":"m"}"#),
+            (r#"{"model":null,"models":null}"#, r#"{"model":"m"}"#),
+        ] {
+            assert_eq!(settled(body), expected, "{body}");
+        }
+        for body in [r#"{"models":"a"}"#, r#"{"models":[1]}"#, r#"{"models":["a"],"models":["b"]}"#] {
+            assert_eq!(Alternatives::read(body.as_bytes()).unwrap_err().field(), Some("models"), "{body}");
         }
     }
 

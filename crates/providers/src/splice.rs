@@ -27,6 +27,25 @@ impl Splices {
         self.0.push((brace + 1..brace + 1, format!("\"{name}\":{value}{comma}").into_bytes()));
     }
 
+    /// Takes a member out of the object that `body` is, with the comma that it brought.
+    pub fn remove(&mut self, body: &[u8], member: &Member) {
+        let Member { name_start, span, .. } = member;
+        let space = |byte: &u8| byte.is_ascii_whitespace();
+        let after = span.end + body[span.end..].iter().take_while(|byte| space(byte)).count();
+        if body.get(after) == Some(&b',') {
+            let next = after + 1 + body[after + 1..].iter().take_while(|byte| space(byte)).count();
+            return self.0.push((*name_start..next, Vec::new()));
+        }
+        let before = body[..*name_start].iter().rev().take_while(|byte| space(byte)).count();
+        let comma = name_start - before - usize::from(body[..name_start - before].last() == Some(&b','));
+        self.0.push((comma..span.end, Vec::new()));
+    }
+
+    /// Puts another member in the place of one. `value` is JSON.
+    pub fn rename(&mut self, member: &Member, name: &str, value: &str) {
+        self.0.push((member.name_start..member.span.end, format!("\"{name}\":{value}").into_bytes()));
+    }
+
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -40,7 +59,8 @@ impl Splices {
         // A later insertion at the same place stands before an earlier one, which brought no comma if
         // it found the object empty.
         self.0.reverse();
-        self.0.sort_by_key(|(span, _)| span.start);
+        // What is inserted where something is taken out stands before it.
+        self.0.sort_by_key(|(span, _)| (span.start, span.end));
         let added: usize = self.0.iter().map(|(_, value)| value.len()).sum();
         let mut spliced = Vec::with_capacity(body.len() + added);
         let mut copied = 0;
@@ -81,6 +101,32 @@ mod tests {
         splices.insert(&body, "a", "1");
         splices.insert(&body, "b", "2");
         assert_eq!(splices.apply(&body), "{\"b\":2,\"a\":1 }");
+    }
+
+    #[test]
+    fn a_member_goes_with_its_comma() {
+        for (body, left) in [
+            (r#"{"models":["a"],"x":1}"#, r#"{"x":1}"#),
+            (r#"{ "models" : ["a"] , "x":1}"#, r#"{ "x":1}"#),
+            (r#"{"x":1, "models":["a"]}"#, r#"{"x":1}"#),
+            (r#"{"x":1,"models":["a"],"y":2 }"#, r#"{"x":1,"y":2 }"#),
+            (r#"{"models":[]}"#, "{}"),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            let [models] = scan::members(&body, &["models"]).unwrap();
+            let mut splices = Splices::default();
+            splices.remove(&body, &models.unwrap());
+            assert_eq!(splices.apply(&body), left);
+        }
+        let body = Bytes::from_static(br#"{"models":["a"],"model":"b"}"#);
+        let [models] = scan::members(&body, &["models"]).unwrap();
+        let mut splices = Splices::default();
+        splices.remove(&body, models.as_ref().unwrap());
+        splices.insert(&body, "stream_options", "{}");
+        assert_eq!(splices.apply(&body), r#"{"stream_options":{},"model":"b"}"#);
+        let mut splices = Splices::default();
+        splices.rename(&models.unwrap(), "other", "1");
+        assert_eq!(splices.apply(&body), r#"{"other":1,"model":"b"}"#);
     }
 
     #[test]

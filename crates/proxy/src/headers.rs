@@ -35,6 +35,14 @@ names! {
     CF_AIG_REQUEST_TIMEOUT_MS = "cf-aig-request-timeout-ms";
     /// Which step of a universal request was answered.
     CF_AIG_STEP = "cf-aig-step";
+    /// How many attempts were made.
+    NGROK_AIG_ATTEMPTS = "ngrok-aig-attempts";
+    /// Which model of which provider answered.
+    NGROK_AIG_MODEL = "ngrok-aig-model";
+    /// Who is asked where neither the address nor the body says it.
+    NGROK_AIG_PROVIDER = "ngrok-aig-provider";
+    /// The code of a refusal, for clients that know ngrok's.
+    NGROK_ERROR_CODE = "ngrok-error-code";
     /// The tightest limit on calls.
     RATELIMIT_LIMIT = "ratelimit-limit";
     /// How many calls are left of it.
@@ -77,6 +85,7 @@ pub fn is_ours(name: &HeaderName) -> bool {
                 || matches!(name, "cf-skip-cache" | "cf-cache-ttl")
         }
         b't' => name.starts_with("tollgate-"),
+        b'n' => name.starts_with("ngrok-aig-") || matches!(name, "ngrok-error-code"),
         _ => false,
     }
 }

@@ -2,12 +2,20 @@
 //! operator keeps there.
 
 use bytes::Bytes;
-use providers::catalog::Provider;
+use http::HeaderName;
+use http::request::Parts;
+use providers::Endpoint;
+use providers::catalog::{self, Dialect, Provider};
 use providers::credits::{self, Permit};
+use providers::models::{Asked, Candidate, listing};
 use providers::prices::Catalogue;
 
+use crate::deps::Deps;
 use crate::refusal::Refusal;
+use crate::stages::authenticate::Caller;
+use crate::stages::plan::selection;
 use crate::stages::resolve::Place;
+use crate::stages::route::{self, Brought};
 use crate::visit::Visit;
 
 /// The models that credits can pay for, or the one that is asked about.
@@ -23,4 +31,57 @@ pub(crate) fn on_credits(
     let Permit::Model(model) = permit else { return Ok(credits::list_of_models(provider, catalogue, at)) };
     credits::one_model(provider, catalogue, place.account_id, &model, at)
         .ok_or(Refusal::NoSuchModel { model })
+}
+
+static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// What takes a model, in each format.
+const OPENAI: [&str; 8] = [
+    "chat/completions",
+    "responses",
+    "completions",
+    "embeddings",
+    "images/generations",
+    "audio/speech",
+    "audio/transcriptions",
+    "moderations",
+];
+const ANTHROPIC: [&str; 1] = ["messages"];
+
+/// The models that this caller can ask for, in the format that he speaks, or the one of this name.
+pub(crate) fn open(
+    deps: &Deps,
+    place: &Place,
+    caller: &Caller,
+    head: &Parts,
+    name: Option<&str>,
+) -> Result<Bytes, Refusal> {
+    let speaks_anthropic = head.headers.contains_key(&ANTHROPIC_VERSION);
+    let (dialect, operations, endpoint) = match speaks_anthropic {
+        true => (Dialect::Anthropic, &ANTHROPIC[..], Endpoint::Messages),
+        false => (Dialect::OpenAi, &OPENAI[..], Endpoint::ChatCompletions),
+    };
+    let may_ask = |provider: &'static Provider| {
+        let whom = (provider, endpoint);
+        route::credentials(deps, place, caller, &head.headers, whom, Brought::Anywhere).is_ok()
+    };
+    let providers: Vec<&str> =
+        catalog::all().iter().copied().filter(|one| may_ask(one)).map(|one| one.slug).collect();
+    let asked = |operation: &&'static str| Asked { dialect, operation };
+    let mut candidates: Vec<Candidate<'_>> =
+        operations.iter().flat_map(|operation| selection().everything(asked(operation))).collect();
+    candidates.retain(|candidate| providers.contains(&candidate.host.slug()));
+    let created = Catalogue::current().effective_from();
+    let Some(name) = name else {
+        return Ok(match dialect {
+            Dialect::OpenAi => listing::openai(&candidates, created),
+            Dialect::Anthropic => listing::anthropic(&candidates, created),
+        });
+    };
+    let is_called = |candidate: &&Candidate<'_>| {
+        candidate.id() == name || candidate.aliases().iter().any(|alias| alias == name)
+    };
+    let found = candidates.iter().find(is_called);
+    let found = found.ok_or_else(|| Refusal::NoSuchModel { model: name.chars().take(256).collect() })?;
+    Ok(listing::one(found, dialect, created))
 }

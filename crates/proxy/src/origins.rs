@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use providers::catalog::{self, Provider};
+use providers::catalog::{self, Dialect, Provider};
 use providers::path::{Base, BaseUrls};
 
+use crate::stages::resolve::Target;
 use crate::upstream::{Connector, Origin};
 
 /// The addresses of all providers, and a pool of connections for each.
@@ -27,6 +28,23 @@ impl Origins {
     /// Where a provider is reached.
     pub fn base(&self, provider: &Provider) -> &Base {
         self.base_urls.of(provider)
+    }
+
+    /// What everything goes below that is asked of a provider in a format: its own place, or the usual one.
+    pub fn base_in(&self, provider: &Provider, dialect: Dialect, operation: &str) -> Base {
+        match provider.format(dialect, operation) {
+            Some(format) => self.base_urls.of_format(provider, format),
+            None => self.base(provider).clone(),
+        }
+    }
+
+    /// Where it is reached for what is asked, which it may offer in another place than the rest.
+    pub fn base_for(&self, provider: &Provider, target: &Target) -> Base {
+        let dialect = target.endpoint.dialect().unwrap_or(provider.dialect);
+        match provider.format(dialect, &target.path) {
+            Some(format) => self.base_urls.of_format(provider, format),
+            None => self.base(provider).clone(),
+        }
     }
 
     /// The connections to a provider.

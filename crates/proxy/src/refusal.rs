@@ -1,6 +1,7 @@
 //! Every no of our own making, and how it is told: whose problem it is, the status and code that
 //! follow, and the two shapes in which callers expect to read it.
 
+mod ngrok;
 mod reached;
 mod shape;
 mod told;
@@ -9,11 +10,12 @@ mod unpaid;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use providers::catalog::UnknownProvider;
 use providers::compat::InvalidModel;
+use providers::models::NoModel;
 use providers::path::InvalidPath;
 use providers::prices::InvalidCustomCost;
 use providers::request::InvalidBody;
 
-use crate::headers::{TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
+use crate::headers::{NGROK_ERROR_CODE, TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
 use crate::limits::left::{insert_dollars, whole_seconds};
 use crate::metadata::InvalidMetadata;
 pub use reached::Reached;
@@ -57,6 +59,28 @@ pub enum Refusal {
     /// credential back.
     #[error("The method is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")]
     NoSuchMethod,
+    /// A host that is bound to no gateway, where only its name could tell which is meant.
+    #[error(
+        "No gateway is bound to this host; bind it with an endpoint, or use /v1/{{account_id}}/{{gateway_id}}/{{provider}}"
+    )]
+    UnboundHost,
+    /// Neither the address nor the body says who is asked.
+    #[error(
+        "Nothing says which provider is asked: name a model in the body, or a provider in the header `ngrok-aig-provider`"
+    )]
+    NobodyNamed,
+    /// Nobody can be asked for the model.
+    #[error("{0}")]
+    NoModel(Box<NoModel>),
+    /// The body is not read, so that its model cannot be written in the provider's words.
+    #[error("In a body like this the model has to be written as the provider does, `{upstream}`")]
+    ModelStaysAsWritten {
+        /// How that is.
+        upstream: String,
+    },
+    /// More than one was asked, and they failed in different ways.
+    #[error("All providers failed: {}", .0.join("; "))]
+    AllFailed(Vec<String>),
     /// No gateway has this address.
     #[error("Please configure AI Gateway: no gateway has this address")]
     UnknownGateway,
@@ -69,6 +93,9 @@ pub enum Refusal {
     /// No valid token where one is needed, or an invalid one where none is.
     #[error("Unauthorized: {0}")]
     Unauthorized(&'static str),
+    /// A valid token of another of the account's gateways.
+    #[error("Unauthorized: the token belongs to another gateway")]
+    OtherGatewaysToken,
     /// A token of ours in a place from which it would have gone to the provider.
     #[error(
         "Unauthorized: a Tollgate token was sent in {place}, from where it would reach the provider; send it in `cf-aig-authorization`"
@@ -297,7 +324,11 @@ impl Refusal {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::InvalidBody(invalid) | Self::CompatBody(invalid) => invalid.field(),
-            Self::CompatModel(_) | Self::NoSuchModel { .. } => Some("model"),
+            Self::CompatModel(_)
+            | Self::NoSuchModel { .. }
+            | Self::NoModel(_)
+            | Self::NobodyNamed
+            | Self::ModelStaysAsWritten { .. } => Some("model"),
             Self::Unpriced { field, .. } => *field,
             Self::Unpaid(unpaid) => unpaid.field(),
             _ => None,
@@ -323,6 +354,19 @@ impl Refusal {
             insert_dollars(headers, &TOLLGATE_CREDITS_NEEDED, *needed);
             insert_dollars(headers, &TOLLGATE_CREDITS_FREE, *free);
         }
+    }
+
+    /// Whether it is about one provider or one credential, so that another may do.
+    pub(crate) fn is_of_one_provider(&self) -> bool {
+        matches!(
+            self,
+            Self::ProviderUnreachable { .. }
+                | Self::ProviderBrokeOff { .. }
+                | Self::ProviderTimeout { .. }
+                | Self::OperatorKeyRefused { .. }
+                | Self::OperatorKeyBusy { .. }
+                | Self::KeyUnusable
+        )
     }
 
     /// Whether it ended a request that was under way and might have gone on.
@@ -361,10 +405,13 @@ fn quoted(aliases: &[String]) -> String {
 }
 
 /// The headers of every refusal.
-pub(crate) fn head(refusal: &Refusal) -> http::response::Builder {
+pub(crate) fn head(listener: Listener, refusal: &Refusal) -> http::response::Builder {
     let mut head = http::Response::builder()
-        .status(refusal.status())
+        .status(listener.status(refusal))
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(code) = listener.known_as(refusal) {
+        head = head.header(&NGROK_ERROR_CODE, code);
+    }
     if let Some(retry_after) = refusal.retry_after() {
         head = head.header(header::RETRY_AFTER, retry_after);
     }

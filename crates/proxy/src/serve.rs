@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
@@ -11,21 +10,17 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use model::gateway::ErrorShape;
 use providers::catalog::Dialect;
-use providers::credits::Permit;
 
 use crate::answer::Answer;
 use crate::deps::Deps;
 use crate::headers;
 use crate::metadata::metadata;
 use crate::models;
-use crate::rating::Rating;
 use crate::refusal::{Listener, Refusal, Shape};
-use crate::stages::dispatch::Way;
+use crate::stages::attempts::{Asking, Reply};
 use crate::stages::inspect::Inquiry;
-use crate::stages::relay::Pending;
-use crate::stages::resolve::{Address, Place, Target};
-use crate::stages::route::Credential;
-use crate::stages::{admit, authenticate, dispatch, inspect, relay, resolve, route};
+use crate::stages::resolve::{Address, Below, Place, Target};
+use crate::stages::{attempts, authenticate, inspect, plan, relay, resolve, route};
 use crate::visit::{self, Arrival, Visit, bounded};
 
 /// Answers one request, whatever happens.
@@ -44,29 +39,24 @@ pub async fn serve(deps: Arc<Deps>, request: Request<Incoming>) -> Response<Answ
 async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>) -> Response<Answer> {
     let (head, body) = request.into_parts();
     let found = match &deps.interests {
-        None => resolve::place(&deps.snapshot.load(), &head.uri),
-        Some(interests) => resolve::place_in_use(interests, &deps.snapshot, &head.uri, arrival.at_ms).await,
+        None => resolve::place(&deps.snapshot.load(), &head),
+        Some(interests) => resolve::place_in_use(interests, &deps.snapshot, &head, arrival.at_ms).await,
     };
-    let (place, rest) = match found {
+    let (place, below) = match found {
         Ok(found) => found,
         Err(refusal) => return astray(deps, arrival, &head, &refusal),
     };
     let shape = place.gateway.gateway.error_shape;
     // Whoever names no provider means the universal endpoint, which only the gateway's clients know.
-    let speaks_to_gateway = speaks_to_gateway(&head) || rest.is_empty();
+    let speaks_to_gateway = speaks_to_gateway(&head) || below.text().is_empty();
     let shape = Shape::of(shape, speaks_to_gateway, resolve::dialect(&head.method, &head.uri));
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
-    match through_the_stages(deps, &place, rest.to_owned(), &mut visit, head, body).await {
+    let method = head.method.clone();
+    match through_the_stages(deps, &place, &below, &mut visit, head, body).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
-        Ok(Reply::Own(method, answer)) => relay::own(visit, &method, answer),
+        Ok(Reply::Own(answer)) => relay::own(visit, &method, answer),
         Err(refusal) => visit.refused(&refusal),
     }
-}
-
-/// Who answers.
-enum Reply {
-    Provider(Box<Pending>),
-    Own(Method, Bytes),
 }
 
 const SERVED: [Method; 6] =
@@ -75,7 +65,7 @@ const SERVED: [Method; 6] =
 async fn through_the_stages(
     deps: &Deps,
     place: &Place,
-    rest: String,
+    below: &Below,
     visit: &mut Visit,
     head: Parts,
     body: Incoming,
@@ -83,54 +73,29 @@ async fn through_the_stages(
     if !SERVED.contains(&head.method) {
         return Err(Refusal::NoSuchMethod);
     }
-    let target = resolve::target(&deps.origins, &head.method, &rest, head.uri.query())?;
+    let query = head.uri.query();
+    let target = resolve::target(&deps.origins, &head.method, below, query)?;
     note_target(visit, &target, &head)?;
-    let (query, now_ms) = (head.uri.query(), visit.arrival().at_ms);
-    let caller = authenticate::caller(place, &head.headers, &rest, query, now_ms)?;
+    let caller = authenticate::caller(place, &head.headers, below.text(), query, visit.arrival().at_ms)?;
     if let Some(token) = caller.token() {
         token.id.clone_into(&mut visit.record().token);
     }
-    if matches!(target.address, Address::CompatModels) {
-        return Ok(Reply::Own(head.method, providers::compat::models()));
-    }
-    if let Address::Native { provider, .. } = target.address {
+    match &target.address {
+        Address::CompatModels => return Ok(Reply::Own(providers::compat::models())),
+        Address::Models(name) => {
+            return models::open(deps, place, &caller, &head, name.as_deref()).map(Reply::Own);
+        }
         // Who has no credential need not send a body.
-        route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?;
+        Address::Native { provider, .. } => {
+            drop(route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?);
+        }
+        Address::Compat | Address::Open => (),
     }
-    let mut inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
+    let inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
     note_inquiry(visit, &inquiry);
-    let provider = inquiry.provider.ok_or(Refusal::NotCompat)?;
-    let credential = route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?;
-    let facts = match credential {
-        Credential::Request(..) | Credential::Stored(_) => None,
-        Credential::Credits => match inspect::permit(provider, &target, &head, &inquiry)? {
-            Permit::Call(facts) => Some(facts),
-            list => return Ok(Reply::Own(head.method, models::on_credits(visit, place, provider, list)?)),
-        },
-    };
-    let whom = (provider, target.endpoint, &credential);
-    let rating = Rating::new(
-        &deps.snapshot.load(),
-        visit.arrival(),
-        place,
-        &caller,
-        whom,
-        &mut inquiry,
-        &head.headers,
-    )?;
-    let rating = Arc::new(rating);
-    let asked = admit::Asked {
-        place,
-        caller: &caller,
-        credential: &credential,
-        facts,
-        inquiry: &mut inquiry,
-        rating: &rating,
-    };
-    let admission = admit::admission(visit, asked).await?;
-    let way = Way { place, caller: &caller, target, provider, credential };
-    let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
-    Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage: inquiry.hides_usage })))
+    let plan = plan::plan(deps, place, &caller, &head, &target, &inquiry)?;
+    let asking = Asking { place, caller: &caller, target: &target };
+    attempts::reply(visit, asking, plan, head, inquiry).await
 }
 
 fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), Refusal> {

@@ -1,9 +1,11 @@
 //! The stages of a request, in their order. Each hands the next one evidence that it took place.
 
 pub mod admit;
+pub mod attempts;
 pub mod authenticate;
 pub mod dispatch;
 pub mod inspect;
+pub mod plan;
 pub mod relay;
 pub mod resolve;
 pub mod route;

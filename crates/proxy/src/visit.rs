@@ -82,6 +82,8 @@ pub struct Visit {
     pub owed: Option<Arc<Rating>>,
     /// Whether it was we or the caller who gave it up.
     is_abandoned: bool,
+    /// The record as every attempt begins it, where there may be more than one.
+    beginning: Option<Box<UsageRecord>>,
     dispatched: Option<Instant>,
     first_byte: Option<Instant>,
     is_closed: bool,
@@ -108,6 +110,7 @@ impl Visit {
             local: None,
             owed: None,
             is_abandoned: false,
+            beginning: None,
             dispatched: None,
             first_byte: None,
             is_closed: false,
@@ -219,7 +222,7 @@ impl Visit {
         }
         let id = uuid_value(self.arrival.id);
         if self.record.collect_log {
-            headers.insert(&headers::CF_AIG_LOG_ID, id.clone());
+            headers.insert(&headers::CF_AIG_LOG_ID, uuid_value(self.record.id));
         }
         let event_id = if self.record.event_id.is_empty() {
             id.clone()
@@ -289,6 +292,28 @@ impl Visit {
         self.fault = Fault::Caller.as_str();
     }
 
+    /// Keeps what every attempt has in common, should there be more than one.
+    pub fn may_try_again(&mut self) {
+        self.beginning = Some(self.record.clone());
+    }
+
+    /// Closes the record of an attempt that failed and begins the next one's. Whatever the failed one is
+    /// charged or gives back is settled like that of any request.
+    pub fn again(&mut self) {
+        let Some(beginning) = self.beginning.clone() else { return };
+        let attempt = self.record.attempt + 1;
+        self.end();
+        self.is_closed = false;
+        self.deps.metrics.in_flight.inc();
+        let now = Arrival::now();
+        self.arrival.at = now.at;
+        *self.record = UsageRecord { id: now.id, attempt, ..*beginning };
+        (self.waited, self.passed) = (Duration::ZERO, None);
+        (self.held, self.output_limit) = (Nanos::ZERO, None);
+        (self.owed, self.is_abandoned, self.fault) = (None, false, "none");
+        (self.dispatched, self.first_byte) = (None, None);
+    }
+
     /// Closes the record as it stands.
     pub fn close(mut self) {
         self.end();
@@ -354,7 +379,7 @@ impl Drop for Visit {
 /// A refusal with nothing in it that needs a gateway.
 pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
     let response: Result<Response<Answer>, http::Error> =
-        refusal::head(refusal).body(Answer::Whole(listener.body(refusal).into()));
+        refusal::head(listener, refusal).body(Answer::Whole(listener.body(refusal).into()));
     let mut response = response.unwrap_or_default();
     response.headers_mut().insert(&headers::CF_AIG_REQUEST_ID, uuid_value(listener.request_id));
     refusal.mark(response.headers_mut());

@@ -7,7 +7,7 @@ mod limits;
 
 use super::{GatewaySettings, WorkersAiBillingMode};
 use crate::document::{self, Document, Mistake, boolean, integer, nullable, one_of, text, texts};
-use crate::gateway::{ErrorShape, StoredKeys};
+use crate::gateway::{ErrorShape, KeyPrecedence, StoredKeys};
 use crate::id::GatewayId;
 use crate::time_zone::TimeZone;
 
@@ -111,10 +111,12 @@ fn settings(document: &mut Document<'_>) -> Option<GatewaySettings> {
     let error_shape = document.optional(
         "error_shape",
         ErrorShape::ByCaller,
-        one_of("`by_caller`, `gateway` or `provider`"),
+        one_of("`by_caller`, `gateway`, `provider` or `ngrok`"),
     );
     let stored_keys =
         document.optional("stored_keys", StoredKeys::Authenticated, one_of("`authenticated` or `open`"));
+    let key_precedence =
+        document.optional("key_precedence", KeyPrecedence::Request, one_of("`request` or `stored`"));
     let token_budget = document.object("token_budget", limits::token_budget);
     let max_output_tokens =
         document.optional("max_output_tokens", None, nullable(integer(1..=u64::from(u32::MAX))));
@@ -150,6 +152,7 @@ fn settings(document: &mut Document<'_>) -> Option<GatewaySettings> {
         zdr: zdr?,
         error_shape: error_shape?,
         stored_keys: stored_keys?,
+        key_precedence: key_precedence?,
         token_budget: token_budget?,
         max_output_tokens: max_output_tokens?.and_then(|tokens| u32::try_from(tokens).ok()),
         time_zone: time_zone?,

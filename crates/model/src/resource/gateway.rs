@@ -2,8 +2,8 @@
 
 use super::{Gateway, InvalidResource};
 use crate::gateway::{
-    DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, LimitType, RateLimit, SpendRule, Split, StoredKeys, Technique,
-    TokenBudget, Unpriced,
+    DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, KeyPrecedence, LimitType, RateLimit, SpendRule, Split, StoredKeys,
+    Technique, TokenBudget, Unpriced,
 };
 use crate::id::GatewayInternalId;
 use crate::limits::Period;
@@ -20,6 +20,7 @@ impl Gateway {
             collect_logs,
             error_shape,
             stored_keys,
+            key_precedence,
             rate_limit,
             spend_rules,
             unpriced,
@@ -39,11 +40,17 @@ impl Gateway {
                 ErrorShape::ByCaller => proto::ErrorShape::ByCaller,
                 ErrorShape::Gateway => proto::ErrorShape::Gateway,
                 ErrorShape::Provider => proto::ErrorShape::Provider,
+                ErrorShape::Ngrok => proto::ErrorShape::Ngrok,
             }
             .into(),
             stored_keys: match stored_keys {
                 StoredKeys::Authenticated => proto::StoredKeys::Authenticated,
                 StoredKeys::Open => proto::StoredKeys::Open,
+            }
+            .into(),
+            key_precedence: match key_precedence {
+                KeyPrecedence::Request => proto::KeyPrecedence::Request,
+                KeyPrecedence::Stored => proto::KeyPrecedence::Stored,
             }
             .into(),
             rate_limit: rate_limit.map(|RateLimit { calls, seconds, technique }| proto::RateLimit {
@@ -74,12 +81,18 @@ impl Gateway {
             Ok(proto::ErrorShape::ByCaller) => ErrorShape::ByCaller,
             Ok(proto::ErrorShape::Gateway) => ErrorShape::Gateway,
             Ok(proto::ErrorShape::Provider) => ErrorShape::Provider,
+            Ok(proto::ErrorShape::Ngrok) => ErrorShape::Ngrok,
             Err(_) => return Err(field("error_shape")),
         };
         let stored_keys = match proto::StoredKeys::try_from(wire.stored_keys) {
             Ok(proto::StoredKeys::Authenticated) => StoredKeys::Authenticated,
             Ok(proto::StoredKeys::Open) => StoredKeys::Open,
             Err(_) => return Err(field("stored_keys")),
+        };
+        let key_precedence = match proto::KeyPrecedence::try_from(wire.key_precedence) {
+            Ok(proto::KeyPrecedence::Request) => KeyPrecedence::Request,
+            Ok(proto::KeyPrecedence::Stored) => KeyPrecedence::Stored,
+            Err(_) => return Err(field("key_precedence")),
         };
         if wire.internal_id != internal_id.0.as_bytes() {
             return Err(field("internal_id"));
@@ -92,6 +105,7 @@ impl Gateway {
             collect_logs: wire.collect_logs,
             error_shape,
             stored_keys,
+            key_precedence,
             rate_limit: wire.rate_limit.map(rate_limit).transpose()?,
             spend_rules: wire.spend_rules.into_iter().map(SpendRule::from_wire).collect::<Result<_, _>>()?,
             unpriced: if wire.refuse_unpriced { Unpriced::Refuse } else { Unpriced::Allow },

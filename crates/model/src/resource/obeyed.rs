@@ -1,7 +1,7 @@
 //! Which settings protect something, and which of them this release's proxy obeys.
 
 use super::{Body, Resource};
-use crate::gateway::{DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, StoredKeys};
+use crate::gateway::{DEFAULT_MAX_OUTPUT_TOKENS, ErrorShape, KeyPrecedence, StoredKeys};
 use crate::time_zone::TimeZone;
 
 /// The settings that this release's proxy obeys. A resource that needs another name here is
@@ -11,6 +11,7 @@ pub const OBEYED: &[&str] = &[
     "byok_only",
     "error_shape",
     "stored_keys",
+    "key_precedence",
     "expiry",
     "rate_limit",
     "spend_limits",
@@ -49,6 +50,7 @@ impl Resource {
                 ("byok_only", gateway.byok_only),
                 ("error_shape", gateway.error_shape != ErrorShape::ByCaller),
                 ("stored_keys", gateway.stored_keys != StoredKeys::Authenticated),
+                ("key_precedence", gateway.key_precedence != KeyPrecedence::Request),
                 ("rate_limit", gateway.rate_limit.is_some()),
                 ("spend_limits", !gateway.spend_rules.is_empty()),
                 ("token_budget", gateway.token_budget.is_some()),

@@ -10,36 +10,37 @@ use time::format_description::well_known::Rfc3339;
 
 use super::facts::pricing;
 use super::{Candidate, Known, Model, Models};
+use crate::catalog::Dialect;
 use crate::prices::Catalogue;
 
 /// The answer to OpenAI's `GET models`: each of these models once, in their order.
 ///
 /// Nobody says when models were made, so `created` is a moment that is the same for all of them.
 pub fn openai(candidates: &[Candidate<'_>], created: i64) -> Bytes {
-    let data = once(candidates).map(|candidate| OpenAiModel {
-        id: candidate.id(),
-        object: "model",
-        created,
-        owned_by: owner(candidate),
-        context_window: candidate.context_window(),
-        max_output_tokens: candidate.max_output_tokens(),
-    });
+    let data = once(candidates).map(|candidate| OpenAiModel::of(candidate, created));
     json(&OpenAiList { object: "list", data: data.collect() })
 }
 
 /// The answer to Anthropic's `GET models`, in one page.
 pub fn anthropic(candidates: &[Candidate<'_>], created: i64) -> Bytes {
-    let created = OffsetDateTime::from_unix_timestamp(created).ok().and_then(|at| at.format(&Rfc3339).ok());
-    let created_at = created.unwrap_or_default();
-    let data = once(candidates).map(|candidate| AnthropicModel {
-        r#type: "model",
-        id: candidate.id(),
-        display_name: candidate.display_name(),
-        created_at: &created_at,
-    });
+    let created_at = written(created);
+    let data = once(candidates).map(|candidate| AnthropicModel::of(candidate, &created_at));
     let data: Vec<_> = data.collect();
     let (first_id, last_id) = (data.first().map(|model| model.id), data.last().map(|model| model.id));
     json(&AnthropicList { first_id, last_id, has_more: false, data })
+}
+
+/// The answer to `GET models/{id}` of a format.
+pub fn one(candidate: &Candidate<'_>, dialect: Dialect, created: i64) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => json(&OpenAiModel::of(candidate, created)),
+        Dialect::Anthropic => json(&AnthropicModel::of(candidate, &written(created))),
+    }
+}
+
+fn written(created: i64) -> String {
+    let created = OffsetDateTime::from_unix_timestamp(created).ok().and_then(|at| at.format(&Rfc3339).ok());
+    created.unwrap_or_default()
 }
 
 fn once<'a, 'b>(candidates: &'b [Candidate<'a>]) -> impl Iterator<Item = &'b Candidate<'a>> {
@@ -64,6 +65,19 @@ struct OpenAiModel<'a> {
     max_output_tokens: Option<u64>,
 }
 
+impl<'a> OpenAiModel<'a> {
+    fn of(candidate: &'a Candidate<'_>, created: i64) -> Self {
+        Self {
+            id: candidate.id(),
+            object: "model",
+            created,
+            owned_by: owner(candidate),
+            context_window: candidate.context_window(),
+            max_output_tokens: candidate.max_output_tokens(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct OpenAiList<'a> {
     object: &'static str,
@@ -76,6 +90,12 @@ struct AnthropicModel<'a> {
     id: &'a str,
     display_name: &'a str,
     created_at: &'a str,
+}
+
+impl<'a> AnthropicModel<'a> {
+    fn of(candidate: &'a Candidate<'_>, created_at: &'a str) -> Self {
+        Self { r#type: "model", id: candidate.id(), display_name: candidate.display_name(), created_at }
+    }
 }
 
 #[derive(Serialize)]

@@ -26,6 +26,11 @@ pub struct Restrictions {
 }
 
 impl Selection {
+    /// The catalogue as it is.
+    pub fn of(catalogue: &'static Models) -> Self {
+        Self { catalogue, providers: Vec::new(), restrictions: Restrictions::default() }
+    }
+
     /// The catalogue with what a gateway says.
     pub fn new(
         catalogue: &'static Models,

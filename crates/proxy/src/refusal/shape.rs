@@ -1,6 +1,7 @@
 //! In which shape one caller reads errors: Cloudflare's, whose `error` is a list, or that of the
 //! provider's own SDK, whose `error` is an object.
 
+use http::StatusCode;
 use model::gateway::ErrorShape;
 use providers::catalog::Dialect;
 use providers::{Endpoint, errors};
@@ -15,6 +16,8 @@ pub enum Shape {
     Gateway,
     /// `{"error":{…}}` as the provider says it.
     Provider(Dialect),
+    /// The same with ngrok's codes and statuses.
+    Ngrok(Dialect),
 }
 
 /// Who is told, and under which request id.
@@ -33,6 +36,7 @@ impl Shape {
         match setting {
             ErrorShape::Gateway => Self::Gateway,
             ErrorShape::Provider => Self::Provider(dialect),
+            ErrorShape::Ngrok => Self::Ngrok(dialect),
             ErrorShape::ByCaller if speaks_to_gateway => Self::Gateway,
             ErrorShape::ByCaller => Self::Provider(dialect),
         }
@@ -40,11 +44,25 @@ impl Shape {
 }
 
 impl Listener {
+    /// The status of a refusal.
+    pub fn status(&self, refusal: &Refusal) -> StatusCode {
+        match self.shape {
+            Shape::Ngrok(_) => refusal.ngrok_status(),
+            Shape::Gateway | Shape::Provider(_) => refusal.status(),
+        }
+    }
+
+    /// The code by which this caller knows a refusal, if that is not ours.
+    pub fn known_as(&self, refusal: &Refusal) -> Option<String> {
+        let code = matches!(self.shape, Shape::Ngrok(_)).then(|| refusal.ngrok_code()).flatten()?;
+        Some(format!("ERR_NGROK_{code}"))
+    }
+
     /// The body of a refusal.
     pub fn body(&self, refusal: &Refusal) -> Vec<u8> {
         self.with(refusal, |told| match self.shape {
             Shape::Gateway => told.gateway_body(),
-            Shape::Provider(dialect) => told.provider_body(dialect),
+            Shape::Provider(dialect) | Shape::Ngrok(dialect) => told.provider_body(dialect),
         })
     }
 
@@ -59,11 +77,18 @@ impl Listener {
     }
 
     fn with<T>(&self, refusal: &Refusal, then: impl FnOnce(errors::Refusal<'_>) -> T) -> T {
+        let known_as = self.known_as(refusal);
+        // Their clients look for the code in the message.
+        let message = match &known_as {
+            Some(code) => format!("[{code}] {refusal}"),
+            None => refusal.to_string(),
+        };
         then(errors::Refusal {
-            status: refusal.status().as_u16(),
+            status: self.status(refusal).as_u16(),
+            known_as: known_as.as_deref(),
             code: refusal.code(),
             cause: refusal.cause(),
-            message: &refusal.to_string(),
+            message: &message,
             param: refusal.field(),
             request_id: &self.request_id.to_string(),
         })

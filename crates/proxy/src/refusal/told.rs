@@ -19,10 +19,16 @@ impl Refusal {
         use StatusCode as Status;
         let (fault, status, code, cause) = match self {
             Self::NoSuchAddress => (Caller, Status::NOT_FOUND, 9001, "no_such_address"),
+            Self::UnboundHost => (Caller, Status::NOT_FOUND, 9026, "unbound_host"),
+            Self::NobodyNamed => (Caller, Status::NOT_FOUND, 9027, "nobody_named"),
+            Self::NoModel(_) => (Caller, Status::UNPROCESSABLE_ENTITY, 9028, "no_model"),
+            Self::ModelStaysAsWritten { .. } => (Caller, Status::BAD_REQUEST, 9029, "model_as_written"),
+            Self::AllFailed(_) => (Provider, Status::SERVICE_UNAVAILABLE, 9030, "all_failed"),
             Self::UnknownGateway => (Account, Status::BAD_REQUEST, 2001, "unknown_gateway"),
             Self::UnknownProvider(_) => (Caller, Status::BAD_REQUEST, 2008, "unknown_provider"),
             Self::NotInSync => (Tollgate, Status::SERVICE_UNAVAILABLE, 9002, "not_in_sync"),
             Self::Unauthorized(_) => (Caller, Status::UNAUTHORIZED, 2009, "unauthorized"),
+            Self::OtherGatewaysToken => (Caller, Status::UNAUTHORIZED, 2009, "other_gateways_token"),
             Self::TokenMisplaced { .. } => (Caller, Status::UNAUTHORIZED, 2009, "token_misplaced"),
             Self::InvalidPath(_) => (Caller, Status::BAD_REQUEST, 9003, "invalid_path"),
             Self::Universal => (Caller, Status::BAD_REQUEST, 2008, "universal_endpoint"),

@@ -76,9 +76,12 @@ fn rules(visit: &mut Visit, asked: &Asked<'_>) -> Vec<Arc<Rule>> {
             let calls = snapshot.terms().and_then(|terms| terms.calls_a_minute);
             calls.map(|calls| Arc::new(Rule::wholesale(&place.gateway.gateway, calls)))
         }
-        Credential::Request(..) | Credential::Stored(_) => None,
+        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) => None,
     };
-    of_gateway.iter().cloned().chain(of_account.cloned()).chain(of_token).chain(of_operator).collect()
+    let all = of_gateway.iter().cloned().chain(of_account.cloned()).chain(of_token).chain(of_operator);
+    // However often a request is tried, it is one call.
+    let is_counted = visit.record().attempt > 0;
+    all.filter(|rule| !(is_counted && rule.counts_calls())).collect()
 }
 
 /// Notes what is left of each limit, for the answer's headers.

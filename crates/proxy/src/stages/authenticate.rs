@@ -31,6 +31,8 @@ pub struct AcceptedToken {
     pub id: String,
     /// Cancelled when it is revoked.
     pub revoked: CancellationToken,
+    /// Its id, if it is one of the gateway's.
+    pub of_gateway: Option<GatewayTokenId>,
     /// The token, if it may spend no more than so much.
     pub bounded: Option<Arc<LiveToken<GatewayToken>>>,
 }
@@ -71,7 +73,9 @@ pub fn caller(
         }
     }
     if accepted.is_none() && place.gateway.gateway.authentication {
-        return Err(Refusal::Unauthorized("this gateway wants a token in `cf-aig-authorization`"));
+        return Err(Refusal::Unauthorized(
+            "this gateway wants a token, in `cf-aig-authorization`, or in place of an API key",
+        ));
     }
     Ok(Caller { token: accepted })
 }
@@ -89,12 +93,16 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
             let id = GatewayTokenId(id);
             let live = place.account.gateway_token(id).ok_or_else(unknown)?;
             let token = &live.token;
-            let here = token.gateway == place.gateway.gateway.internal_id;
-            if !here || !token.digest.matches(text) || expired(token.expires_at_ms) {
+            if !token.digest.matches(text) || expired(token.expires_at_ms) {
                 return Err(invalid());
             }
+            // Whoever has the whole token may know what it is for.
+            if token.gateway != place.gateway.gateway.internal_id {
+                return Err(Refusal::OtherGatewaysToken);
+            }
             let bounded = token.budget.map(|_| Arc::clone(live));
-            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone(), bounded })
+            let revoked = live.revoked.clone();
+            Ok(AcceptedToken { id: id.to_string(), revoked, of_gateway: Some(id), bounded })
         }
         TokenKind::Api => {
             let id = ApiTokenId(id);
@@ -104,7 +112,8 @@ fn accepted_token(place: &Place, value: &HeaderValue, now_ms: u64) -> Result<Acc
             if early || !token.digest.matches(text) || expired(token.expires_at_ms) {
                 return Err(invalid());
             }
-            Ok(AcceptedToken { id: id.to_string(), revoked: live.revoked.clone(), bounded: None })
+            let revoked = live.revoked.clone();
+            Ok(AcceptedToken { id: id.to_string(), revoked, of_gateway: None, bounded: None })
         }
         // Ours, but made for the control plane.
         TokenKind::Join | TokenKind::Refresh | TokenKind::Invitation => Err(invalid()),

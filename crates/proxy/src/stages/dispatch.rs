@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use model::operator_key::Cancel;
 use model::resource::OperatorKey;
 use process::failpoint_soon;
-use providers::catalog::Provider;
+use providers::catalog::{Dialect, Provider};
 use providers::{credits, path};
 use tracing::debug;
 
@@ -60,7 +60,7 @@ pub struct Way<'a> {
     /// Who asks.
     pub caller: &'a Caller,
     /// What is asked.
-    pub target: Target,
+    pub target: &'a Target,
     /// Whom.
     pub provider: &'static Provider,
     /// With which credential.
@@ -168,8 +168,13 @@ fn prepare(
 fn upstream_path(deps: &Deps, way: &Way<'_>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
     match &way.target.address {
         Address::Native { upstream, .. } => Ok(upstream.clone()),
+        Address::Open | Address::Models(_) => {
+            let base = deps.origins.base_for(way.provider, way.target);
+            Ok(path::below(&base, &way.target.path, query)?)
+        }
         Address::Compat | Address::CompatModels => {
-            Ok(path::upstream(way.provider, deps.origins.base(way.provider), &way.target.path, query)?)
+            let base = deps.origins.base_in(way.provider, Dialect::OpenAi, &way.target.path);
+            Ok(path::below(&base, &way.target.path, query)?)
         }
     }
 }

@@ -17,9 +17,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use memchr::memmem;
 use providers::catalog::Provider;
-use providers::compat;
-use providers::request::Fields;
+use providers::request::{Alternatives, Fields};
 use providers::splice::Splices;
+use providers::{Endpoint, compat};
 
 use super::resolve::{Address, Target};
 use crate::buffered::Buffered;
@@ -31,10 +31,12 @@ pub use credits::permit;
 
 /// What is asked of a provider, as far as we act on it.
 pub struct Inquiry {
-    /// Whom it is asked of; nobody when we answer ourselves.
+    /// Whom it is asked of; nobody when we answer ourselves, or as long as that is open.
     pub provider: Option<&'static Provider>,
     /// The model as the caller wrote it; empty if the body names none.
     pub model_asked: String,
+    /// What the caller would take instead, where it is open who is asked.
+    pub alternatives: Vec<String>,
     /// The model as the provider knows it.
     pub model: String,
     /// Whether the answer is asked for as a stream.
@@ -77,7 +79,8 @@ pub async fn inquiry(
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Inquiry, Refusal> {
-    if target.endpoint.has_json_body() {
+    let is_open = matches!(target.address, Address::Open);
+    if target.endpoint.has_json_body() || is_open && is_json(headers) {
         let begin = Instant::now();
         let arrived = whole(bounds, body).await?;
         let waited = begin.elapsed();
@@ -86,7 +89,7 @@ pub async fn inquiry(
     }
     let provider = match &target.address {
         Address::Native { provider, .. } => Some(*provider),
-        Address::Compat | Address::CompatModels => None,
+        Address::Compat | Address::CompatModels | Address::Open | Address::Models(_) => None,
     };
     let mut inquiry = Inquiry::unread(provider);
     if body.is_end_stream() {
@@ -122,10 +125,59 @@ impl Inquiry {
         (body, Replaced { length, encoding: length && self.was_inflated })
     }
 
+    /// The same for one of those who may be asked. Bodies that are not read here can be sent once only.
+    pub fn fitted(
+        &mut self,
+        endpoint: Endpoint,
+        provider: &'static Provider,
+        model: &str,
+    ) -> Result<Self, Refusal> {
+        let body = match &mut self.body {
+            UpstreamBody::Whole(bytes) => UpstreamBody::Whole(bytes.clone()),
+            streamed => std::mem::replace(streamed, UpstreamBody::Whole(Bytes::new())),
+        };
+        let fitted = Self {
+            model_asked: self.model_asked.clone(),
+            model: bounded(model, 256),
+            stream: self.stream,
+            service_tier: self.service_tier.clone(),
+            body,
+            was_inflated: self.was_inflated,
+            is_read: self.is_read,
+            text: self.text.clone(),
+            received: self.received,
+            passed: self.passed.clone(),
+            waited: self.waited,
+            ..Self::unread(Some(provider))
+        };
+        if !self.is_read {
+            return match self.model_asked == model {
+                true => Ok(fitted),
+                false => Err(Refusal::ModelStaysAsWritten { upstream: fitted.model }),
+            };
+        }
+        let (fields, alternatives) = (Fields::read(&self.text)?, Alternatives::read(&self.text)?);
+        let mut splices = Splices::default();
+        fields.settle_on(model, &alternatives, &mut splices);
+        let hides_usage = asks_for_usage(endpoint, provider, self.was_inflated, &fields, &mut splices);
+        Ok(Self { splices, hides_usage, ..fitted })
+    }
+
+    /// All of it, for the only one who is asked.
+    pub fn taken(&mut self) -> Self {
+        std::mem::replace(self, Self::unread(None))
+    }
+
+    /// Whether the same body can be sent again.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.body, UpstreamBody::Whole(_))
+    }
+
     fn unread(provider: Option<&'static Provider>) -> Self {
         Self {
             provider,
             model_asked: String::new(),
+            alternatives: Vec::new(),
             model: String::new(),
             stream: false,
             hides_usage: false,
@@ -164,34 +216,35 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
         }
     };
     let fields = Fields::read(&text).map_err(|invalid| match &target.address {
-        Address::Native { .. } => Refusal::InvalidBody(invalid),
         Address::Compat | Address::CompatModels => Refusal::CompatBody(invalid),
+        Address::Native { .. } | Address::Open | Address::Models(_) => Refusal::InvalidBody(invalid),
     })?;
     let asked = fields.model.as_deref().unwrap_or_default();
-    let mut splices = Splices::default();
+    let (mut splices, mut alternatives) = (Splices::default(), Vec::new());
     let (provider, model) = match &target.address {
-        Address::Native { provider, .. } => (*provider, asked),
+        Address::Native { provider, .. } => (Some(*provider), asked),
         Address::Compat | Address::CompatModels => {
             let compat = compat::model(asked).map_err(Refusal::CompatModel)?;
             fields.name_model(compat.model, &mut splices);
-            (compat.provider, compat.model)
+            (Some(compat.provider), compat.model)
+        }
+        Address::Open | Address::Models(_) => {
+            let named = Alternatives::read(&text)?.models;
+            alternatives.extend(named.into_iter().map(|model| model.into_owned()));
+            (None, asked)
         }
     };
-    // What is compressed is spliced only where the address forces us to.
-    let may_ask = provider.allows_splices && (!was_inflated || !splices.is_empty());
-    let hides_usage = may_ask && fields.lacks_usage(target.endpoint);
-    if hides_usage {
-        fields.ask_for_usage(&mut splices);
-    }
+    let hides_usage = provider.is_some_and(|provider| {
+        asks_for_usage(target.endpoint, provider, was_inflated, &fields, &mut splices)
+    });
     // What is kept of a name; the provider gets it whole.
     let name = |text: &str| bounded(text, 256);
-    let (model_asked, model, stream) = (name(asked), name(model), fields.stream);
+    let (model_asked, model, stream) = (bounded(asked, 1024), name(model), fields.stream);
     let service_tier = fields.service_tier.as_deref().map(name);
     let body = UpstreamBody::Whole(arrived);
-    let provider = Some(provider);
     Ok(Inquiry {
-        provider,
         model_asked,
+        alternatives,
         model,
         stream,
         hides_usage,
@@ -204,6 +257,23 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
         received,
         ..Inquiry::unread(provider)
     })
+}
+
+/// Asks for the usage of a stream where that has to be asked for. What is compressed is spliced only where
+/// the address forces us to.
+fn asks_for_usage(
+    endpoint: Endpoint,
+    provider: &Provider,
+    was_inflated: bool,
+    fields: &Fields<'_>,
+    splices: &mut Splices,
+) -> bool {
+    let may_ask = provider.allows_splices && (!was_inflated || !splices.is_empty());
+    let asks = may_ask && fields.lacks_usage(endpoint);
+    if asks {
+        fields.ask_for_usage(splices);
+    }
+    asks
 }
 
 /// The whole body. One that comes in one piece, as nearly all do, is not copied.
@@ -299,6 +369,11 @@ async fn peek(bounds: &Bounds, mut body: Incoming) -> Result<(Vec<Bytes>, Incomi
         peeked.push(data);
     }
     Ok((peeked, body))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

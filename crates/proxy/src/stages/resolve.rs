@@ -1,19 +1,23 @@
-//! Which gateway is addressed, and what is asked of it.
+//! Which gateway is addressed: by the path, or by the host.
+
+mod target;
 
 use std::sync::Arc;
 
-use http::uri::PathAndQuery;
+use http::header::HOST;
+use http::request::Parts;
 use http::{Method, Uri};
 use model::AccountId;
-use providers::catalog::{self, Dialect, Provider};
+use model::resource::Endpoint as Bound;
+use providers::catalog::{self, Dialect};
 use providers::{Endpoint, path};
 
 use crate::interests::{Answer, Interests};
-use crate::origins::Origins;
 use crate::refusal::Refusal;
 use crate::snapshot::{AccountState, GatewayState, Snapshot, SnapshotHandle};
+pub use target::{Address, Target, target};
 
-/// A gateway, and the path below it.
+/// A gateway, and how it was addressed.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Whose it is.
@@ -22,71 +26,80 @@ pub struct Place {
     pub account: Arc<AccountState>,
     /// The gateway.
     pub gateway: Arc<GatewayState>,
+    /// The endpoint whose host addressed it; nothing if the path did.
+    pub endpoint: Option<Arc<Bound>>,
     /// Whether what is unknown here is known to nobody.
     pub is_current: bool,
 }
 
-/// What is asked of a gateway.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The operation.
-    pub endpoint: Endpoint,
-    /// The path below the provider, as the caller wrote it.
-    pub path: String,
-    /// How the provider is named.
-    pub address: Address,
+/// What stands below that which names the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Below {
+    /// The path named it: the provider, and the path at it.
+    Path(String),
+    /// The host named it: the whole path.
+    Host(String),
 }
 
-/// How a caller names the provider.
-#[derive(Debug, Clone)]
-pub enum Address {
-    /// In the path, which goes on in the provider's own words.
-    Native {
-        /// The provider.
-        provider: &'static Provider,
-        /// The path and query at the provider.
-        upstream: PathAndQuery,
-    },
-    /// In the model's name.
-    Compat,
-    /// The list of the models that compat serves, which we answer ourselves.
-    CompatModels,
-}
-
-impl Address {
-    /// The word for it in usage records.
-    pub fn dialect(&self) -> &'static str {
+impl Below {
+    /// The text, whatever named the gateway.
+    pub fn text(&self) -> &str {
         match self {
-            Self::Native { .. } => "native",
-            Self::Compat | Self::CompatModels => "compat",
+            Self::Path(text) | Self::Host(text) => text,
         }
     }
 }
 
-/// The gateway that a path addresses, and the rest of the path.
-pub fn place<'a>(snapshot: &Snapshot, uri: &'a Uri) -> Result<(Place, &'a str), Refusal> {
-    let (account_id, slug, rest) = addressed(uri.path()).ok_or(Refusal::NoSuchAddress)?;
-    let unknown = || if snapshot.is_current() { Refusal::UnknownGateway } else { Refusal::NotInSync };
-    let account_id: AccountId = account_id.parse().map_err(|_| Refusal::UnknownGateway)?;
-    let account = snapshot.account(account_id).ok_or_else(unknown)?;
-    let gateway = account.gateway(slug).ok_or_else(unknown)?;
+/// The gateway that a request addresses, and what stands below it. A path that names one goes before the
+/// host, so that both kinds of clients can be sent to one address.
+pub fn place(snapshot: &Snapshot, head: &Parts) -> Result<(Place, Below), Refusal> {
+    let is_current = snapshot.is_current();
+    let unknown = || if is_current { Refusal::UnknownGateway } else { Refusal::NotInSync };
+    let path = head.uri.path();
+    if let Some((account_id, slug, rest)) = named(path) {
+        let account = snapshot.account(account_id).ok_or_else(unknown)?;
+        let gateway = account.gateway(slug).ok_or_else(unknown)?;
+        let (account, gateway) = (Arc::clone(account), Arc::clone(gateway));
+        return Ok((
+            Place { account_id, account, gateway, endpoint: None, is_current },
+            Below::Path(rest.to_owned()),
+        ));
+    }
+    let Some(endpoint) = host(head).and_then(|host| snapshot.endpoint(&host)) else {
+        return Err(match addressed(path) {
+            // The host may be one that was bound a moment ago.
+            Some(_) if !is_current && snapshot.has_endpoints() => Refusal::NotInSync,
+            Some((first, ..)) if OPERATIONS.contains(&first) => Refusal::UnboundHost,
+            Some(_) => Refusal::UnknownGateway,
+            None => Refusal::NoSuchAddress,
+        });
+    };
+    let account = snapshot.account(endpoint.account).ok_or_else(unknown)?;
+    let gateway = account.gateway_by_internal_id(endpoint.gateway).ok_or_else(unknown)?;
     let (account, gateway) = (Arc::clone(account), Arc::clone(gateway));
-    Ok((Place { account_id, account, gateway, is_current: snapshot.is_current() }, rest))
+    let endpoint = Arc::clone(endpoint);
+    let below = Below::Host(path.to_owned());
+    let account_id = endpoint.account;
+    Ok((Place { account_id, account, gateway, endpoint: Some(endpoint), is_current }, below))
 }
 
+/// What stands behind `/v1/` where clients mean a gateway of its own host.
+const OPERATIONS: [&str; 9] =
+    ["chat", "completions", "responses", "embeddings", "messages", "models", "images", "audio", "files"];
+
 /// The same where only accounts in use are known: one that is not is asked for, and waited for.
-pub async fn place_in_use<'a>(
+pub async fn place_in_use(
     interests: &Interests,
     snapshot: &SnapshotHandle,
-    uri: &'a Uri,
+    head: &Parts,
     now_ms: u64,
-) -> Result<(Place, &'a str), Refusal> {
-    let mut found = place(&snapshot.load(), uri);
+) -> Result<(Place, Below), Refusal> {
+    let mut found = place(&snapshot.load(), head);
     if matches!(found, Err(Refusal::UnknownGateway))
-        && let Some(account) = addressed(uri.path()).and_then(|(account, _, _)| account.parse().ok())
+        && let Some(account) = whose(&snapshot.load(), head)
     {
         found = match interests.ask(snapshot, account).await {
-            Answer::Known | Answer::Nonexistent => place(&snapshot.load(), uri),
+            Answer::Known | Answer::Nonexistent => place(&snapshot.load(), head),
             Answer::Unanswered => Err(Refusal::NotInSync),
         };
     }
@@ -98,49 +111,40 @@ pub async fn place_in_use<'a>(
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// What the path below a gateway asks for.
-pub fn target(
-    origins: &Origins,
-    method: &Method,
-    rest: &str,
-    query: Option<&str>,
-) -> Result<Target, Refusal> {
-    if rest.is_empty() {
-        return Err(Refusal::Universal);
-    }
-    let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if slug == "compat" {
-        return compat(method, path);
-    }
-    let provider = catalog::find(slug)?;
-    let upstream = path::upstream(provider, origins.base(provider), path, query)?;
-    let endpoint = Endpoint::of(method, path::operation(provider, path));
-    Ok(Target { endpoint, path: path.to_owned(), address: Address::Native { provider, upstream } })
+/// The account that a request is meant for, known or not.
+fn whose(snapshot: &Snapshot, head: &Parts) -> Option<AccountId> {
+    let by_host = || Some(snapshot.endpoint(&host(head)?)?.account);
+    named(head.uri.path()).map(|(account, ..)| account).or_else(by_host)
+}
+
+/// The host that a request was sent to, in lower case, without a port and without the dot that some
+/// resolvers leave at its end.
+fn host(head: &Parts) -> Option<String> {
+    let said = || head.headers.get(HOST)?.to_str().ok();
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(said)?;
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
 }
 
 /// What callers of an address speak, and read errors in.
 pub fn dialect(method: &Method, uri: &Uri) -> Dialect {
-    let rest = addressed(uri.path()).map_or("", |(_, _, rest)| rest);
+    let Some((_, _, rest)) = named(uri.path()) else {
+        let operation = uri.path().trim_start_matches('/').trim_start_matches("v1/");
+        return Endpoint::of(method, operation).dialect().unwrap_or(Dialect::OpenAi);
+    };
     let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
     catalog::find(slug).map_or(Dialect::OpenAi, |provider| {
         provider.dialect_of(Endpoint::of(method, path::operation(provider, path)))
     })
 }
 
-fn compat(method: &Method, path: &str) -> Result<Target, Refusal> {
-    let mut operation = path.trim_matches('/');
-    while let Some(shorter) = operation.strip_prefix("v1/") {
-        operation = shorter.trim_start_matches('/');
-    }
-    let endpoint = Endpoint::of(method, operation);
-    let address = match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Embeddings => Address::Compat,
-        Endpoint::Models if operation == "models" && [Method::GET, Method::HEAD].contains(method) => {
-            Address::CompatModels
-        }
-        _ => return Err(Refusal::NotCompat),
-    };
-    Ok(Target { endpoint, path: operation.to_owned(), address })
+/// The account and the gateway that a path names, and the rest of it.
+fn named(path: &str) -> Option<(AccountId, &str, &str)> {
+    let (account, gateway, rest) = addressed(path)?;
+    Some((account.parse().ok()?, gateway, rest))
 }
 
 /// `/v1/{account}/{gateway}/{rest}`, with the slash before the rest left out where there is none.
@@ -163,6 +167,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::origins::Origins;
     use crate::upstream::Connector;
 
     const ACCOUNT: AccountId = AccountId(Uuid::from_u128(0xabc));
@@ -174,9 +179,12 @@ mod tests {
         Snapshot::of(Revision { timeline: Uuid::nil(), number: 1 }, vec![resource])
     }
 
+    fn head(host: &str, path: &str) -> Parts {
+        http::Request::post(path).header(HOST, host).body(()).unwrap().into_parts().0
+    }
+
     fn rest(path: &str) -> Result<String, Refusal> {
-        let uri: Uri = path.parse().unwrap();
-        place(&snapshot(), &uri).map(|(_, rest)| rest.to_owned())
+        place(&snapshot(), &head("localhost", path)).map(|(_, below)| below.text().to_owned())
     }
 
     #[test]
@@ -207,7 +215,8 @@ mod tests {
         let connections = prometheus::IntGauge::new("c", "c").unwrap();
         let connector = Connector::new(Duration::from_secs(1), connections);
         let origins = Origins::new(BaseUrls::default(), &connector).unwrap();
-        let target = |method, rest| target(&origins, &method, rest, Some("a=b"));
+        let target =
+            |method, rest: &str| target(&origins, &method, &Below::Path(rest.to_owned()), Some("a=b"));
         for rest in ["openai/chat/completions", "openai/v1/chat/completions", "openai/v1/v1/chat/completions"]
         {
             let found = target(Method::POST, rest).unwrap();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
-use model::gateway::StoredKeys;
-use model::resource::ProviderKey;
+use model::Secret;
+use model::gateway::{KeyPrecedence, StoredKeys};
+use model::resource::{BoundKey, ProviderKey};
 use model::token;
 use model::usage::KeySource;
 use providers::Endpoint;
-use providers::catalog::Provider;
+use providers::catalog::{self, Provider};
 
 use super::authenticate::Caller;
 use super::resolve::Place;
@@ -25,6 +26,8 @@ pub enum Credential {
     Request(HeaderName, HeaderValue),
     /// The gateway keeps it.
     Stored(Arc<ProviderKey>),
+    /// The gateway keeps it for the caller's token.
+    Bound(Arc<BoundKey>),
     /// The operator keeps it, and credits pay. Which of his keys it is, is decided when it is needed.
     Credits,
 }
@@ -34,7 +37,7 @@ impl Credential {
     pub fn source(&self) -> KeySource {
         match self {
             Self::Request(..) => KeySource::Request,
-            Self::Stored(_) => KeySource::StoredKey,
+            Self::Stored(_) | Self::Bound(_) => KeySource::StoredKey,
             Self::Credits => KeySource::Credits,
         }
     }
@@ -42,26 +45,104 @@ impl Credential {
     /// The stored key's alias.
     pub fn alias(&self) -> &str {
         match self {
-            Self::Request(..) | Self::Credits => "",
+            Self::Request(..) | Self::Bound(_) | Self::Credits => "",
             Self::Stored(key) => &key.alias,
         }
     }
 }
 
-/// The credential for a provider, in the order that Cloudflare documents. A request that names a stored
-/// key by its alias means that key and nothing else.
+/// Where a key counts that the caller brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brought {
+    /// Nowhere: it is another provider's.
+    Never,
+    /// Where this provider's clients send it.
+    WhereItIsRead,
+    /// Wherever clients send keys, because the caller does not know who will be asked.
+    Anywhere,
+}
+
+/// The first credential for a provider.
 pub fn credential(
     deps: &Deps,
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
-    (provider, endpoint): (&'static Provider, Endpoint),
+    whom: (&'static Provider, Endpoint),
 ) -> Result<Credential, Refusal> {
+    let provider = whom.0.slug;
+    let all = credentials(deps, place, caller, headers, whom, Brought::WhereItIsRead)?;
+    all.into_iter().next().ok_or(Refusal::NoCredential { provider })
+}
+
+/// The credentials for a provider, in the order in which they are tried: those that are bound to the
+/// caller's token, and nothing else if there are any; else the caller's own, if it may be shown to this
+/// provider; else the stored one; else credits. That is the order that Cloudflare documents, with what
+/// is narrower than its gateways in front. A gateway may put what it stores before what callers bring. A
+/// request that names a stored key by its alias means that key and nothing else.
+pub fn credentials(
+    deps: &Deps,
+    place: &Place,
+    caller: &Caller,
+    headers: &HeaderMap,
+    (provider, endpoint): (&'static Provider, Endpoint),
+    counts: Brought,
+) -> Result<Vec<Credential>, Refusal> {
+    let of_gateway = caller.token().and_then(|token| token.of_gateway);
+    let bound = of_gateway.into_iter().flat_map(|token| place.account.bound_keys(token, provider.slug));
+    let bound: Vec<_> = bound.map(|key| Credential::Bound(Arc::clone(key))).collect();
+    if !bound.is_empty() {
+        return Ok(bound);
+    }
+    let brought = || brought(headers, provider, endpoint, counts);
+    let stored_first = place.gateway.gateway.key_precedence == KeyPrecedence::Stored;
+    if !stored_first && let Some(brought) = brought() {
+        return Ok(vec![brought]);
+    }
+    let kept = kept(deps, place, caller, headers, provider);
+    match kept {
+        // What is missing here, the caller may have.
+        Err(
+            refusal @ (Refusal::NoCredential { .. }
+            | Refusal::CreditsForbidden { .. }
+            | Refusal::CreditsNeedToken { .. }
+            | Refusal::NotInSync),
+        ) if stored_first => brought().ok_or(refusal),
+        kept => kept,
+    }
+    .map(|credential| vec![credential])
+}
+
+/// The caller's own key, in the header in which this provider reads one.
+fn brought(
+    headers: &HeaderMap,
+    provider: &Provider,
+    endpoint: Endpoint,
+    counts: Brought,
+) -> Option<Credential> {
     // A token of ours in a key's place, or beside it, is none.
     let is_key = |key: &str| !token::is_ours(key);
-    if let Some((header, value)) = provider.auth_for(endpoint).brought(headers, is_key) {
-        return Ok(Credential::Request(header, value));
+    let auth = provider.auth_for(endpoint);
+    if counts == Brought::Never {
+        return None;
     }
+    let anywhere = || {
+        let key = Secret::new(catalog::callers_key(headers, is_key)?);
+        Some((auth.header(), auth.value(&key).ok()?))
+    };
+    let found = auth.brought(headers, is_key);
+    let (header, value) = found.or_else(|| (counts == Brought::Anywhere).then(anywhere).flatten())?;
+    Some(Credential::Request(header, value))
+}
+
+/// What is kept here for a provider: the gateway's key, or else one of the operator's.
+fn kept(
+    deps: &Deps,
+    place: &Place,
+    caller: &Caller,
+    headers: &HeaderMap,
+    provider: &'static Provider,
+) -> Result<Credential, Refusal> {
     let gateway = &place.gateway;
     let alias = headers.get(&CF_AIG_BYOK_ALIAS).map(|alias| String::from_utf8_lossy(alias.as_bytes()));
     let may_use = caller.token().is_some() || gateway.gateway.stored_keys == StoredKeys::Open;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use model::AccountId;
-use model::resource::{OperatorKey, ProviderKey};
+use model::resource::OperatorKey;
+use model::{AccountId, Secret};
 use providers::catalog::{Auth, Provider};
 use tracing::{error, warn};
+use vault::{CredentialsKey, VaultError};
 
 use super::Way;
 use crate::deps::Deps;
@@ -31,7 +32,14 @@ pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
     let auth = way.provider.auth_for(way.target.endpoint);
     let (header, credential, operator_key) = match &way.credential {
         Credential::Request(header, value) => (header.clone(), value.clone(), None),
-        Credential::Stored(key) => (auth.header(), stored(deps, way, auth, key)?, None),
+        Credential::Stored(key) => {
+            let open = |with: &CredentialsKey| with.open_provider_key(key.id, &key.provider, &key.sealed);
+            (auth.header(), kept(deps, way, auth, &key.id, open)?, None)
+        }
+        Credential::Bound(key) => {
+            let open = |with: &CredentialsKey| with.open_bound_key(key.id, &key.provider, &key.sealed);
+            (auth.header(), kept(deps, way, auth, &key.id, open)?, None)
+        }
         Credential::Credits => {
             let (credential, key) = operators(deps, way.provider, auth)?;
             (auth.header(), credential, Some(key))
@@ -40,11 +48,18 @@ pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
     Ok(Opened { header, credential, operator_key })
 }
 
-fn stored(deps: &Deps, way: &Way<'_>, auth: Auth, key: &ProviderKey) -> Result<HeaderValue, Refusal> {
+/// One of the account's own.
+fn kept(
+    deps: &Deps,
+    way: &Way<'_>,
+    auth: Auth,
+    id: &dyn Display,
+    open: impl FnOnce(&CredentialsKey) -> Result<Secret, VaultError>,
+) -> Result<HeaderValue, Refusal> {
     let unusable = |reason: &dyn Display| {
         error!(
-            account.id = %way.place.account_id, provider_key.id = %key.id,
-            "The stored key `{}` cannot be used: {reason}", key.id
+            account.id = %way.place.account_id, provider_key.id = %id,
+            "The stored key `{id}` cannot be used: {reason}"
         );
         Refusal::KeyUnusable
     };
@@ -52,7 +67,7 @@ fn stored(deps: &Deps, way: &Way<'_>, auth: Auth, key: &ProviderKey) -> Result<H
     let secret = deps
         .opener
         .credentials_key(way.place.account_id, &data_keys.credentials)
-        .and_then(|opened| opened.open_provider_key(key.id, &key.provider, &key.sealed))
+        .and_then(|opened| open(&opened))
         .map_err(|error| unusable(&error))?;
     auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
 }

@@ -17,15 +17,17 @@ pub fn permit(
     head: &Parts,
     inquiry: &Inquiry,
 ) -> Result<Permit, Refusal> {
-    let is_compat = matches!(target.address, Address::Compat | Address::CompatModels);
+    // Whoever is not named by the path is asked for what the rest of it names, and for a model that is
+    // not the one that stands in the body.
+    let is_named = matches!(target.address, Address::Native { .. });
     let request = credits::Request {
         endpoint: target.endpoint,
         method: &head.method,
-        operation: if is_compat { &target.path } else { path::operation(provider, &target.path) },
+        operation: if is_named { path::operation(provider, &target.path) } else { &target.path },
         query: head.uri.query(),
         headers: &head.headers,
         body: inquiry.is_read.then_some(&*inquiry.text),
-        model: is_compat.then_some(&inquiry.model),
+        model: (!is_named).then_some(&inquiry.model),
     };
     credits::allowed(provider, &request).map_err(|forbidden| Unpaid::Forbidden(forbidden).into())
 }

@@ -1,0 +1,49 @@
+//! The codes under which clients of ngrok's know a refusal, and the statuses that they expect with them:
+//! `ngrok.com/docs/errors` and, where that says no status, what the same mistake means elsewhere.
+
+use http::StatusCode;
+use providers::credits::Forbidden;
+use providers::models::NoModel;
+
+use super::{Refusal, Unpaid};
+
+impl Refusal {
+    /// The code, such as 3804, where there is one.
+    pub(super) fn ngrok_code(&self) -> Option<u16> {
+        Some(match self {
+            Self::UnboundHost => 3200,
+            Self::ProviderUnreachable { .. } | Self::ProviderBrokeOff { .. } => 3800,
+            Self::InvalidBody(_) | Self::Inflation | Self::ModelStaysAsWritten { .. } => 3801,
+            Self::NoCredential { .. } | Self::CreditsForbidden { .. } => 3802,
+            Self::NoModel(no_model) => match **no_model {
+                NoModel::OtherFormat { .. } => 3813,
+                _ => 3804,
+            },
+            Self::AllFailed(_) => 3807,
+            Self::ProviderTimeout { .. } | Self::ProviderStill { .. } => 3810,
+            Self::StoredKeyNeedsToken { .. } | Self::CreditsNeedToken { .. } => 3817,
+            Self::Unpaid(unpaid) => match &**unpaid {
+                Unpaid::Short { .. } => 4026,
+                Unpaid::NotAvailable { .. } => 3816,
+                Unpaid::Forbidden(Forbidden::Field { field, .. }) if field == "service_tier" => 3815,
+                Unpaid::Forbidden(_) => 3814,
+                Unpaid::NotNow { .. } => return None,
+            },
+            Self::Unauthorized(_) | Self::TokenMisplaced { .. } => 27007,
+            Self::OtherGatewaysToken => 27008,
+            Self::NotInSync => 27009,
+            Self::NobodyNamed => 27204,
+            _ => return None,
+        })
+    }
+
+    /// The status that goes with the code, where it is not our own.
+    pub(super) fn ngrok_status(&self) -> StatusCode {
+        match self.ngrok_code() {
+            Some(4026) => StatusCode::FORBIDDEN,
+            Some(3813) => StatusCode::UNPROCESSABLE_ENTITY,
+            Some(27008) => StatusCode::FORBIDDEN,
+            _ => self.status(),
+        }
+    }
+}

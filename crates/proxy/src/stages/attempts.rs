@@ -1,0 +1,177 @@
+//! The attempts of a plan, one after the other, until one of them is worth handing on. Nothing of an
+//! answer has reached the caller before that.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::request::Parts;
+use model::usage::Outcome;
+use providers::credits::Permit;
+
+use super::admit;
+use super::authenticate::Caller;
+use super::dispatch::{self, Way};
+use super::inspect::{self, Inquiry};
+use super::plan::Attempt;
+use super::relay::Pending;
+use super::resolve::{Place, Target};
+use super::route::Credential;
+use crate::models;
+use crate::rating::Rating;
+use crate::refusal::Refusal;
+use crate::visit::Visit;
+
+/// What is asked, by whom, and where.
+pub struct Asking<'a> {
+    /// The gateway.
+    pub place: &'a Place,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What is asked.
+    pub target: &'a Target,
+}
+
+/// What came of it.
+pub enum Reply {
+    /// A provider answers.
+    Provider(Box<Pending>),
+    /// We know the answer ourselves.
+    Own(Bytes),
+}
+
+/// Makes one attempt after the other. What fails by the caller's own fault fails at once: nobody else
+/// would answer it otherwise.
+pub async fn reply(
+    visit: &mut Visit,
+    asking: Asking<'_>,
+    plan: Vec<Attempt>,
+    head: Parts,
+    mut inquiry: Inquiry,
+) -> Result<Reply, Refusal> {
+    if plan.len() > 1 {
+        visit.may_try_again();
+    }
+    let mut failures: Vec<Failure> = Vec::new();
+    let (mut plan, mut head) = (plan.into_iter().peekable(), Some(head));
+    while let Some(attempt) = plan.next() {
+        let is_last = plan.peek().is_none();
+        // The last one takes it with it: most requests have one attempt, and no copy is made for it.
+        let head = if is_last { head.take() } else { head.clone() }.ok_or(Refusal::Bug)?;
+        let provider = attempt.provider.slug;
+        let fitted = match &attempt.model {
+            Some(model) => Some(inquiry.fitted(asking.target.endpoint, attempt.provider, model)?),
+            None => None,
+        };
+        let asked = fitted.unwrap_or_else(|| inquiry.taken());
+        let result = attempted(visit, &asking, attempt, head, asked).await;
+        let Some(failure) = Failure::of(provider, &result) else { return result };
+        if is_last && failures.iter().all(|earlier| earlier.is_like(&failure)) {
+            return result;
+        }
+        failures.push(failure);
+        match result {
+            Err(refusal) => visit.blame(&refusal),
+            Ok(Reply::Provider(pending)) => fail(visit, &pending),
+            Ok(Reply::Own(_)) => (),
+        }
+        if !is_last {
+            visit.again();
+        }
+    }
+    Err(Refusal::AllFailed(failures.into_iter().map(|failure| failure.text).collect()))
+}
+
+/// One attempt.
+async fn attempted(
+    visit: &mut Visit,
+    asking: &Asking<'_>,
+    attempt: Attempt,
+    head: Parts,
+    mut inquiry: Inquiry,
+) -> Result<Reply, Refusal> {
+    let Asking { place, caller, target } = *asking;
+    let Attempt { provider, model: _, credential } = attempt;
+    provider.slug.clone_into(&mut visit.record().provider);
+    let facts = match credential {
+        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) => None,
+        Credential::Credits => match inspect::permit(provider, target, &head, &inquiry)? {
+            Permit::Call(facts) => Some(facts),
+            list => return models::on_credits(visit, place, provider, list).map(Reply::Own),
+        },
+    };
+    let whom = (provider, target.endpoint, &credential);
+    let snapshot = visit.deps().snapshot.load_full();
+    let arrival = visit.arrival();
+    let rating = Rating::new(&snapshot, arrival, place, caller, whom, &mut inquiry, &head.headers)?;
+    let rating = Arc::new(rating);
+    let asked = admit::Asked {
+        place,
+        caller,
+        credential: &credential,
+        facts,
+        inquiry: &mut inquiry,
+        rating: &rating,
+    };
+    let admission = admit::admission(visit, asked).await?;
+    let way = Way { place, caller, target, provider, credential };
+    let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
+    let hides_usage = inquiry.hides_usage;
+    Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage })))
+}
+
+/// Why somebody else may be asked.
+struct Failure {
+    text: String,
+    class: u16,
+}
+
+impl Failure {
+    /// Nothing if nobody else would do better.
+    fn of(provider: &str, result: &Result<Reply, Refusal>) -> Option<Self> {
+        match result {
+            Ok(Reply::Own(_)) => None,
+            Ok(Reply::Provider(pending)) => {
+                let status = pending.dispatched.answer.status();
+                let text = format!("`{provider}` answered {status}");
+                fails_over(status).then(|| Self { text, class: status.as_u16() / 100 })
+            }
+            Err(refusal) if refusal.is_of_one_provider() => {
+                Some(Self { text: refusal.to_string(), class: refusal.status().as_u16() })
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Whether a caller who is told of one of them knows about the other.
+    fn is_like(&self, other: &Self) -> bool {
+        self.class == other.class
+    }
+}
+
+/// Whether somebody else may do better: not where the provider says that the request is wrong, unless it
+/// means who asks, or when.
+fn fails_over(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 408 | 429 | 500..)
+}
+
+/// Notes an answer that nobody is sent.
+fn fail(visit: &mut Visit, pending: &Pending) {
+    let record = visit.record();
+    record.status = pending.dispatched.answer.status().as_u16();
+    record.outcome = Outcome::Failed;
+    record.cause = "failed_over".to_owned();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_is_asked_what_is_wrong_with_the_request() {
+        let over = [401, 403, 408, 429, 500, 502, 529];
+        let stays = [200, 201, 301, 400, 404, 409, 413, 422];
+        let fails_over = |status: &u16| fails_over(StatusCode::from_u16(*status).unwrap());
+        assert!(over.iter().all(fails_over) && !stays.iter().any(fails_over));
+    }
+}
