@@ -189,6 +189,12 @@ pub fn is_slug(slug: &str) -> bool {
         || slug.strip_prefix("custom-").is_some_and(custom)
 }
 
+/// The slug under which keys and prices of a provider are kept: its own for any of its names, in any case.
+pub fn slug(name: &str) -> Option<&str> {
+    let served = named(name).map(|provider| provider.slug);
+    served.or_else(|| is_slug(name).then_some(name))
+}
+
 fn unknown(slug: &str) -> UnknownProvider {
     let known = NOT_SERVED.iter().find(|known| **known == slug);
     known.map_or(UnknownProvider::Invalid, |known| UnknownProvider::NotServed(known))

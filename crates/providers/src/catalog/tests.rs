@@ -17,6 +17,13 @@ fn a_custom_slug_is_a_slug() {
 }
 
 #[test]
+fn keys_are_kept_under_one_slug() {
+    let slugs = ["xai", "Perplexity", "custom-x", "fal"].map(slug);
+    assert_eq!(slugs, [Some("grok"), Some("perplexity-ai"), Some("custom-x"), Some("fal")]);
+    assert_eq!((slug("nobody"), slug("")), (None, None));
+}
+
+#[test]
 fn the_names_of_both_products_are_those_of_one_provider() {
     for (slug, names) in [
         ("openai", ["openAI", "open-ai", "open-AI"].as_slice()),

@@ -13,6 +13,8 @@ use crate::catalog::{self, Provider};
 pub struct Selection {
     catalogue: &'static Models,
     providers: Vec<ConfiguredProvider>,
+    /// For each of them the provider of the catalogue that it adds to.
+    built_in: Vec<Option<&'static Provider>>,
     restrictions: Restrictions,
 }
 
@@ -28,7 +30,7 @@ pub struct Restrictions {
 impl Selection {
     /// The catalogue as it is.
     pub fn of(catalogue: &'static Models) -> Self {
-        Self { catalogue, providers: Vec::new(), restrictions: Restrictions::default() }
+        Self { catalogue, providers: Vec::new(), built_in: Vec::new(), restrictions: Restrictions::default() }
     }
 
     /// The catalogue with what a gateway says.
@@ -38,7 +40,8 @@ impl Selection {
         restrictions: Restrictions,
     ) -> Result<Self, InvalidSelection> {
         configured::check(&providers)?;
-        Ok(Self { catalogue, providers, restrictions })
+        let built_in = providers.iter().map(ConfiguredProvider::built_in).collect();
+        Ok(Self { catalogue, providers, built_in, restrictions })
     }
 
     /// What the gateway says.
@@ -144,14 +147,12 @@ impl Selection {
     }
 
     fn configured(&self, place: usize) -> Host<'_> {
-        let provider = &self.providers[place];
-        Host { built_in: provider.built_in(), configured: Some((place, provider)) }
+        Host { built_in: self.built_in[place], configured: Some((place, &self.providers[place])) }
     }
 
     fn built_in(&self, provider: &'static Provider) -> Host<'_> {
-        let is_it =
-            |own: &ConfiguredProvider| own.built_in().is_some_and(|other| other.slug == provider.slug);
-        match self.providers.iter().position(is_it) {
+        let is_it = |own: &Option<&Provider>| own.is_some_and(|other| other.slug == provider.slug);
+        match self.built_in.iter().position(is_it) {
             Some(place) => self.configured(place),
             None => Host { built_in: Some(provider), configured: None },
         }
