@@ -26,6 +26,7 @@ mod network;
 mod node;
 mod patterns;
 mod scope;
+mod strategy;
 mod suggest;
 mod syntax;
 mod uses;
@@ -37,6 +38,7 @@ use crate::value::{Text, Value};
 pub use error::{CompileError, EvaluationError, Failure};
 pub use evaluate::{MOST_MEMORY, MOST_STEPS};
 pub use scope::{Namespace, Scope};
+pub use strategy::StrategyError;
 pub use syntax::LONGEST;
 pub use uses::{SecretName, Uses};
 

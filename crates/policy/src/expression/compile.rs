@@ -3,8 +3,7 @@
 
 mod access;
 mod calls;
-
-use std::ops::Range;
+mod range;
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, LiteralValue, SourceInfo};
@@ -95,32 +94,6 @@ impl Compiler<'_> {
 
     fn unreadable(&self, tree: &IdedExpr) -> CompileError {
         CompileError::new("the expression cannot be read", self.range(tree))
-    }
-
-    /// The bytes of a part of the expression, as far as the parser says: an operator's own for those
-    /// that have one, which is why all parts are asked.
-    fn range(&self, tree: &IdedExpr) -> Range<usize> {
-        let mut range = self
-            .source
-            .offset_for(tree.id)
-            .map_or(0..0, |(start, end)| start as usize..(end as usize + 1).min(self.length));
-        let mut include = |part: Range<usize>| {
-            range.start = range.start.min(part.start);
-            range.end = range.end.max(part.end);
-        };
-        match &tree.expr {
-            Expr::Select(select) => {
-                include(self.range(&select.operand));
-                let end = range.end + select.field.len();
-                range.end = end.min(self.length);
-            }
-            Expr::Call(call) => {
-                call.target.iter().for_each(|target| include(self.range(target)));
-                call.args.iter().for_each(|argument| include(self.range(argument)));
-            }
-            _ => {}
-        }
-        range
     }
 
     /// Names with dots between them, if the tree is nothing else.

@@ -101,6 +101,7 @@ fn plain(message: &str) -> String {
     match message {
         "mismatched input '<EOF>'" => "the expression ends too early".to_owned(),
         "" => "the expression cannot be read".to_owned(),
+        _ if message.starts_with("missing") => message.replace(" at '<EOF>'", "").replace('\'', "`"),
         _ => message.replace('\'', "`").replace("mismatched input", "unexpected"),
     }
 }

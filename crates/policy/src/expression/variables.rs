@@ -185,9 +185,7 @@ fn unknown(chain: &[&str], scope: Scope) -> Unknown {
             };
         }
     }
-    let name = chain.join(".");
-    let known = VARIABLES.iter().filter(|variable| scope.knows(variable.namespace));
-    let suggestion = suggest::nearest(&name, known.map(|variable| variable.name));
+    let (name, suggestion) = (chain.join("."), nearest(chain, scope));
     // A group that exists is not to blame for a member that does not.
     let grouped = (1..chain.len())
         .take_while(|names| {
@@ -196,6 +194,12 @@ fn unknown(chain: &[&str], scope: Scope) -> Unknown {
         })
         .count();
     Unknown { message: format!("there is no `{name}`"), suggestion, names: (grouped + 1).min(chain.len()) }
+}
+
+/// The variable that was probably meant.
+pub(super) fn nearest(chain: &[&str], scope: Scope) -> Option<String> {
+    let known = VARIABLES.iter().filter(|variable| scope.knows(variable.namespace));
+    suggest::nearest(&chain.join("."), known.map(|variable| variable.name))
 }
 
 /// How many names a name with dots has, if the chain begins with them.

@@ -32,7 +32,10 @@ impl Compiler<'_> {
 
     fn variable(&mut self, chain: &[&str], tree: &IdedExpr) -> Compiled {
         if !variables::is_root(chain[0]) {
-            return Err(self.unknown_name(chain[0], self.part(tree, chain.len() - 1)));
+            let error = self.unknown_name(chain[0], self.part(tree, chain.len() - 1));
+            // A word that is nothing like another may still be a part of a name that is.
+            let suggestion = error.suggestion.clone().or_else(|| variables::nearest(chain, self.scope));
+            return Err(error.or(suggestion));
         }
         match variables::resolve(chain, self.scope) {
             Ok(Resolved::Variable(variable, names)) => {
