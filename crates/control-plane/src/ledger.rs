@@ -228,6 +228,7 @@ impl Ledger {
         };
         ledger.prepare_days().await?;
         let lost = ledger.repeat(&rows).await?;
+        ledger.forget_former(&lost).await?;
         ledger.begin_eras(&lost).await?;
         Ok(ledger)
     }

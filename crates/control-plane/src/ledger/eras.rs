@@ -120,6 +120,22 @@ impl Ledger {
         Ok(self.redis.forget(&former).await?)
     }
 
+    /// Removes what is left of eras before those that are open, if anything is: the desk that opened them may
+    /// have died over it.
+    pub(super) async fn forget_former(&mut self, lost: &[Shard]) -> Result<(), LedgerError> {
+        let open = self.places.iter().filter(|place| !lost.contains(&place.shard));
+        let former =
+            open.flat_map(|place| eras_to(place.era.saturating_sub(1)).map(|era| (place.shard, era)));
+        let former: Vec<_> = former.collect();
+        let shown = self.redis.beats(&former).await?;
+        let left = former.into_iter().zip(shown).filter(|(_, beats)| !beats.is_empty());
+        let left: Vec<_> = left.map(|(era, _)| era).collect();
+        if !left.is_empty() {
+            self.redis.forget(&left).await?;
+        }
+        Ok(())
+    }
+
     /// Posts what proxies have sent again, which they do before they declare: until it is in Postgres, an
     /// account seems to have more than it has.
     async fn post_declared(&mut self, ready: &[Shard]) -> Result<(), LedgerError> {

@@ -145,7 +145,7 @@ dies_at! {
     each_is_charged_once_when_a_desk_dies_after_draining_eras: a_restart_of_redis_kills_a_desk_at "desk_drained_eras";
     each_is_charged_once_when_a_desk_dies_after_raising_eras: a_wiped_redis_kills_a_desk_at "desk_raised_eras";
     each_is_charged_once_when_a_desk_dies_after_beginning_eras: a_restart_of_redis_kills_a_desk_at "desk_began_eras";
-    each_is_charged_once_when_a_desk_dies_after_opening_eras: a_wiped_redis_kills_a_desk_at "desk_opened_eras";
+    each_is_charged_once_when_a_desk_dies_after_opening_eras: a_restart_of_redis_kills_a_desk_at "desk_opened_eras";
     each_is_charged_once_when_a_desk_dies_after_loading_an_account: a_wiped_redis_kills_a_desk_at "desk_loaded";
 }
 

@@ -122,25 +122,30 @@ impl Desk {
     /// began and never opened, because a desk died over it. In one walk over all keys, so it is for after a
     /// new era, not for every day.
     pub async fn forget(&mut self, eras: &[(Shard, u64)]) -> Result<(), DeskError> {
-        let last: HashMap<String, u64> = eras.iter().map(|(shard, era)| (shard.to_string(), *era)).collect();
+        let mut last: HashMap<String, u64> = HashMap::new();
+        for (shard, era) in eras {
+            let known = last.entry(shard.to_string()).or_default();
+            *known = (*era).max(*known);
+        }
         let is_left = |name: &str| {
             let mut words = name.splitn(3, ':');
             let (shard, era, rest) = (words.next()?, words.next()?.parse::<u64>().ok()?, words.next()?);
             Some(rest != "u" && era <= *last.get(shard)?)
         };
+        // Beats last: by them it is seen that there is something left.
+        let mut beats = redis::pipe();
         let mut cursor = 0_u64;
         loop {
             let (next, keys) = self.walk(cursor, "{m*}:*").await?;
             let mut removal = redis::pipe();
             for name in keys.iter().filter(|name| is_left(name).unwrap_or(false)) {
-                removal.cmd("UNLINK").arg(name).ignore();
+                let when = if name.ends_with(":b") { &mut beats } else { &mut removal };
+                when.cmd("UNLINK").arg(name).ignore();
             }
-            if !removal.is_empty() {
-                let () = self.query(&removal).await?;
-            }
+            let () = self.query(&removal).await?;
             cursor = next;
             if cursor == 0 {
-                return Ok(());
+                return self.query(&beats).await;
             }
         }
     }
