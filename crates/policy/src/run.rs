@@ -34,7 +34,7 @@ use crate::actions::compress_response::Algorithm;
 use crate::actions::{Action, Next};
 use crate::document::policy::{Policy, Rule};
 use crate::phase::Phase;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// A policy at work on one request.
 pub struct Run {
@@ -61,9 +61,9 @@ enum State {
 
 /// What is to be done now.
 #[derive(Debug)]
-pub enum Step<'r> {
+pub enum Step {
     /// Do this, and come back with what came of it.
-    Ask(&'r Effect),
+    Ask(Effect),
     /// The request goes to a provider, as [`Run::request`] tells it, and the policy has no word on which. What
     /// the provider answers goes to [`Run::response`].
     Forward,
@@ -109,13 +109,13 @@ impl Run {
     }
 
     /// Looks at the rules until the outside is needed or there are no more.
-    pub fn start(&mut self) -> Step<'_> {
+    pub fn start(&mut self) -> Step {
         self.walk(None)
     }
 
     /// Goes on with what came of the effect that was asked for. An outcome of another kind is a mistake of the
     /// caller, and ends the request.
-    pub fn resume(&mut self, outcome: Outcome) -> Step<'_> {
+    pub fn resume(&mut self, outcome: Outcome) -> Step {
         match self.asked.take() {
             Some(effect) if effect.fits(&outcome) => self.walk(Some((effect, outcome))),
             _ => {
@@ -125,12 +125,7 @@ impl Run {
     }
 
     /// Looks at a provider's answer; what `actions.ngrok.ai_gateway` becomes is told with it.
-    pub fn response(
-        &mut self,
-        status: StatusCode,
-        headers: HeaderMap,
-        ai_gateway: Option<Value>,
-    ) -> Step<'_> {
+    pub fn response(&mut self, status: StatusCode, headers: HeaderMap, ai_gateway: Option<Value>) -> Step {
         if self.state != State::Asking {
             return self.end(Failure::evaluation("there is an answer already").refusal("run"));
         }
@@ -185,7 +180,7 @@ impl Run {
         std::mem::take(&mut self.exchange.logs)
     }
 
-    fn walk(&mut self, mut answered: Option<(Effect, Outcome)>) -> Step<'_> {
+    fn walk(&mut self, mut answered: Option<(Effect, Outcome)>) -> Step {
         let policy = self.policy.clone();
         loop {
             if self.state == State::Ended {
@@ -224,7 +219,7 @@ impl Run {
                 Ok(Next::Go) => {}
                 Ok(Next::Ask(effect)) => {
                     self.action = Some(at);
-                    return Step::Ask(self.asked.insert(effect));
+                    return Step::Ask(self.asked.insert(effect).clone());
                 }
                 Ok(Next::Reply(written)) => {
                     if let Some(step) = self.reply(written) {
@@ -258,7 +253,7 @@ impl Run {
     }
 
     /// What follows when a phase has no more rules; `None` if another phase does.
-    fn phase_over(&mut self) -> Option<Step<'static>> {
+    fn phase_over(&mut self) -> Option<Step> {
         match (self.state, self.exchange.phase) {
             (State::Asking, Phase::Connect) => {
                 self.enter(Phase::Request);
@@ -283,7 +278,7 @@ impl Run {
 
     /// An answer of the policy's author. One to a request is looked at by the rules for answers; one of theirs
     /// is the last word.
-    fn reply(&mut self, written: Written) -> Option<Step<'static>> {
+    fn reply(&mut self, written: Written) -> Option<Step> {
         if self.state != State::Asking {
             return Some(self.end(written));
         }
@@ -303,12 +298,12 @@ impl Run {
     fn enter(&mut self, phase: Phase) {
         self.exchange.phase = phase;
         // Variables belong to the phase that set them.
-        self.exchange.vars = Arc::default();
+        self.exchange.vars = Map::empty().clone();
         self.rule = 0;
         self.action = None;
     }
 
-    fn end(&mut self, answer: impl Into<Answer>) -> Step<'static> {
+    fn end(&mut self, answer: impl Into<Answer>) -> Step {
         self.state = State::Ended;
         Step::Respond(answer.into())
     }

@@ -18,11 +18,12 @@ impl AddHeaders {
     pub(crate) fn read(place: &Place<'_>) -> Option<Self> {
         let fields = place.fields(&["headers"])?;
         let headers = fields.need("headers", |place| {
-            let headers = Headers::read(place, 1..=10)?;
-            if headers.names().any(|name| name == header::USER_AGENT) {
-                return place.wrong(Code::HeaderName, "`user-agent` cannot be added.");
+            for (name, place) in place.entries(1..=10)? {
+                if name.eq_ignore_ascii_case(header::USER_AGENT.as_str()) {
+                    return place.wrong(Code::HeaderName, "`user-agent` cannot be added.");
+                }
             }
-            Some(headers)
+            Headers::read(place, 1..=10)
         })?;
         Some(Self { headers })
     }

@@ -11,8 +11,11 @@ mod verify;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, StatusCode, header};
 use jsonwebtoken::Algorithm;
+use serde::de::IgnoredAny;
 
 pub use self::keys::{KeySet, NoKeySet};
 use self::place::{TokenPlace, Unread};
@@ -96,7 +99,9 @@ impl JwtValidation {
         let mut headers = Vec::with_capacity(shown.len());
         for token in &shown {
             match jsonwebtoken::decode_header(&token.text) {
-                Ok(header) if self.algorithms.contains(&header.alg) => headers.push(header),
+                Ok(header) if self.algorithms.contains(&header.alg) && !demands(&token.text) => {
+                    headers.push(header);
+                }
                 _ => {
                     return Ok(refused(
                         exchange,
@@ -137,6 +142,14 @@ impl JwtValidation {
         exchange.found("jwt_validation", [("tokens", Value::list(told))]);
         Ok(Next::Go)
     }
+}
+
+/// Whether a token's header demands that something be understood (`crit`), which we do not.
+fn demands(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+    let header =
+        header.and_then(|header| serde_json::from_slice::<HashMap<String, IgnoredAny>>(&header).ok());
+    header.is_none_or(|header| header.contains_key("crit"))
 }
 
 fn refused(exchange: &mut Exchange, reason: &'static str) -> Next {

@@ -30,9 +30,11 @@ impl Place<'_> {
             Written::Bool(value) => value.to_string(),
             _ => return self.text().and(None),
         };
-        Expression::compile(&text, scope)
+        let expression = Expression::compile(&text, scope)
             .map_err(|error| self.not_compiled(Code::Expression, &text, &error))
-            .ok()
+            .ok()?;
+        self.findings().note(expression.uses());
+        Some(expression)
     }
 
     /// A text in which `${…}` may stand.
@@ -44,9 +46,11 @@ impl Place<'_> {
             Written::Bool(value) => value.to_string(),
             _ => return self.text().and(None),
         };
-        Template::compile(&text, self.phase().scope())
+        let template = Template::compile(&text, self.phase().scope())
             .map_err(|error| self.not_compiled(Code::Template, &text, &error))
-            .ok()
+            .ok()?;
+        self.findings().note(template.uses());
+        Some(template)
     }
 
     fn not_compiled(&self, code: Code, text: &str, error: &CompileError) {

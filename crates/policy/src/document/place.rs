@@ -6,17 +6,22 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Entry, Node, Value, short};
+use crate::expression::Uses;
 use crate::operator::Operator;
 use crate::phase::Phase;
 use crate::problem::{Code, Position, Problem, nearest};
 
-/// Where the problems of one document are gathered.
+/// What reading a document brings to light beside its values.
 #[derive(Default)]
-pub(crate) struct Findings(RefCell<Vec<Problem>>);
+pub(crate) struct Findings {
+    pub(crate) problems: RefCell<Vec<Problem>>,
+    pub(crate) uses: RefCell<Uses>,
+}
 
 impl Findings {
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.0.into_inner()
+    /// Notes what an expression speaks of.
+    pub(crate) fn note(&self, uses: &Uses) {
+        self.uses.borrow_mut().merge(uses);
     }
 }
 
@@ -51,6 +56,11 @@ impl<'n> Place<'n> {
     /// The phase that it belongs to.
     pub(crate) fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Where whatever is found is noted.
+    pub(crate) fn findings(&self) -> &'n Findings {
+        self.findings
     }
 
     /// What the operator allows.
@@ -89,12 +99,17 @@ impl<'n> Place<'n> {
         message: String,
         advice: Option<String>,
     ) -> Option<T> {
-        self.findings.0.borrow_mut().push(Problem { code, at, path, message, advice });
+        self.findings.problems.borrow_mut().push(Problem { code, at, path, message, advice });
         None
     }
 
     fn unexpected<T>(&self, expected: &str) -> Option<T> {
         self.wrong(Code::Shape, format!("Expected {expected}, found {}.", self.value.kind()))
+    }
+
+    /// The name of an entry, for what is wrong with the name.
+    pub(crate) fn name_of(&self, entry: &'n Entry) -> Self {
+        self.part(&short(&entry.name), entry.at, &entry.node.value)
     }
 
     /// A part of this that is not there, for readers that know what follows from that.
@@ -266,7 +281,12 @@ impl<'n> Place<'n> {
 
     /// A duration as Go writes them, within bounds.
     pub(crate) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let Some(duration) = super::duration::parse(self.text()?) else {
+        let text = match &self.value {
+            // A number without a unit is the likeliest mistake, and worth the same advice.
+            Value::Integer(_) | Value::Float(_) => "",
+            _ => self.text()?,
+        };
+        let Some(duration) = super::duration::parse(text) else {
             return self.wrong_so(
                 Code::Duration,
                 "This is not a duration.",

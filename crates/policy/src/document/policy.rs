@@ -7,7 +7,7 @@ use super::{Value, parse};
 use crate::actions::Action;
 use crate::actions::ai_gateway::AiGateway;
 use crate::document::short;
-use crate::expression::Expression;
+use crate::expression::{Expression, Uses};
 use crate::operator::Operator;
 use crate::phase::Phase;
 use crate::problem::{Code, Problems, nearest};
@@ -23,6 +23,7 @@ const MOST_EXPRESSIONS: usize = 50;
 #[derive(Default)]
 pub struct Policy {
     phases: [Vec<Rule>; 4],
+    uses: Uses,
 }
 
 /// What is done when all conditions hold.
@@ -48,8 +49,8 @@ impl Policy {
         let node = parse(text)?;
         let findings = Findings::default();
         let policy = Self::read(&Place::root(&node, &findings, operator));
-        match (Problems::found(findings.into_problems()), policy) {
-            (None, Some(policy)) => Ok(policy),
+        match (Problems::found(findings.problems.into_inner()), policy) {
+            (None, Some(policy)) => Ok(Self { uses: findings.uses.into_inner(), ..policy }),
             (Some(problems), _) => Err(problems),
             // Whoever returns `None` has said why; should somebody forget, the document is still refused.
             (None, None) => Err(super::refused(node.at, "This document cannot be read as a policy.")),
@@ -57,26 +58,26 @@ impl Policy {
     }
 
     fn read(place: &Place<'_>) -> Option<Self> {
-        if !matches!(place.value(), Value::Map(_)) {
+        let Value::Map(entries) = place.value() else {
             return place.wrong_so(
                 Code::Document,
                 "A policy is a map of phases to lists of rules.",
                 "Begin with `on_http_request:`.",
             );
-        }
+        };
         let mut policy = Self::default();
         let mut right = true;
-        for (name, place) in place.entries(0..=100)? {
+        for (entry, (name, value)) in entries.iter().zip(place.entries(0..=100)?) {
             let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.name() == name) else {
                 right = false;
-                unknown_phase(&name, &place);
+                unknown_phase(&name, &place.name_of(entry));
                 continue;
             };
             // An empty phase is what a person leaves who comments the last rule out.
-            if *place.value() == Value::Null {
+            if *value.value() == Value::Null {
                 continue;
             }
-            match rules(&place.within(phase)) {
+            match rules(&value.within(phase)) {
                 Some(rules) => policy.phases[phase as usize] = rules,
                 None => right = false,
             }
@@ -154,6 +155,11 @@ impl Policy {
                         matches!(action, Action::CustomResponse(_) | Action::Deny(_) | Action::AiGateway(_))
                     }))
         })
+    }
+
+    /// What its expressions speak of: the secrets that must be there, for one.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// Whether the messages of streams must be shown to the policy.

@@ -1,0 +1,68 @@
+//! Whole policies at work: a folder for each under `cases/`, with the policy as its author wrote it and
+//!
+//! - `cases.json`: requests, what the outside answers to the policy's effects, and what must come of it; or
+//! - `problems.txt`: what is wrong with it, a problem a line.
+//!
+//! Adding a case is adding files. Beside them stand the properties that hold for every policy.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
+
+mod case;
+mod closed;
+mod drive;
+mod fuzz;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policy::Policy;
+
+/// Every folder of `cases/`.
+fn folders() -> Vec<PathBuf> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/cases");
+    let mut folders: Vec<PathBuf> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+/// The policy in a folder, as text.
+fn policy(folder: &Path) -> String {
+    ["policy.yaml", "policy.json"]
+        .into_iter()
+        .find_map(|name| fs::read_to_string(folder.join(name)).ok())
+        .unwrap_or_else(|| panic!("no policy in {}", folder.display()))
+}
+
+#[test]
+fn every_policy_does_what_its_folder_says() {
+    let mut failures = String::new();
+    for folder in folders() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let parsed = Policy::parse(&policy(&folder), &drive::operator());
+        if let Ok(expected) = fs::read_to_string(folder.join("problems.txt")) {
+            let found = parsed.map_or_else(|problems| problems.to_string(), |_| "nothing".to_owned());
+            if found.trim() != expected.trim() {
+                let _ = writeln!(failures, "{name}: expected\n{expected}\nfound\n{found}\n");
+            }
+            continue;
+        }
+        let policy = match parsed {
+            Ok(policy) => Arc::new(policy),
+            Err(problems) => {
+                let _ = writeln!(failures, "{name}: {problems}");
+                continue;
+            }
+        };
+        let cases = fs::read_to_string(folder.join("cases.json")).unwrap();
+        let cases: Vec<case::Case> =
+            serde_json::from_str(&cases).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for case in &cases {
+            if let Err(failure) = case.check(&policy) {
+                let _ = writeln!(failures, "{name}, {}: {failure}", case.name);
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
