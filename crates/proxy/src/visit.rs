@@ -76,6 +76,8 @@ pub struct Visit {
     pub output_limit: Option<u64>,
     /// What is set aside of credits.
     pub held: Nanos,
+    /// Who was asked for what, where the address does not say it: `openai:gpt-4o`.
+    pub asked: Option<String>,
     /// What it took of the local limits.
     pub local: Option<LocalHold>,
     /// What its input is rated by, should we give it up before the provider's first byte.
@@ -107,6 +109,7 @@ impl Visit {
             left: Left::default(),
             output_limit: None,
             held: Nanos::ZERO,
+            asked: None,
             local: None,
             owed: None,
             is_abandoned: false,
@@ -233,6 +236,10 @@ impl Visit {
         headers.insert(&headers::CF_AIG_REQUEST_ID, id);
         headers.insert(&headers::CF_AIG_STEP, HeaderValue::from_static("0"));
         self.left.mark(headers);
+        if let Some(asked) = self.asked.as_deref().and_then(|asked| HeaderValue::try_from(asked).ok()) {
+            headers.insert(&headers::NGROK_AIG_MODEL, asked);
+            headers.insert(&headers::NGROK_AIG_ATTEMPTS, HeaderValue::from(self.record.attempt + 1));
+        }
         if let Some(limit) = self.output_limit {
             headers.insert(&headers::TOLLGATE_OUTPUT_LIMIT, HeaderValue::from(limit));
         }

@@ -91,7 +91,8 @@ async fn attempted(
     mut inquiry: Inquiry,
 ) -> Result<Reply, Refusal> {
     let Asking { place, caller, target } = *asking;
-    let Attempt { provider, model: _, credential } = attempt;
+    let Attempt { provider, model, credential } = attempt;
+    visit.asked = model.map(|model| format!("{}:{model}", provider.id));
     provider.slug.clone_into(&mut visit.record().provider);
     let facts = match credential {
         Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) => None,

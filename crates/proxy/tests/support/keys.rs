@@ -2,12 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::id::{ApiTokenId, GatewayTokenId, OperatorKeyId, ProviderKeyId};
+use model::id::{ApiTokenId, BoundKeyId, EndpointId, GatewayTokenId, OperatorKeyId, ProviderKeyId};
 use model::resource::{
-    ApiToken, Body, Gateway as GatewayResource, GatewayToken, OperatorKey, PriceRule, ProviderKey, Resource,
+    ApiToken, Body, BoundKey, Endpoint, Gateway as GatewayResource, GatewayToken, OperatorKey, PriceRule,
+    ProviderKey, Resource,
 };
 use model::terms::AccountTerms;
-use model::token::{TokenKind, mint};
+use model::token::{TokenKind, mint, mint_second_form};
 use model::{AccountId, Secret};
 use uuid::Uuid;
 use vault::{Opener, RootRing, SealedKeys, Sealer};
@@ -21,10 +22,11 @@ pub struct Keys {
     pub opener: Opener,
     sealer: Sealer,
     installation: SealedKeys,
-    sealed_account_key: Vec<u8>,
+    account: SealedKeys,
     sealed_provider_key: Vec<u8>,
     provider_key: ProviderKeyId,
     pub token: Minted,
+    pub second_form: Minted,
     pub other_gateways_token: Minted,
     pub expired_token: Minted,
     pub api_token: Minted,
@@ -50,10 +52,15 @@ impl Keys {
             opener: Opener::new(credentials),
             installation: sealer.new_account_keys(AccountId::INSTALLATION).unwrap(),
             sealer,
-            sealed_account_key: sealed.credentials,
             sealed_provider_key,
+            account: sealed,
             provider_key,
             token: minted(TokenKind::Gateway, 1),
+            second_form: {
+                let id = Uuid::from_u128(6);
+                let (token, digest) = mint_second_form(id, [6; 32]);
+                Minted(token.expose().to_owned(), id, digest)
+            },
             other_gateways_token: minted(TokenKind::Gateway, 2),
             expired_token: minted(TokenKind::Gateway, 3),
             api_token: minted(TokenKind::Api, 4),
@@ -94,20 +101,31 @@ impl Keys {
         });
         let own = [
             Body::Account {
-                credentials_key: self.sealed_account_key.clone(),
+                credentials_key: self.account.credentials.clone(),
                 contents_key: vec![],
                 terms: setup.account_terms,
             },
             gateway(GATEWAY, "demo"),
             gateway(OTHER_GATEWAY, "other"),
             gateway_token(&self.token, GATEWAY, None),
+            gateway_token(&self.second_form, GATEWAY, None),
             gateway_token(&self.other_gateways_token, OTHER_GATEWAY, None),
             gateway_token(&self.expired_token, GATEWAY, Some(1)),
             api_token(&self.api_token, Some(1)),
             api_token(&self.early_api_token, Some(in_an_hour)),
         ];
-        let own = own.into_iter().chain(stored).chain(setup.own_prices.iter().map(price_rule));
-        let operators = self.of_installation(setup).into_iter();
+        let bound = (0..).zip(&setup.bound_keys).map(|(number, (provider, secret))| {
+            let (id, secret) = (BoundKeyId(Uuid::from_u128(number)), Secret::new(*secret));
+            let sealed = self.sealer.seal_bound_key(&self.account, account, id, provider, &secret).unwrap();
+            let gateway_token = GatewayTokenId(self.token.1);
+            Body::BoundKey(BoundKey { id, gateway_token, provider: (*provider).to_owned(), sealed })
+        });
+        let endpoint = setup.host.map(|host| {
+            let (id, url) = (EndpointId(Uuid::from_u128(1)), format!("https://{host}"));
+            Body::Endpoint(Endpoint { id, account, gateway: GATEWAY, host: host.parse().unwrap(), url })
+        });
+        let own = own.into_iter().chain(stored).chain(bound).chain(setup.own_prices.iter().map(price_rule));
+        let operators = self.of_installation(setup).into_iter().chain(endpoint);
         own.map(|body| Resource { account, body })
             .chain(operators.map(|body| Resource { account: AccountId::INSTALLATION, body }))
             .collect()

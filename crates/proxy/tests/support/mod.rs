@@ -63,6 +63,8 @@ pub struct Gateway {
     pub address: SocketAddr,
     pub account: AccountId,
     pub token: String,
+    /// Another token of the gateway, written in the second form.
+    pub second_form: String,
     pub other_gateways_token: String,
     pub expired_token: String,
     pub early_api_token: String,
@@ -99,6 +101,12 @@ pub struct Setup {
     pub most_drains: usize,
     /// Where the proxy looks for Redis, if not where it is.
     pub redis_url: Option<Secret>,
+    /// The host that is bound to the gateway `demo`.
+    pub host: Option<&'static str>,
+    /// Keys that are bound to its token: provider and secret, the oldest first.
+    pub bound_keys: Vec<(&'static str, &'static str)>,
+    /// Where others than OpenAI are.
+    pub others: Vec<(&'static str, SocketAddr)>,
 }
 
 /// A key of the operator's.
@@ -150,6 +158,9 @@ impl Default for Setup {
             balance: None,
             most_drains: 64,
             redis_url: None,
+            host: None,
+            bound_keys: Vec::new(),
+            others: Vec::new(),
         }
     }
 }
@@ -180,7 +191,9 @@ impl Gateway {
         let snapshot = Arc::new(SnapshotHandle::from_pointee(snapshot.with_current(setup.is_current)));
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
         let connector = Connector::new(setup.bounds.connect, metrics.upstream_connections.clone());
-        let base_urls = BaseUrls::parse(&format!("openai=http://{provider}/v1")).unwrap();
+        let others = setup.others.iter().map(|(slug, address)| format!(",{slug}=http://{address}/v1"));
+        let base_urls = format!("openai=http://{provider}/v1{}", others.collect::<String>());
+        let base_urls = BaseUrls::parse(&base_urls).unwrap();
         let deps = Arc::new(Deps {
             snapshot: Arc::clone(&snapshot),
             interests: None,
@@ -199,11 +212,13 @@ impl Gateway {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve_callers(listener, Arc::clone(&deps), shutdown.clone(), setup.drain));
+        let served =
+            tokio::spawn(serve_callers(listener, None, Arc::clone(&deps), shutdown.clone(), setup.drain));
         Self {
             address,
             account,
             token: keys.token.0,
+            second_form: keys.second_form.0,
             other_gateways_token: keys.other_gateways_token.0,
             expired_token: keys.expired_token.0,
             early_api_token: keys.early_api_token.0,
