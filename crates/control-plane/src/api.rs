@@ -46,7 +46,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderValue, header};
 use model::Secret;
-use process::{Leaving, Port};
+use process::{Leaving, Port, Tls};
 use prometheus::{IntGauge, register_int_gauge};
 use store::Store;
 use time::OffsetDateTime;
@@ -190,9 +190,15 @@ static OPEN: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
     register_int_gauge!("tollgate_api_connections", "Connections to the management API").ok()
 });
 
-/// Serves the API until `shutdown`, and then what is under way for as long as `drain`.
-pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken, drain: Duration) {
-    let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone() };
+/// Serves the API, with TLS if any is given, until `shutdown`, and then what is under way for as long as `drain`.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    state: ApiState,
+    shutdown: CancellationToken,
+    drain: Duration,
+) {
+    let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone(), tls };
     let leaving = Leaving { shutdown, drain, ending: CancellationToken::new() };
     port.serve_router(leaving, router(state)).await;
 }

@@ -1,6 +1,7 @@
 //! The control plane's configuration: environment variables, one struct per concern.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use model::Secret;
@@ -45,6 +46,9 @@ pub struct Listen {
     /// the management API's address
     #[arg(long, env = "TOLLGATE_API_ADDR", default_value = "127.0.0.1:8081")]
     pub api: SocketAddr,
+    /// certificates with which the management API speaks TLS; plain HTTP unless said
+    #[arg(long, env = "TOLLGATE_API_TLS_DIR")]
+    pub api_tls_dir: Option<PathBuf>,
     /// health and metrics
     #[arg(long, env = "TOLLGATE_METRICS_ADDR", default_value = "127.0.0.1:9101")]
     pub metrics: SocketAddr,

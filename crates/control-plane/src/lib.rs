@@ -11,14 +11,13 @@ pub mod push;
 mod rerating;
 pub mod rotation;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use model::Secret;
 use model::token::TokenDigest;
-use process::{Readiness, Traces};
+use process::{Readiness, Tls, Traces};
 use store::{Store, installation};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +34,9 @@ use payments::Payments;
 /// Runs a control plane until `shutdown`, and then until what is under way has ended.
 pub async fn run(config: Config, traces: Option<&Traces>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (sealer, contents) = config.keys.for_sealing()?;
+    let tls = config.listen.api_tls_dir.as_deref();
+    let tls = tls.map(|directory| Tls::open(directory, "api")).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let readiness = Readiness::new();
     let starting = readiness.unready("start");
     process::serve_health(config.listen.metrics, readiness.clone(), shutdown.clone()).await?;
@@ -42,19 +44,19 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let Some(store) = connect(&config.stores.database_url, &shutdown).await? else { return Ok(()) };
     installation_keys::ensure(&store, &sealer).await?;
     let listener = process::bind(config.listen.api, "the management API")?;
-    let address = listener.local_addr()?;
+    let address = format!("{scheme}://{}", listener.local_addr()?);
     let payments = Payments::open(&config.payments, &contents)?;
-    let state = api_state(&config, traces, address, &store, &sealer, &contents, &payments).await?;
+    let state = api_state(&config, traces, &address, &store, &sealer, &contents, &payments).await?;
     let push = push::open(&config.push, store.clone(), &contents, shutdown.clone()).await?;
     offer_setup(&store, config.entrance.setup_token, &state.settings.public_api_url).await?;
 
     let mut desks = JoinSet::new();
     let drain = config.shutdown.drain();
-    desks.spawn(api::serve(listener, state, shutdown.clone(), drain).map(Ok));
+    desks.spawn(api::serve(listener, tls, state, shutdown.clone(), drain).map(Ok));
     desks.spawn(push.serving);
     desks.spawn(ledger::run(store.clone(), config.stores.redis_url, shutdown.clone()));
     desks.spawn(payments::run(store.clone(), payments, shutdown.clone()));
-    info!(%address, "Serving the management API on http://{address}");
+    info!(%address, "Serving the management API on {address}");
     drop(starting);
 
     let finished = attend(&mut desks, &shutdown).await;
@@ -101,7 +103,7 @@ async fn connect(url: &Secret, shutdown: &CancellationToken) -> anyhow::Result<O
 async fn api_state(
     config: &Config,
     traces: Option<&Traces>,
-    address: SocketAddr,
+    address: &str,
     store: &Store,
     sealer: &Sealer,
     contents: &ContentsBox,
@@ -120,7 +122,7 @@ async fn api_state(
         redis_url: config.stores.redis_url.clone(),
         settings: Arc::new(ApiSettings {
             public_gateway_url: bare(&config.public.public_gateway_url),
-            public_api_url: public_api_url.unwrap_or_else(|| format!("http://{address}")),
+            public_api_url: public_api_url.unwrap_or_else(|| address.to_owned()),
             sign_up_open: config.entrance.sign_up == config::SignUp::Open,
         }),
         spans: traces.map(|traces| Spans::new(traces.tracer())),

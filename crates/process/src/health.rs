@@ -27,7 +27,7 @@ pub async fn serve_health(
         .route("/readyz", get(move || ready(readiness.clone(), stopping.is_cancelled())))
         .route("/metrics", get(metrics));
     info!(%bound, "Serving health and metrics on http://{bound}");
-    let port = Port { listener, head: Duration::from_secs(10), most: 64, open: None };
+    let port = Port { listener, head: Duration::from_secs(10), most: 64, open: None, tls: None };
     // A process that drains is still asked how it is: this port is left only with the process.
     let leaving = Leaving {
         shutdown: CancellationToken::new(),

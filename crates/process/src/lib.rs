@@ -8,13 +8,15 @@ mod logs;
 mod port;
 mod readiness;
 mod shutdown;
+mod tls;
 mod traces;
 
 pub use configuration::{Mistakes, from_environment};
 pub use failpoint::{failpoint, failpoint_soon};
 pub use health::serve_health;
 pub use logs::{LogFormat, LogSettings, start_logs};
-pub use port::{Leaving, Port, bind};
+pub use port::{Leaving, Peer, Port, bind};
 pub use readiness::{Readiness, Unready};
 pub use shutdown::{Shutdown, shutdown_on_signal};
+pub use tls::{Flaw, Tls, TlsError, TlsSession};
 pub use traces::{Traces, start_traces};

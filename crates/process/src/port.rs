@@ -1,11 +1,12 @@
 //! A port that is served over HTTP/1.1 and HTTP/2, within bounds that keep slow and greedy callers
 //! from hurting the others.
 
-use std::convert::Infallible;
+mod connection;
+mod peer;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,25 +15,24 @@ use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use prometheus::IntGauge;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
+
+use crate::tls::Tls;
+use connection::{Connections, Counted};
+pub use peer::Peer;
 
 const BACKLOG: i32 = 4096;
 /// How long a caller may take none of what is sent to it.
 #[cfg(target_os = "linux")]
 const DEAF: Duration = Duration::from_secs(120);
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 128;
-const MAX_STREAMS: u32 = 1024;
 
 /// Binds an address. A restart finds it free though old connections linger.
 pub fn bind(address: SocketAddr, purpose: &str) -> anyhow::Result<TcpListener> {
@@ -62,6 +62,8 @@ pub struct Port {
     pub most: usize,
     /// Counts the connections, if anybody wants to know.
     pub open: Option<IntGauge>,
+    /// With what TLS is spoken; without it, none is.
+    pub tls: Option<Tls>,
 }
 
 /// How a port is left.
@@ -76,17 +78,23 @@ pub struct Leaving {
 }
 
 impl Port {
-    /// Serves until it is time to leave. `answers_for` makes, for a caller's address, what answers
+    /// Serves until it is time to leave. `answers_for` makes, for who is at the other end, what answers
     /// the requests of one connection.
     pub async fn serve<C, A, F, B>(self, leaving: Leaving, answers_for: C)
     where
-        C: Fn(SocketAddr) -> A,
+        C: Fn(Peer) -> A + Send + Sync + 'static,
         A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: HttpBody<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let Self { listener, head, most, open } = self;
-        let server = server(head);
+        let Self { listener, head, most, open, tls } = self;
+        let mut renewing = JoinSet::new();
+        let acceptor = tls.map(|tls| {
+            let (acceptor, renewal) = tls.start();
+            renewing.spawn(renewal);
+            acceptor
+        });
+        let connections = Arc::new(Connections::new(head, acceptor, leaving.shutdown.clone(), answers_for));
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         loop {
@@ -95,9 +103,10 @@ impl Port {
                 () = leaving.shutdown.cancelled() => break,
             };
             match accepted {
-                Ok((stream, peer, place)) => {
+                Ok((stream, address, place)) => {
                     let counted = Counted::new(&open, place);
-                    serve_connection(&server, &graceful, stream, head, counted, answers_for(peer));
+                    let watcher = graceful.watcher();
+                    tokio::spawn(Arc::clone(&connections).attend(stream, address, watcher, counted));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others must close before it makes sense to go on.
@@ -112,10 +121,10 @@ impl Port {
 
     /// The same with a router, whose handlers find the caller's address as `ConnectInfo`.
     pub async fn serve_router(self, leaving: Leaving, router: Router) {
-        let answers_for = |peer: SocketAddr| {
+        let answers_for = move |peer: Peer| {
             let router = router.clone();
             move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(ConnectInfo(peer.address));
                 let answering = router.clone().oneshot(request.map(Body::new));
                 async move { answering.await.unwrap_or_else(|never| match never {}) }
             }
@@ -142,84 +151,6 @@ async fn next(
     let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
-}
-
-/// One connection, for as long as it is open.
-struct Counted {
-    open: Option<IntGauge>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Counted {
-    fn new(open: &Option<IntGauge>, place: OwnedSemaphorePermit) -> Self {
-        open.iter().for_each(IntGauge::inc);
-        Self { open: open.clone(), _place: place }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.open.iter().for_each(IntGauge::dec);
-    }
-}
-
-fn server(head: Duration) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES as u32)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    server
-}
-
-fn serve_connection<A, F, B>(
-    server: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    stream: TcpStream,
-    head: Duration,
-    counted: Counted,
-    answers: A,
-) where
-    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: HttpBody<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    // Small frames must leave at once; without this a stream stalls for the other side's delayed ACK.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "A connection was gone before it was served: {error}");
-        return;
-    }
-    let asked = Arc::new(AtomicBool::new(false));
-    let has_asked = Arc::clone(&asked);
-    let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        let answer = answers(request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let _counted = counted;
-        let mut connection = std::pin::pin!(connection);
-        // Until a connection has said which HTTP it speaks, hyper sets it no time.
-        let ended = match tokio::time::timeout(head, &mut connection).await {
-            Err(_) if !has_asked.load(Ordering::Relaxed) => return debug!("A connection asked for nothing"),
-            Err(_) => connection.await,
-            Ok(ended) => ended,
-        };
-        if let Err(error) = ended {
-            debug!("A caller's connection ended early: {error}");
-        }
-    });
 }
 
 #[cfg(all(test, target_os = "linux"))]

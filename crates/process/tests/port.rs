@@ -37,7 +37,7 @@ fn served(most: usize) -> Served {
         .route("/slow", get(slow));
     let shutdown = CancellationToken::new();
     let leaving = Leaving { shutdown: shutdown.clone(), drain: PATIENCE, ending: CancellationToken::new() };
-    let port = Port { listener, head: HEAD, most, open: None };
+    let port = Port { listener, head: HEAD, most, open: None, tls: None };
     Served { address, shutdown, serving: tokio::spawn(port.serve_router(leaving, router)) }
 }
 

@@ -46,6 +46,9 @@ pub struct Listen {
     /// the gateway's address
     #[arg(long, env = "TOLLGATE_GATEWAY_ADDR", default_value = "127.0.0.1:8080")]
     pub gateway: SocketAddr,
+    /// certificates with which the gateway speaks TLS; plain HTTP unless said
+    #[arg(long, env = "TOLLGATE_GATEWAY_TLS_DIR")]
+    pub gateway_tls_dir: Option<PathBuf>,
     /// health and metrics
     #[arg(long, env = "TOLLGATE_PROXY_METRICS_ADDR", default_value = "127.0.0.1:9102")]
     pub metrics: SocketAddr,

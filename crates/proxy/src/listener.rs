@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use process::{Leaving, Port};
+use process::{Leaving, Port, Tls};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -16,10 +16,11 @@ pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     process::bind(address, "callers")
 }
 
-/// Serves until `shutdown`; then takes no more connections, lets what runs finish within `drain`,
+/// Serves, with TLS if any is given, until `shutdown`; then takes no more connections, lets what runs finish within `drain`,
 /// and ends what is left.
 pub async fn serve_callers(
     listener: TcpListener,
+    tls: Option<Tls>,
     deps: Arc<Deps>,
     shutdown: CancellationToken,
     drain: Duration,
@@ -27,9 +28,9 @@ pub async fn serve_callers(
     // As many connections as the machine allows: who they are is known only to their requests.
     let most = usize::MAX;
     let open = Some(deps.metrics.connections.clone());
-    let port = Port { listener, head: deps.bounds.header, most, open };
+    let port = Port { listener, head: deps.bounds.header, most, open, tls };
     let leaving = Leaving { shutdown, drain, ending: deps.ending.clone() };
-    let answers_for = |_| {
+    let answers_for = move |_| {
         let deps = Arc::clone(&deps);
         move |request| serve(Arc::clone(&deps), request)
     };

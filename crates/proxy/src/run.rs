@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use meter::{Meter, MeterConfig};
-use process::{Readiness, Traces};
+use process::{Readiness, Tls, Traces};
 use providers::prices::Catalogue;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -31,6 +31,8 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let listener_unready = readiness.unready("listener");
 
     let (opener, contents) = config.keys.for_opening()?;
+    let tls = config.listen.gateway_tls_dir.as_deref();
+    let tls = tls.map(|directory| Tls::open(directory, "gateway")).transpose()?;
     let metrics = Metrics::new(prometheus::default_registry())?;
     let directory = &config.control_plane.proxy_dir;
     std::fs::create_dir_all(directory).with_context(|| format!("could not make {}", directory.display()))?;
@@ -80,11 +82,11 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     });
     process::serve_health(config.listen.metrics, readiness, shutdown.clone()).await?;
     let listener = bind(config.listen.gateway)?;
-    announce(listener.local_addr()?);
+    announce(listener.local_addr()?, tls.is_some());
     drop(listener_unready);
     // Read beside the first requests instead of in one of them.
     tokio::task::spawn_blocking(Catalogue::current);
-    serve_callers(listener, deps, shutdown, config.shutdown.drain()).await;
+    serve_callers(listener, tls, deps, shutdown, config.shutdown.drain()).await;
     let _ = subscription.await;
     if !meter.drain(LAST_RECORDS).await {
         info!("Some usage records have not reached the control plane yet; the next start sends them");
@@ -95,6 +97,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
 /// How long the process waits for its last records to be posted; what was not is in the spool.
 const LAST_RECORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
-fn announce(bound: SocketAddr) {
-    info!(%bound, "Serving callers on http://{bound}");
+fn announce(bound: SocketAddr, encrypted: bool) {
+    let scheme = if encrypted { "https" } else { "http" };
+    info!(%bound, "Serving callers on {scheme}://{bound}");
 }
