@@ -7,10 +7,12 @@ pub mod attempts;
 pub mod authorized;
 pub mod billing;
 pub mod body;
+pub mod bound_keys;
 pub mod caller;
 pub mod costs;
 pub mod credits;
 pub mod debits;
+pub mod endpoints;
 pub mod envelope;
 pub mod error;
 pub mod gateway_tokens;
@@ -36,15 +38,19 @@ pub mod session_keys;
 pub mod sessions;
 mod spans;
 pub mod spending_limit;
+pub mod traffic_policies;
 pub mod urls;
 pub mod users;
+pub mod vault_secrets;
+pub mod vaults;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use model::Secret;
 use process::{Leaving, Port, Tls};
 use prometheus::{IntGauge, register_int_gauge};
@@ -64,6 +70,7 @@ use receipt_keys::ReceiptKeys;
 use session_keys::SessionKeys;
 pub use spans::Spans;
 
+use crate::ngrok;
 use crate::payments::Payments;
 
 /// What handlers share. `State<Store>` and `State<Sealer>` can be asked for alone.
@@ -100,6 +107,8 @@ pub struct ApiSettings {
     pub public_api_url: String,
     /// Whether anybody may sign up.
     pub sign_up_open: bool,
+    /// The domains under which tenants may bind hosts; any host if there are none.
+    pub endpoint_domains: Vec<String>,
 }
 
 impl FromRef<ApiState> for Store {
@@ -136,7 +145,12 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(api_tokens::routes())
         .merge(gateways::routes())
         .merge(gateway_tokens::routes())
+        .merge(bound_keys::routes())
         .merge(provider_keys::routes())
+        .merge(traffic_policies::routes())
+        .merge(endpoints::routes())
+        .merge(vaults::routes())
+        .merge(vault_secrets::routes())
         .merge(urls::routes())
         .merge(logs::routes())
         .merge(billing::routes())
@@ -166,8 +180,9 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .nest("/client/v4", api.clone())
         .merge(api)
+        .merge(ngrok::routes(state.clone()))
         .merge(billing::stripe_webhook::routes().with_state(state))
-        .fallback(|| async { ApiError::NotFound })
+        .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(body::LARGEST))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(spans, observe::observe))
@@ -179,6 +194,14 @@ pub fn router(state: ApiState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+}
+
+/// Whoever names the version of the second face is answered in its words.
+async fn no_such_path(uri: Uri, headers: HeaderMap) -> Response {
+    match headers.contains_key("ngrok-version") {
+        true => ngrok::no_such_path(uri).await,
+        false => ApiError::NotFound.into_response(),
+    }
 }
 
 /// How long a caller may take to send a request's head.
@@ -219,7 +242,7 @@ fn now() -> OffsetDateTime {
 }
 
 /// Random bytes for a token.
-fn random() -> Result<[u8; 32], ApiError> {
+pub(crate) fn random() -> Result<[u8; 32], ApiError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| ApiError::Internal(anyhow::anyhow!("no randomness: {error}")))?;

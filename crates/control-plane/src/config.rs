@@ -63,6 +63,24 @@ pub struct Public {
     /// where callers reach the gateways
     #[arg(long, env = "TOLLGATE_PUBLIC_GATEWAY_URL", default_value = "http://127.0.0.1:8080")]
     pub public_gateway_url: String,
+    /// the domains, apart by commas, under which tenants may bind hosts; any host unless said
+    #[arg(long, env = "TOLLGATE_ENDPOINT_DOMAINS", value_delimiter = ',')]
+    pub endpoint_domains: Vec<String>,
+}
+
+impl Public {
+    /// The domains under which tenants may bind hosts, in lower case.
+    pub fn endpoint_domains(&self) -> anyhow::Result<Vec<String>> {
+        let domains =
+            self.endpoint_domains.iter().map(|domain| domain.trim()).filter(|domain| !domain.is_empty());
+        let checked = domains.map(|domain| match domain.parse() {
+            Ok(model::host::Host::Exact(domain)) => Ok(domain),
+            _ => anyhow::bail!(
+                "TOLLGATE_ENDPOINT_DOMAINS: `{domain}` is not a domain, such as `ai.example.com`"
+            ),
+        });
+        checked.collect()
+    }
 }
 
 /// Where its state is.

@@ -5,11 +5,13 @@ pub mod config;
 pub mod installation_keys;
 pub mod join_token;
 pub mod ledger;
+mod ngrok;
 pub mod payments;
 mod price_lists;
 pub mod push;
 mod rerating;
 pub mod rotation;
+mod traffic_policies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +46,8 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     let Some(store) = connect(&config.stores.database_url, &shutdown).await? else { return Ok(()) };
     installation_keys::ensure(&store, &sealer).await?;
     let listener = process::bind(config.listen.api, "the management API")?;
-    let address = format!("{scheme}://{}", listener.local_addr()?);
     let payments = Payments::open(&config.payments, &contents)?;
+    let address = format!("{scheme}://{}", listener.local_addr()?);
     let state = api_state(&config, traces, &address, &store, &sealer, &contents, &payments).await?;
     let push = push::open(&config.push, store.clone(), &contents, shutdown.clone()).await?;
     offer_setup(&store, config.entrance.setup_token, &state.settings.public_api_url).await?;
@@ -124,6 +126,7 @@ async fn api_state(
             public_gateway_url: bare(&config.public.public_gateway_url),
             public_api_url: public_api_url.unwrap_or_else(|| address.to_owned()),
             sign_up_open: config.entrance.sign_up == config::SignUp::Open,
+            endpoint_domains: config.public.endpoint_domains()?,
         }),
         spans: traces.map(|traces| Spans::new(traces.tracer())),
     })

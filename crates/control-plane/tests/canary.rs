@@ -199,6 +199,26 @@ async fn no_secret_reaches_a_table_a_log_or_an_answer_that_need_not_show_it(
     let token = api.token(account_id, &owner, &["AI Gateway Read", "AI Gateway Write"]).await;
     canaries.plant(&token.bearer);
 
+    // A vault's secret and a token's own provider key, each stored and then sent where it does not belong.
+    let in_vault = canaries.plant("canary-in-vault-0123456789");
+    let bound = canaries.plant("sk-canary-bound-0123456789-0123456789");
+    let vaults = format!("/accounts/{account}/ai-gateway/vaults");
+    let (_, vault) = api.call(&owner, Method::POST, &vaults, Some(json!({"name": "openai"}))).await;
+    let secrets = format!("{vaults}/{}/secrets", vault["result"]["id"].as_str().unwrap());
+    let own_keys = format!("{tokens}/{}/provider_keys", made["result"]["id"].as_str().unwrap());
+    for (path, body) in [
+        (&secrets, json!({"name": "api-key", "value": in_vault})),
+        (&secrets, json!({"name": "api-key", "value": in_vault})),
+        (&secrets, json!({"name": format!("{in_vault} ?"), "value": [in_vault]})),
+        (&own_keys, json!({"provider": "openai", "value": bound})),
+        (&own_keys, json!({"provider": bound, "value": 7})),
+    ] {
+        let (status, answer) = api.call(&owner, Method::POST, path, Some(body)).await;
+        assert!(status.as_u16() < 500, "{path}: {status} {answer}");
+        canaries.answers.push_str(&answer.to_string());
+        canaries.answers.push_str(&api.call(&owner, Method::GET, path, None).await.1.to_string());
+    }
+
     // Provider keys: stored, changed, refused in each way there is, and sent where they do not belong.
     let first = canaries.plant("sk-canary-first-0123456789");
     let second = canaries.plant("sk-canary-second-0123456789");

@@ -70,15 +70,29 @@ impl Tenant {
             json!({"provider_slug": "openai", "alias": "default", "default_config": true, "secret": "sk-0"});
         let group = model::permission::PERMISSION_GROUPS[0].id;
         let resources = json!({format!("com.cloudflare.api.account.{account}"): "*"});
-        let policy = json!({"effect": "allow", "permission_groups": [{"id": group}], "resources": resources});
+        let grant = json!({"effect": "allow", "permission_groups": [{"id": group}], "resources": resources});
         let friend = json!({"email": "friend@example.com", "roles": ["viewer"]});
         let cost = json!({"provider": "openai", "model": "m", "cost_in": 0.001});
+        let token = made(&format!("{below}/tokens"), json!({"name": "token"})).await;
+        let bound = json!({"provider": "openai", "value": "sk-0"});
+        // A host has one owner.
+        let host = format!("{}.example.com", account);
+        let endpoint = made("/ai-gateway/endpoints", json!({"gateway_id": gateway, "url": host})).await;
+        let vault = made("/ai-gateway/vaults", json!({"name": "openai"})).await;
+        let secret = json!({"name": "api-key", "value": "sk-0"});
+        let policy = format!("/accounts/{account}{below}/traffic_policy");
+        let written = api.call(&owner, Method::PUT, &policy, Some(json!({"on_http_request": []}))).await;
+        assert_eq!(written.0, StatusCode::OK, "{}", written.1);
         let ids = BTreeMap::from([
+            ("endpoints/endpoint_id", endpoint),
+            ("secrets/secret_id", made(&format!("/ai-gateway/vaults/{vault}/secrets"), secret).await),
+            ("vaults/vault_id", vault),
+            ("provider_keys/key_id", made(&format!("{below}/tokens/{token}/provider_keys"), bound).await),
             ("gateways/gateway_id", gateway.clone()),
             ("provider_configs/provider_config_id", made(&format!("{below}/provider_configs"), key).await),
-            ("tokens/token_id", made("/tokens", json!({"name": "token", "policies": [policy]})).await),
+            ("tokens/token_id", made("/tokens", json!({"name": "token", "policies": [grant]})).await),
             ("members/member_id", made("/members", friend).await),
-            ("gateway/token_id", made(&format!("{below}/tokens"), json!({"name": "token"})).await),
+            ("gateway/token_id", token),
             ("logs/log_id", log(api, account).await),
             ("ledger/transaction_id", moved(api, account, "credits", "transaction_id").await),
             ("debits/debit_id", moved(api, account, "debits", "id").await),
@@ -106,6 +120,10 @@ impl Tenant {
             ("tokens/token_id", id("tok_")),
             ("members/member_id", id("mem_")),
             ("gateway/token_id", id("gwt_")),
+            ("endpoints/endpoint_id", id("ep_")),
+            ("vaults/vault_id", id("vault_")),
+            ("secrets/secret_id", id("secret_")),
+            ("provider_keys/key_id", id("aigpk_")),
             ("logs/log_id", Uuid::now_v7().to_string()),
             ("ledger/transaction_id", Uuid::now_v7().to_string()),
             ("debits/debit_id", Uuid::now_v7().to_string()),

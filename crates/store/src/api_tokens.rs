@@ -1,6 +1,8 @@
 //! API tokens: management tokens in Cloudflare's shape. One with the permission to run requests is
 //! also told to the proxies.
 
+pub mod notes;
+
 use model::AccountId;
 use model::id::ApiTokenId;
 use model::permission::{Permission, Permissions};

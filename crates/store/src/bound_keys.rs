@@ -27,6 +27,10 @@ pub struct BoundKey {
     pub terms: Terms,
     /// The masked form of the secret.
     pub preview: String,
+    /// Who created it: an email, or the id of an API token.
+    pub created_by: String,
+    /// Who changed it last.
+    pub last_updated_by: String,
     /// When it was created.
     pub created_at: OffsetDateTime,
     /// When anything about it was changed last.
@@ -44,11 +48,26 @@ pub struct Terms {
     pub metadata: String,
 }
 
+/// A key to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKey<'a> {
+    /// Its id, part of what its sealing is bound to.
+    pub id: BoundKeyId,
+    /// The provider's slug.
+    pub provider: &'a str,
+    /// What people say about it.
+    pub terms: &'a Terms,
+    /// The secret.
+    pub secret: &'a SealedSecret,
+    /// Who adds it.
+    pub by: &'a str,
+}
+
 /// What became of a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Added {
     /// It is there.
-    Key(BoundKey),
+    Key(Box<BoundKey>),
     /// There is no such token.
     NoToken,
     /// The token has as many keys of this provider as it can have.
@@ -56,7 +75,8 @@ pub enum Added {
 }
 
 const SELECT: &str =
-    "select id, gateway_token_id, provider, name, description, metadata, preview, created_at, modified_at
+    "select id, gateway_token_id, provider, name, description, metadata, preview, created_by,
+        last_updated_by, created_at, modified_at
      from bound_keys where account_id = $1 and ($2::uuid is null or gateway_token_id = $2)";
 
 #[derive(sqlx::FromRow)]
@@ -68,6 +88,8 @@ struct Row {
     description: String,
     metadata: String,
     preview: String,
+    created_by: String,
+    last_updated_by: String,
     created_at: OffsetDateTime,
     modified_at: OffsetDateTime,
 }
@@ -82,6 +104,8 @@ impl From<Row> for BoundKey {
             description,
             metadata,
             preview,
+            created_by,
+            last_updated_by,
             created_at,
             modified_at,
         } = row;
@@ -91,6 +115,8 @@ impl From<Row> for BoundKey {
             provider,
             terms: Terms { name, description, metadata },
             preview,
+            created_by,
+            last_updated_by,
             created_at,
             modified_at,
         }
@@ -102,11 +128,9 @@ pub async fn create(
     tx: &mut ConfigTx,
     account: AccountId,
     token: GatewayTokenId,
-    id: BoundKeyId,
-    provider: &str,
-    terms: &Terms,
-    secret: &SealedSecret,
+    new: NewKey<'_>,
 ) -> Result<Added, StoreError> {
+    let NewKey { id, provider, terms, secret, by } = new;
     // Locked against deletion, and against others who add a key before this one is counted.
     let found: Option<Uuid> = sqlx::query_scalar(
         "select id from gateway_tokens where account_id = $1 and id = $2 for no key update",
@@ -132,8 +156,9 @@ pub async fn create(
     }
     sqlx::query(
         "insert into bound_keys
-             (id, account_id, gateway_token_id, provider, name, description, metadata, sealed, preview)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, account_id, gateway_token_id, provider, name, description, metadata, sealed, preview,
+             created_by, last_updated_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)",
     )
     .bind(id.0)
     .bind(account.0)
@@ -144,10 +169,11 @@ pub async fn create(
     .bind(&terms.metadata)
     .bind(&secret.sealed)
     .bind(&secret.preview)
+    .bind(by)
     .execute(&mut **tx)
     .await?;
     tx.touch(key(account, id));
-    Ok(find(tx, account, id).await?.map_or(Added::NoToken, Added::Key))
+    Ok(find(tx, account, id).await?.map_or(Added::NoToken, |key| Added::Key(Box::new(key))))
 }
 
 /// Replaces what people say about a key. Its secret is as it was given.
@@ -156,9 +182,11 @@ pub async fn update(
     account: AccountId,
     id: BoundKeyId,
     terms: &Terms,
+    by: &str,
 ) -> Result<Option<BoundKey>, StoreError> {
     sqlx::query(
-        "update bound_keys set name = $3, description = $4, metadata = $5, modified_at = now()
+        "update bound_keys set name = $3, description = $4, metadata = $5, last_updated_by = $6,
+             modified_at = now()
          where account_id = $1 and id = $2",
     )
     .bind(account.0)
@@ -166,6 +194,7 @@ pub async fn update(
     .bind(&terms.name)
     .bind(&terms.description)
     .bind(&terms.metadata)
+    .bind(by)
     .execute(&mut **tx)
     .await?;
     find(tx, account, id).await

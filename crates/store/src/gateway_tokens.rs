@@ -1,5 +1,7 @@
 //! Gateway tokens: each works for one gateway, is shown once and kept as its digest.
 
+pub mod of_endpoints;
+
 use model::AccountId;
 use model::gateway::Budget;
 use model::id::{GatewayInternalId, GatewayTokenId};

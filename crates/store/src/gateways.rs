@@ -97,6 +97,12 @@ pub async fn get(store: &Store, account: AccountId, id: &GatewayId) -> Result<Op
     row.map(Gateway::try_from).transpose()
 }
 
+/// Whether an account has a gateway that callers call so.
+pub async fn exists(tx: &mut ConfigTx, account: AccountId, id: &GatewayId) -> Result<bool, StoreError> {
+    let exists = sqlx::query_scalar("select exists (select from gateways where account_id = $1 and id = $2)");
+    Ok(exists.bind(account.0).bind(id.as_str()).fetch_one(&mut **tx).await?)
+}
+
 /// One page of an account's gateways whose id contains `search`, the oldest first, and how many
 /// there are in all.
 pub async fn list(

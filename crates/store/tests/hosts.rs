@@ -11,7 +11,7 @@ use model::resource::{Body, ResourceId};
 use model::token::TokenDigest;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::accounts::{self, SealedKeys};
-use store::bound_keys::{self, Added, MOST_PER_PROVIDER};
+use store::bound_keys::{self, Added, MOST_PER_PROVIDER, NewKey};
 use store::endpoints::{self, HOST_TAKEN, Terms, WILDCARD_TAKEN};
 use store::provider_keys::SealedSecret;
 use store::resources::Everything;
@@ -75,7 +75,8 @@ async fn add_bound_key(store: &Store, id: u128, provider: &str) -> Added {
     let mut tx = store.config_tx().await.unwrap();
     let secret = SealedSecret { sealed: b"sealed".to_vec(), preview: "****".to_owned() };
     let (id, terms) = (BoundKeyId(Uuid::from_u128(id)), bound_keys::Terms::default());
-    let added = bound_keys::create(&mut tx, ACME, TOKEN, id, provider, &terms, &secret).await.unwrap();
+    let new = NewKey { id, provider, terms: &terms, secret: &secret, by: "ada" };
+    let added = bound_keys::create(&mut tx, ACME, TOKEN, new).await.unwrap();
     tx.commit().await.unwrap();
     added
 }

@@ -39,14 +39,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 },
             }
         })?;
-        let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut *deserializer).map_err(|e| invalid("body", &e))?;
-        deserializer.end().map_err(|error| ApiError::Invalid {
-            path: vec!["body".to_owned()],
-            message: error.to_string(),
-        })?;
-        Ok(Self(value))
+        read(&bytes).map(Self)
     }
+}
+
+/// Reads a whole body.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut *deserializer).map_err(|e| invalid("body", &e))?;
+    deserializer
+        .end()
+        .map_err(|error| ApiError::Invalid { path: vec!["body".to_owned()], message: error.to_string() })?;
+    Ok(value)
 }
 
 /// Query parameters. Unknown ones are ignored, as clients add their own.

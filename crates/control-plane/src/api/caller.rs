@@ -53,6 +53,14 @@ impl Caller {
         }
     }
 
+    /// Who it is, for the record: a person's email, or the id of a token.
+    pub fn signature(&self) -> String {
+        match self {
+            Caller::Person { user, .. } => user.email.clone(),
+            Caller::Token(token) => token.id.to_string(),
+        }
+    }
+
     /// The person's email, for the record.
     pub fn email(&self) -> Option<&str> {
         match self {

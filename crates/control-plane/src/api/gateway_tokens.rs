@@ -36,6 +36,13 @@ pub struct TokenOfGateway {
     token: gateway_tokens::GatewayToken,
 }
 
+impl TokenOfGateway {
+    /// The token.
+    pub fn token(&self) -> &gateway_tokens::GatewayToken {
+        &self.token
+    }
+}
+
 impl Guarded for TokenOfGateway {
     async fn find(store: &Store, account: AccountId, path: &PathIds) -> Result<Option<Self>, StoreError> {
         let Some(id) = path.id::<GatewayTokenId>("token_id") else { return Ok(None) };

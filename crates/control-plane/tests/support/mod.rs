@@ -107,6 +107,7 @@ impl Api {
                 public_gateway_url: "http://gateway.example".to_owned(),
                 public_api_url: "http://api.example".to_owned(),
                 sign_up_open,
+                endpoint_domains: Vec::new(),
             }),
             spans: None,
         };

@@ -1,0 +1,109 @@
+//! A gateway's traffic policy: rules that its requests and answers go through.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use model::document::Mistake;
+use serde::Serialize;
+use store::gateways::{self, Gateway};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized};
+use super::envelope::{ApiResult, Envelope};
+use super::error::ApiError;
+use crate::traffic_policies;
+use store::Store;
+
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(show, replace, delete))
+}
+
+/// A body that is a text, whatever the content type says.
+pub struct Text(String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let wrong =
+            |message: &str| ApiError::Invalid { path: vec!["body".to_owned()], message: message.to_owned() };
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+                _ => wrong("the body could not be read"),
+            }
+        })?;
+        String::from_utf8(bytes.into()).map(Self).map_err(|_| wrong("a text in UTF-8 is expected"))
+    }
+}
+
+/// Show a gateway's traffic policy
+#[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/traffic_policy",
+    tag = "Gateways", responses((status = 200, body = Envelope<TrafficPolicy>)))]
+async fn show(
+    gateway: Authorized<Gateway, AiGatewayRead>,
+    State(store): State<Store>,
+) -> ApiResult<TrafficPolicy> {
+    let found = gateways::traffic_policy(&store, gateway.account, gateway.internal_id).await?;
+    let traffic_policy = found.ok_or(ApiError::NotKept("This gateway has no traffic policy"))?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+}
+
+/// Replace a gateway's traffic policy
+///
+/// The body is the policy itself, YAML or JSON, at most 131072 bytes, and is kept as it stands. All that is
+/// wrong with it is told at once, each problem with its line, its field and a way out.
+#[utoipa::path(put, path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/traffic_policy",
+    tag = "Gateways", request_body(content = String, content_type = "text/yaml",
+        example = "on_http_request:\n  - type: ai-gateway\n    config: {}\n"),
+    responses((status = 200, body = Envelope<TrafficPolicy>)))]
+async fn replace(
+    gateway: Authorized<Gateway, AiGatewayWrite>,
+    State(store): State<Store>,
+    Text(traffic_policy): Text,
+) -> ApiResult<TrafficPolicy> {
+    traffic_policies::check(&traffic_policy).map_err(Vec::<Mistake>::from)?;
+    set(&store, &gateway, Some(&traffic_policy)).await?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+}
+
+/// Take a gateway's traffic policy away
+///
+/// Whatever the policy kept from the gateway's keys gets through from now on.
+#[utoipa::path(delete, path = "/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/traffic_policy",
+    tag = "Gateways", responses((status = 200, body = Envelope<TrafficPolicy>)))]
+async fn delete(
+    gateway: Authorized<Gateway, AiGatewayWrite>,
+    State(store): State<Store>,
+) -> ApiResult<TrafficPolicy> {
+    let found = gateways::traffic_policy(&store, gateway.account, gateway.internal_id).await?;
+    let traffic_policy = found.ok_or(ApiError::NotKept("This gateway has no traffic policy"))?;
+    set(&store, &gateway, None).await?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+}
+
+async fn set(
+    store: &Store,
+    gateway: &Authorized<Gateway, AiGatewayWrite>,
+    policy: Option<&str>,
+) -> Result<(), ApiError> {
+    let mut tx = store.config_tx().await?;
+    if !gateways::set_traffic_policy(&mut tx, gateway.account, gateway.internal_id, policy).await? {
+        return Err(ApiError::NotFound);
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A traffic policy as it is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrafficPolicy {
+    /// The text as it was given.
+    traffic_policy: String,
+}

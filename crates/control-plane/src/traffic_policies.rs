@@ -1,0 +1,54 @@
+//! Traffic policies as they come in: each is checked before it is kept, so that what proxies are told
+//! can be obeyed.
+
+use model::document::Mistake;
+use model::traffic_policy::LONGEST;
+use policy::operator::KnownProvider;
+use policy::{Operator, Policy};
+
+pub(crate) use policy::Problems;
+
+/// Why a policy is not kept.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// It is longer than any needs to be.
+    TooLong,
+    /// It has mistakes.
+    Problems(Problems),
+}
+
+/// What a policy that is too long is told.
+pub(crate) const TOO_LONG: &str = "a traffic policy has at most 131072 bytes";
+
+/// Whether a policy can be obeyed.
+pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
+    if text.len() > LONGEST {
+        return Err(Unusable::TooLong);
+    }
+    Policy::parse(text, &operator()).map_err(Unusable::Problems)
+}
+
+/// What this installation has that policies may name.
+fn operator() -> Operator {
+    let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
+        id: provider.slug.to_owned(),
+        aliases: provider.aliases.iter().map(|&alias| alias.to_owned()).collect(),
+    });
+    Operator { providers: providers.collect(), ..Operator::default() }
+}
+
+impl From<Unusable> for Vec<Mistake> {
+    fn from(unusable: Unusable) -> Self {
+        let at = |path: &str| {
+            let body = std::iter::once("body".to_owned());
+            body.chain((!path.is_empty()).then(|| path.to_owned())).collect()
+        };
+        match unusable {
+            Unusable::TooLong => vec![Mistake { path: at(""), message: TOO_LONG.to_owned() }],
+            Unusable::Problems(problems) => problems
+                .iter()
+                .map(|problem| Mistake { path: at(&problem.path), message: problem.to_string() })
+                .collect(),
+        }
+    }
+}
