@@ -3,6 +3,7 @@
 
 use model::usage::Tokens;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::answer::{self, Answer, MOST_TOKENS, object};
 use crate::scan;
@@ -27,6 +28,16 @@ pub(super) struct Usage {
     output_tokens_details: Option<Produced>,
     server_tool_use: Option<ServerTools>,
     service_tier: Option<String>,
+    /// Each time that a model was run for the request.
+    iterations: Option<Box<RawValue>>,
+}
+
+/// One time that a model was run.
+#[derive(Debug, Deserialize)]
+struct Iteration {
+    r#type: String,
+    #[serde(flatten)]
+    usage: Usage,
 }
 
 /// What was written into the cache, by how long it is kept there.
@@ -64,6 +75,7 @@ impl Usage {
             output_tokens_details,
             server_tool_use,
             service_tier,
+            iterations,
         } = later;
         self.input_tokens = input_tokens.max(self.input_tokens);
         self.output_tokens = output_tokens.max(self.output_tokens);
@@ -73,10 +85,31 @@ impl Usage {
         self.output_tokens_details = output_tokens_details.or(self.output_tokens_details.take());
         self.server_tool_use = server_tool_use.or(self.server_tool_use.take());
         self.service_tier = service_tier.or(self.service_tier.take());
+        self.iterations = iterations.or(self.iterations.take());
     }
 
     /// What was used; `None` if it is not said, or cannot be.
     pub(super) fn tokens(&self) -> Option<Tokens> {
+        let mut tokens = self.own_tokens()?;
+        // Of all iterations, the totals leave out those in which a conversation was summed up.
+        let iterations =
+            self.iterations.as_ref().map(|said| serde_json::from_str::<Vec<Iteration>>(said.get()));
+        let iterations = iterations.and_then(Result::ok).unwrap_or_default();
+        for summed_up in iterations.iter().filter(|iteration| iteration.r#type == "compaction") {
+            let more = summed_up.usage.own_tokens()?;
+            tokens.input += more.input;
+            tokens.cached_input += more.cached_input;
+            tokens.cache_write += more.cache_write;
+            tokens.cache_write_long += more.cache_write_long;
+            tokens.output += more.output;
+            tokens.reasoning += more.reasoning;
+        }
+        let is_sensible = tokens.total_input().max(tokens.total_output()) <= 3 * MOST_TOKENS;
+        is_sensible.then_some(tokens)
+    }
+
+    /// What the totals say.
+    fn own_tokens(&self) -> Option<Tokens> {
         let output = self.output_tokens?;
         let thinking = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
         let reasoning = thinking.unwrap_or_default().min(output);
@@ -142,6 +175,22 @@ mod tests {
             ..Tokens::default()
         };
         assert_eq!(tokens(&usage), Some(expected));
+    }
+
+    #[test]
+    fn what_it_took_to_sum_a_conversation_up_is_used_too() {
+        let usage = json!({
+            "input_tokens": 10, "output_tokens": 5, "iterations": [
+                {"type": "compaction", "input_tokens": 1_000, "output_tokens": 300, "cache_read_input_tokens": 7,
+                 "cache_creation_input_tokens": 0},
+                {"type": "message", "input_tokens": 10, "output_tokens": 5},
+                {"type": "advisor_message", "model": "another", "input_tokens": 9, "output_tokens": 9},
+            ],
+        });
+        let expected = Tokens { input: 1_010, cached_input: 7, output: 305, ..Tokens::default() };
+        assert_eq!(tokens(&usage), Some(expected));
+        let unknown = json!({"input_tokens": 10, "output_tokens": 5, "iterations": [{"kind": 7}]});
+        assert_eq!(tokens(&unknown).map(|tokens| tokens.total_output()), Some(5));
     }
 
     #[test]
