@@ -141,6 +141,19 @@ impl Action {
         }
     }
 
+    /// What of it is dear, how much of that it has, and how much a policy may have.
+    pub(crate) fn cost(&self) -> Option<(&'static str, usize, usize)> {
+        match self {
+            Self::BasicAuth(_) => Some(("`basic-auth` actions", 1, 10)),
+            Self::FindReplace(action) => Some(("replacements in bodies", action.count(), 100)),
+            Self::HttpRequest(_) => Some(("`http-request` actions", 1, 20)),
+            Self::JwtValidation(_) => Some(("`jwt-validation` actions", 1, 10)),
+            Self::Redirect(_) | Self::UrlRewrite(_) => Some(("rewritings of addresses", 1, 100)),
+            Self::VerifyWebhook(_) => Some(("`verify-webhook` actions", 1, 10)),
+            _ => None,
+        }
+    }
+
     /// Whether nothing after it is ever looked at.
     pub(crate) fn terminates(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! What is known when an expression is evaluated. All of it is borrowed, and read only as far as the
 //! expression asks: a rule that looks at one header never sees the others.
 
+mod budget;
 mod choice;
 mod randomness;
 mod secrets;
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::value::{Map, Value};
 
+pub use budget::Budget;
 pub use choice::{
     Choice, Datacenter, ErrorRates, KeyFacts, Latencies, Metrics, MetricsOf, ModelFacts, Quota, Tokens,
 };
@@ -45,6 +47,9 @@ pub struct Facts<'a> {
     pub choice: Option<&'a Choice<'a>>,
     /// How often an outgoing request was tried, and what came of it: `attempts`, `last_attempt`.
     pub retry: Option<&'a Retry>,
+    /// How much work all expressions of the request may still do together. Without it each has only the
+    /// bound of its own.
+    pub budget: Option<&'a Budget>,
 }
 
 impl<'a> Facts<'a> {
@@ -62,6 +67,7 @@ impl<'a> Facts<'a> {
             response: None,
             choice: None,
             retry: None,
+            budget: None,
         }
     }
 }

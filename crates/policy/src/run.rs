@@ -24,8 +24,8 @@ pub use self::answer::{Answer, Refusal, Written};
 pub use self::effect::{
     BodyWanted, Call, CallFailed, Called, Count, Counted, Effect, KeysWanted, Outcome, Passage, Unavailable,
 };
-use self::exchange::Body;
 pub use self::exchange::{Arrival, FindSecret};
+use self::exchange::{Body, MOST_STEPS};
 pub(crate) use self::exchange::{BodyOrEffect, Exchange};
 pub(crate) use self::failure::Failure;
 pub use self::message::Message;
@@ -33,6 +33,7 @@ use crate::actions::circuit_breaker::Breaker;
 use crate::actions::compress_response::Algorithm;
 use crate::actions::{Action, Next};
 use crate::document::policy::{Policy, Rule};
+use crate::facts::Budget;
 use crate::phase::Phase;
 use crate::value::{Map, Value};
 
@@ -315,6 +316,7 @@ impl Run {
         if self.exchange.phase != Phase::Message {
             self.enter(Phase::Message);
         }
+        self.exchange.budget = Budget::of(MOST_STEPS);
         for rule in policy.rules(Phase::Message) {
             let refused = |failure: Failure| Box::new(failure.refusal(&rule.path));
             let holds = self.holds(rule).map_err(refused)?;

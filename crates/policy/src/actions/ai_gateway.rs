@@ -40,20 +40,12 @@ pub struct AiGateway {
     /// Whether the models that are not listed stay out.
     pub only_allow_configured_models: bool,
     /// How models are chosen: the first strategy that comes to any wins.
-    pub model_selection: Vec<Strategy>,
+    pub model_selection: Vec<Expression>,
     /// How a provider's keys are chosen, likewise.
-    pub api_key_selection: Vec<Strategy>,
+    pub api_key_selection: Vec<Expression>,
     headers: Headers,
     query_params: Vec<(String, Template)>,
     body: Vec<(String, Tree)>,
-}
-
-/// A strategy as it was written, for `actions.ngrok.ai_gateway`, and compiled.
-pub struct Strategy {
-    /// As it was written.
-    pub text: String,
-    /// What it means.
-    pub expression: Expression,
 }
 
 /// What follows when all candidates have failed.
@@ -187,14 +179,9 @@ impl AiGateway {
 }
 
 /// `{strategy: […]}`
-fn strategies(place: &Place<'_>, scope: Scope) -> Option<Vec<Strategy>> {
+fn strategies(place: &Place<'_>, scope: Scope) -> Option<Vec<Expression>> {
     let fields = place.fields(&["strategy"])?;
-    fields.need("strategy", |place| {
-        place.list(0..=20, |place| {
-            let expression = place.expression_in(scope)?;
-            Some(Strategy { text: place.text()?.to_owned(), expression })
-        })
-    })
+    fields.need("strategy", |place| place.list(0..=20, |place| place.expression_in(scope)))
 }
 
 fn providers(place: &Place<'_>) -> Option<Vec<Provider>> {

@@ -42,6 +42,11 @@ impl FindReplace {
         Some(Self { replacements })
     }
 
+    /// How many replacements it makes.
+    pub(crate) fn count(&self) -> usize {
+        self.replacements.len()
+    }
+
     pub(crate) fn act(
         &self,
         exchange: &mut Exchange,

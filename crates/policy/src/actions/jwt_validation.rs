@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use jsonwebtoken::Algorithm;
 use serde::de::IgnoredAny;
 
@@ -119,6 +119,10 @@ impl JwtValidation {
             };
             Ok::<_, Failure>((texts(&self.issuers)?, texts(&self.audiences)?, texts(&self.key_urls)?))
         })?;
+        let computed = self.key_urls.iter().zip(&urls).filter(|(template, _)| template.constant().is_none());
+        if computed.into_iter().any(|(_, url)| !url.starts_with("https://")) {
+            return Err(Failure::evaluation("the address of a key set that was computed is not one"));
+        }
         if let Some(url) = urls.iter().find(|url| !exchange.keyring.0.contains_key(*url)) {
             return Ok(Next::Ask(Effect::Keys(KeysWanted { url: url.clone(), fresh: false })));
         }
@@ -229,9 +233,22 @@ fn identification(place: &Place<'_>) -> Option<()> {
 }
 
 fn key_url(place: &Place<'_>) -> Option<Template> {
-    let text = place.text()?;
-    if !text.contains("${") && !text.starts_with("https://") && !text.starts_with("http://") {
-        return place.wrong(Code::Url, "This is not the address of a key set.");
+    let text = place.text_of(1..=2048)?;
+    if !text.contains("${") {
+        let uri = text.parse::<Uri>().ok();
+        let place_of = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
+        match place_of {
+            Some(("https", _)) => {}
+            Some(("http", at)) if place.operator().allows_plain(at.host(), at.port_u16()) => {}
+            // Whoever answers there decides who comes in.
+            _ => {
+                return place.wrong_so(
+                    Code::Url,
+                    "Keys are brought with TLS only.",
+                    "Begin with `https://`.",
+                );
+            }
+        }
     }
     place.template()
 }

@@ -1,5 +1,6 @@
 //! A policy: the rules of each phase, read, checked and compiled.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::place::{Findings, Place, all};
@@ -86,10 +87,26 @@ impl Policy {
             return place.wrong(Code::TooManyRules, format!("A policy may have {MOST_RULES} rules."));
         }
         if right {
+            policy.check_costs(place)?;
             policy.number_circuits();
             policy.check_gateways(place)?;
         }
         right.then_some(policy)
+    }
+
+    /// What costs more than a few steps of an expression may not stand in a policy without end.
+    fn check_costs(&self, place: &Place<'_>) -> Option<()> {
+        let mut counted: HashMap<&'static str, usize> = HashMap::new();
+        for action in self.phases.iter().flatten().flat_map(|rule| &rule.actions) {
+            if let Some((what, cost, most)) = action.cost() {
+                let sum = counted.entry(what).or_default();
+                *sum += cost;
+                if *sum > most {
+                    return place.wrong(Code::TooMany, format!("A policy may have {most} {what}."));
+                }
+            }
+        }
+        Some(())
     }
 
     fn check_gateways(&self, place: &Place<'_>) -> Option<()> {

@@ -25,15 +25,26 @@ pub(super) struct Evaluation<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) scope: Scope,
     locals: Vec<Value>,
+    given: u32,
     steps: u32,
     memory: u32,
 }
 
 type Outcome = Result<Value, EvaluationError>;
 
+/// What was done is taken from what the request may do, however the expression ended.
+impl Drop for Evaluation<'_> {
+    fn drop(&mut self) {
+        if let Some(budget) = self.facts.budget {
+            budget.spend(self.given - self.steps);
+        }
+    }
+}
+
 impl<'a> Evaluation<'a> {
     pub(super) fn new(facts: &'a Facts<'a>, scope: Scope) -> Self {
-        Self { facts, scope, locals: Vec::new(), steps: MOST_STEPS, memory: MOST_MEMORY }
+        let steps = facts.budget.map_or(MOST_STEPS, |budget| budget.left().min(MOST_STEPS));
+        Self { facts, scope, locals: Vec::new(), given: steps, steps, memory: MOST_MEMORY }
     }
 
     /// What the steps come to.

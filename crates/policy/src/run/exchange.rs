@@ -12,9 +12,13 @@ use super::failure::Failure;
 use crate::actions::circuit_breaker::Breaker;
 use crate::actions::compress_response::Algorithm;
 use crate::actions::jwt_validation::Keyring;
-use crate::facts::{Connection, Endpoint, Facts, Randomness, Request, Response, Retry, Secrets};
+use crate::facts::{Budget, Connection, Endpoint, Facts, Randomness, Request, Response, Retry, Secrets};
 use crate::phase::Phase;
 use crate::value::{Map, Value};
+
+/// How many steps the expressions of one request, or of one message of a stream, may take together: some
+/// hundred of them as a rule, and a few hundredths of a second at worst.
+pub(crate) const MOST_STEPS: u32 = 1_000_000;
 
 /// Finds a secret by vault and name; see [`Secrets`].
 pub type FindSecret = Arc<dyn Fn(Option<&str>, &str) -> Option<Arc<Secret>> + Send + Sync>;
@@ -52,6 +56,7 @@ pub(crate) struct Exchange {
     pub(crate) phase: Phase,
     pub(crate) arrival: Arrival,
     random: Randomness,
+    pub(crate) budget: Budget,
     pub(crate) vars: Arc<Map>,
     actions: Arc<Map>,
     pub(crate) response: Option<(StatusCode, HeaderMap)>,
@@ -105,6 +110,7 @@ impl Exchange {
         Self {
             phase: Phase::Connect,
             random: Randomness::seeded(arrival.seed),
+            budget: Budget::of(MOST_STEPS),
             arrival,
             vars: Map::empty().clone(),
             actions: Map::empty().clone(),
@@ -151,6 +157,7 @@ impl Exchange {
             response: response.as_ref(),
             choice: None,
             retry,
+            budget: Some(&self.budget),
         })
     }
 
