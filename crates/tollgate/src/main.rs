@@ -1,5 +1,6 @@
 //! Both planes and the operator's errands, in one binary.
 
+mod catalogue;
 mod healthcheck;
 mod ledger;
 mod operator;
@@ -12,6 +13,8 @@ use process::{
     LogSettings, Mistakes, Traces, from_environment, shutdown_on_signal, start_logs, start_traces,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::CatalogueSettings;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -76,8 +79,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Standalone => {
             let planes = Mistakes::both(from_environment(), from_environment());
-            let (logs, (control_plane, proxy)) = Mistakes::both(from_environment::<LogSettings>(), planes)?;
-            start_logs(&logs);
+            let (control_plane, proxy) = started(planes)?;
             on_runtime(standalone::run(control_plane, proxy))
         }
         Command::Migrate => on_runtime(operator::migrate()),
@@ -92,10 +94,17 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-/// Reads the configuration and starts logs.
+/// Reads the configuration, starts logs and reads the model catalogue.
 fn configured<C: clap::Args + clap::FromArgMatches>() -> anyhow::Result<C> {
-    let (logs, config) = Mistakes::both(from_environment::<LogSettings>(), from_environment::<C>())?;
+    started(from_environment::<C>())
+}
+
+/// The same for configuration that has been read, if all of it is as it should be.
+fn started<C>(config: Result<C, Mistakes>) -> anyhow::Result<C> {
+    let all = Mistakes::both(from_environment::<CatalogueSettings>(), config);
+    let (logs, (catalogue, config)) = Mistakes::both(from_environment::<LogSettings>(), all)?;
     start_logs(&logs);
+    catalogue.read()?;
     Ok(config)
 }
 
