@@ -325,6 +325,12 @@ async fn a_provider_key_is_stored_changed_and_deleted(pool: PgPoolOptions, addre
     let (status, deleted) = api.call(&owner, Method::DELETE, &second, None).await;
     assert_eq!((status, &deleted["result"]["alias"]), (StatusCode::OK, &json!("second")));
     assert_eq!(defaults().await, [true]);
+
+    // A provider's other names lead to its keys as well.
+    let xai =
+        json!({"alias": "default", "default_config": true, "provider_slug": "xai", "secret": "xai-01234567"});
+    let (_, made) = api.call(&owner, Method::POST, &keys, Some(xai)).await;
+    assert_eq!(made["result"]["provider_slug"], json!("grok"));
 }
 
 #[sqlx::test(migrations = "../../migrations")]

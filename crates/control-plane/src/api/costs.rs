@@ -208,8 +208,10 @@ fn provider(body: &Value, before: Option<&str>) -> Result<String, model::documen
         return Err(mistake("account_provider_id", unknown));
     }
     match body.get("provider") {
-        Some(Value::String(slug)) if catalog::is_slug(slug) => Ok(slug.clone()),
-        Some(_) => Err(mistake("provider", "is not the slug of a provider, such as `openai`")),
+        Some(said) => {
+            let slug = said.as_str().and_then(catalog::slug).map(str::to_owned);
+            slug.ok_or_else(|| mistake("provider", "is not the slug of a provider, such as `openai`"))
+        }
         None => {
             let required = "is required, or `account_provider_id` for a custom provider";
             before.map(str::to_owned).ok_or_else(|| mistake("provider", required))

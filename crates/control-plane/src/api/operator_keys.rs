@@ -173,13 +173,15 @@ impl NewOperatorProviderKey {
     fn checked(self) -> Result<(String, Terms, Secret), Vec<Mistake>> {
         let Self { provider_slug, secret, alias, priority, cancel } = self;
         let mut mistakes = Vec::new();
-        if !catalog::is_slug(&provider_slug) {
+        // Whichever of its names a client knows, a provider's keys are kept under one.
+        let slug = catalog::slug(&provider_slug).map(str::to_owned);
+        if slug.is_none() {
             mistakes.push(mistake("provider_slug", "is not the slug of a provider, such as `openai`"));
         }
         let alias = checked_alias(alias.unwrap_or_else(|| DEFAULT_ALIAS.to_owned()), &mut mistakes);
         let priority = checked_priority(priority.unwrap_or(0), &mut mistakes);
-        match (checked_secret(&secret, &mut mistakes), mistakes.is_empty()) {
-            (Some(secret), true) => Ok((provider_slug, Terms { alias, priority, cancel }, secret)),
+        match (slug, checked_secret(&secret, &mut mistakes), mistakes.is_empty()) {
+            (Some(slug), Some(secret), true) => Ok((slug, Terms { alias, priority, cancel }, secret)),
             _ => Err(mistakes),
         }
     }

@@ -127,10 +127,11 @@ async fn delete(_: Operator, path: PathIds, State(store): State<Store>) -> ApiRe
 }
 
 /// What the document alone does not show: whether the provider and the account are there.
-pub(super) async fn checked(store: &Store, rule: PriceRule) -> Result<PriceRule, ApiError> {
+pub(super) async fn checked(store: &Store, mut rule: PriceRule) -> Result<PriceRule, ApiError> {
     let mut mistakes = Vec::new();
-    if !catalog::is_slug(&rule.provider) {
-        mistakes.push(mistake("provider", "is not the slug of a provider, such as `openai`"));
+    match catalog::slug(&rule.provider).map(str::to_owned) {
+        Some(slug) => rule.provider = slug,
+        None => mistakes.push(mistake("provider", "is not the slug of a provider, such as `openai`")),
     }
     if let Some(account) = rule.account
         && accounts::get(store, account).await?.is_none()

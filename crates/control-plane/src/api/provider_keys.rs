@@ -198,7 +198,9 @@ impl NewProviderConfig {
         let Self { alias, default_config, provider_slug, secret, secret_id, rate_limit, rate_limit_period } =
             self;
         let mut mistakes = Vec::new();
-        if !catalog::is_slug(&provider_slug) {
+        // Whichever of its names a client knows, a provider's keys are kept under one.
+        let slug = catalog::slug(&provider_slug).map(str::to_owned);
+        if slug.is_none() {
             mistakes.push(mistake("provider_slug", "is not the slug of a provider, such as `openai`"));
         }
         let alias = checked_alias(alias, &mut mistakes);
@@ -217,10 +219,10 @@ impl NewProviderConfig {
         };
         let rate_limit = whole("rate_limit", rate_limit, 0, &mut mistakes);
         let rate_limit_period = whole("rate_limit_period", rate_limit_period, 1, &mut mistakes);
-        match (secret, mistakes.is_empty()) {
-            (Some(secret), true) => {
+        match (slug, secret, mistakes.is_empty()) {
+            (Some(slug), Some(secret), true) => {
                 let terms = Terms { alias, is_default: default_config, rate_limit, rate_limit_period };
-                Ok((provider_slug, terms, secret))
+                Ok((slug, terms, secret))
             }
             _ => Err(mistakes),
         }

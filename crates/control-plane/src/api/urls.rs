@@ -32,7 +32,7 @@ async fn show(
     State(state): State<ApiState>,
 ) -> ApiResult<String> {
     let Path((_, _, provider)) = path;
-    if provider != "compat" && !catalog::is_slug(&provider) {
+    if provider != "compat" && catalog::find(&provider).is_err() && !catalog::is_slug(&provider) {
         let path = vec!["path".to_owned(), "provider".to_owned()];
         return Err(ApiError::Invalid { path, message: "Invalid provider".to_owned() });
     }
