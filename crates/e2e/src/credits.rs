@@ -68,7 +68,12 @@ pub struct Purse {
 impl System {
     /// Lets the installation pay the provider.
     pub async fn store_operator_key(&self) -> anyhow::Result<()> {
-        let key = json!({"provider_slug": "openai", "secret": "sk-operator-0123456789abcdef"});
+        self.store_operator_key_of("openai", "sk-operator-0123456789abcdef").await
+    }
+
+    /// Gives the operator a key of a provider's.
+    pub async fn store_operator_key_of(&self, provider: &str, secret: &str) -> anyhow::Result<()> {
+        let key = json!({"provider_slug": provider, "secret": secret});
         self.operate("POST", "/provider_keys", &key).await?;
         Ok(())
     }

@@ -131,7 +131,10 @@ impl System {
             ("DATABASE_URL", database_url.clone()),
             ("REDIS_URL", redis.url()),
             ("TOLLGATE_CONTROL_PLANE_URL", format!("https://{grpc}")),
-            ("TOLLGATE_PROVIDER_BASE_URLS", format!("openai={simulator_url}/v1")),
+            (
+                "TOLLGATE_PROVIDER_BASE_URLS",
+                format!("openai={simulator_url}/v1,anthropic={simulator_url}/v1"),
+            ),
             ("TOLLGATE_CREDENTIALS_KEYS", "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
             ("TOLLGATE_CONTENTS_KEYS", "one:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=".to_owned()),
             ("TOLLGATE_DRAIN_SECONDS", "5".to_owned()),

@@ -79,10 +79,21 @@ impl Tenant {
         Ok((text(&made, "/id")?, text(&made, "/value")?))
     }
 
-    /// Stores a provider key and returns its id.
+    /// Stores a key of OpenAI's and returns its id.
     pub async fn store_key(&self, gateway: &str, secret: &str, alias: &str) -> anyhow::Result<String> {
+        self.store_key_of(gateway, "openai", secret, alias).await
+    }
+
+    /// Stores a provider's key and returns its id.
+    pub async fn store_key_of(
+        &self,
+        gateway: &str,
+        provider: &str,
+        secret: &str,
+        alias: &str,
+    ) -> anyhow::Result<String> {
         let path = format!("/ai-gateway/gateways/{gateway}/provider_configs");
-        let body = json!({"alias": alias, "default_config": alias == "default", "provider_slug": "openai", "secret": secret});
+        let body = json!({"alias": alias, "default_config": alias == "default", "provider_slug": provider, "secret": secret});
         text(&self.ask("POST", &path, Some(&body)).await?, "/id")
     }
 

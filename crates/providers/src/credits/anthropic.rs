@@ -23,10 +23,7 @@ pub(crate) const ANTHROPIC: Credits = Credits {
     painted: &[],
     older_limit: &["claude"],
     headers: &[
-        (
-            "anthropic-version",
-            Rule::Exactly("2023-06-01", "must be `2023-06-01`, the only version known here"),
-        ),
+        ("anthropic-version", Rule::One(VERSIONS, "must be `2026-10-21` or `2023-06-01`")),
         ("anthropic-beta", Rule::Some(BETAS, "must name only betas whose costs are known here")),
         ("anthropic-dangerous-direct-browser-access", Rule::Anything),
     ],
@@ -38,6 +35,9 @@ pub(crate) const ANTHROPIC: Credits = Credits {
 const fn post(endpoint: Endpoint, members: &'static [Field]) -> Operation {
     Operation { endpoint, members, default_model: None }
 }
+
+/// The API's versions, which differ in what they refuse and not in what they bill.
+const VERSIONS: &[&str] = &["2023-06-01", "2026-10-21"];
 
 /// Betas that cost nothing beside tokens that are bounded, and keep nothing at the provider. Not among
 /// them: longer contexts, which the list does not know, files, skills, code, connectors, contexts that the

@@ -20,8 +20,8 @@ const REFUSED: &[(&str, &str)] = &[
 /// What a header of a provider's own may say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// This, and what must be said.
-    Exactly(&'static str, &'static str),
+    /// One of these, and what must be said.
+    One(&'static [&'static str], &'static str),
     /// Some of these, with commas between them, and what must be said.
     Some(&'static [&'static str], &'static str),
     /// Whatever: it does not go to the provider.
@@ -47,7 +47,7 @@ pub(super) fn check(headers: &HeaderMap, allowed: &[(&str, Rule)]) -> Result<(),
 impl Rule {
     fn check(&self, name: &HeaderName, value: &HeaderValue) -> Result<(), Forbidden> {
         let (is_allowed, rule) = match self {
-            Self::Exactly(only, rule) => (value == only, *rule),
+            Self::One(list, rule) => (list.iter().any(|one| value == one), *rule),
             Self::Some(list, rule) => {
                 let mut said = value.to_str().unwrap_or("?").split(',').map(str::trim);
                 (said.all(|one| one.is_empty() || list.contains(&one)), *rule)
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_a_provider_lists_may_say_what_it_lists() {
         let allowed = [
-            ("anthropic-version", Rule::Exactly("1", "must be 1")),
+            ("anthropic-version", Rule::One(&["0", "1"], "must be 0 or 1")),
             ("anthropic-beta", Rule::Some(&["a", "b"], "must be a or b")),
             ("anthropic-other", Rule::Anything),
         ];
@@ -135,7 +135,7 @@ mod tests {
         for value in ["c", "a,c", "a b", "A"] {
             assert_eq!(says("anthropic-beta", value).unwrap_err().param(), Some("anthropic-beta"), "{value}");
         }
-        assert!(says("anthropic-version", "1").is_ok() && says("anthropic-version", "2").is_err());
+        assert!(says("anthropic-version", "1").is_ok() && says("anthropic-version", "0,1").is_err());
         assert!(says("anthropic-other", "x").is_ok() && says("anthropic-workspace", "x").is_err());
         let mut twice = headers(&[("anthropic-beta", "a")]);
         twice.append("anthropic-beta", HeaderValue::from_static("c"));
