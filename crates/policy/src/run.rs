@@ -17,7 +17,7 @@ mod message;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use model::Secret;
 
 pub use self::answer::{Answer, Refusal, Written};
@@ -46,6 +46,7 @@ pub struct Run {
     action: Option<usize>,
     asked: Option<Effect>,
     state: State,
+    fired: Vec<(Phase, usize)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,6 +99,9 @@ pub struct Request<'r> {
     pub uri: &'r Uri,
     /// Its headers.
     pub headers: &'r HeaderMap,
+    /// Headers that have said to the policy who calls: a password, a token of the owner's identity provider.
+    /// They stay in `headers` for later rules to read, and are not for any provider.
+    pub consumed: &'r [HeaderName],
     /// Its body, if it was replaced.
     pub body: Option<&'r Bytes>,
 }
@@ -106,7 +110,7 @@ impl Run {
     /// A policy and the request that it is to look at. Go on with [`start`](Self::start).
     pub fn new(policy: Arc<Policy>, arrival: Arrival) -> Self {
         let exchange = Exchange::new(arrival);
-        Self { policy, exchange, rule: 0, action: None, asked: None, state: State::Asking }
+        Self { policy, exchange, rule: 0, action: None, asked: None, state: State::Asking, fired: Vec::new() }
     }
 
     /// Looks at the rules until the outside is needed or there are no more.
@@ -145,6 +149,7 @@ impl Run {
             authority: &arrival.authority,
             uri: &arrival.uri,
             headers: &arrival.headers,
+            consumed: &self.exchange.consumed,
             body: self.exchange.request_body.replacement(),
         }
     }
@@ -169,6 +174,11 @@ impl Run {
     /// The policy that is at work.
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The rules whose conditions held, in the order in which they were looked at.
+    pub fn fired(&self) -> impl Iterator<Item = &Rule> {
+        self.fired.iter().filter_map(|(phase, at)| self.policy.rules(*phase).get(*at))
     }
 
     /// The circuits that want to know how the provider fared.
@@ -197,7 +207,10 @@ impl Run {
             let at = match self.action {
                 Some(at) => at,
                 None => match self.holds(rule) {
-                    Ok(true) => 0,
+                    Ok(true) => {
+                        self.fired.push((self.exchange.phase, self.rule));
+                        0
+                    }
                     Ok(false) => {
                         self.next_rule();
                         continue;

@@ -61,6 +61,9 @@ impl BasicAuth {
             ("authorized", authorized.into()),
         ]);
         exchange.found("basic_auth", [("credentials", credentials)]);
+        if authorized {
+            exchange.consumed.push(header::AUTHORIZATION);
+        }
         if authorized || !self.enforce {
             return Ok(Next::Go);
         }

@@ -18,7 +18,7 @@ use jsonwebtoken::Algorithm;
 use serde::de::IgnoredAny;
 
 pub use self::keys::{KeySet, NoKeySet};
-use self::place::{TokenPlace, Unread};
+use self::place::{Shown, TokenPlace, Unread};
 use self::verify::{Expected, Invalid, verified};
 use super::Next;
 use crate::document::place::Place;
@@ -143,6 +143,7 @@ impl JwtValidation {
                 Err(Invalid(reason)) => return Ok(refused(exchange, reason)),
             }
         }
+        exchange.consumed.extend(shown.iter().filter_map(Shown::header));
         exchange.found("jwt_validation", [("tokens", Value::list(told))]);
         Ok(Next::Go)
     }

@@ -5,9 +5,13 @@ use crate::document::Value as Written;
 use crate::document::compiled::Tree;
 use crate::document::place::Place;
 use crate::run::{Exchange, Failure};
+use crate::value::Value;
 
 /// The most entries that one request may leave.
 const MOST_ENTRIES: usize = 32;
+
+/// How much one entry may weigh, in bytes.
+const MOST_WEIGHT: u32 = 16 << 10;
 
 /// Values to be kept with the request.
 pub struct Log {
@@ -27,9 +31,11 @@ impl Log {
     pub(crate) fn act(&self, exchange: &mut Exchange) -> Result<Next, Failure> {
         // A secret that somebody logs by mistake is not logged.
         let metadata = exchange.look(|facts| self.metadata.render(facts))?.redacted();
-        if !metadata.fits() {
-            return Err(Failure::evaluation("the metadata is too large"));
-        }
+        let metadata = if metadata.weight() > MOST_WEIGHT {
+            Value::map([("error", Value::from("the metadata was too large to be kept"))])
+        } else {
+            metadata
+        };
         if exchange.logs.len() < MOST_ENTRIES {
             exchange.logs.push(metadata.clone());
         }

@@ -186,6 +186,11 @@ impl Policy {
 }
 
 impl Rule {
+    /// Where it stands in the document, as in `on_http_request[2]`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether nothing after it is ever looked at.
     fn always_answers(&self) -> bool {
         self.expressions.is_empty() && self.actions.iter().any(Action::terminates)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version};
 use model::Secret;
 use time::OffsetDateTime;
 
@@ -18,7 +18,7 @@ use crate::value::{Map, Value};
 
 /// How many steps the expressions of one request, or of one message of a stream, may take together: some
 /// hundred of them as a rule, and a few hundredths of a second at worst.
-pub(crate) const MOST_STEPS: u32 = 1_000_000;
+pub(crate) const MOST_STEPS: u32 = 400_000;
 
 /// Finds a secret by vault and name; see [`Secrets`].
 pub type FindSecret = Arc<dyn Fn(Option<&str>, &str) -> Option<Arc<Secret>> + Send + Sync>;
@@ -63,6 +63,8 @@ pub(crate) struct Exchange {
     pub(crate) request_body: Body,
     pub(crate) response_body: Body,
     pub(crate) logs: Vec<Value>,
+    /// Headers that have said who calls. They were meant for this gateway, and no provider sees them.
+    pub(crate) consumed: Vec<HeaderName>,
     pub(crate) breakers: Vec<Breaker>,
     pub(crate) compress: Option<Algorithm>,
     pub(crate) keyring: Keyring,
@@ -118,6 +120,7 @@ impl Exchange {
             request_body: Body::default(),
             response_body: Body::default(),
             logs: Vec::new(),
+            consumed: Vec::new(),
             breakers: Vec::new(),
             compress: None,
             keyring: Keyring::default(),

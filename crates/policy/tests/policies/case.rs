@@ -109,6 +109,12 @@ pub(crate) struct Expect {
     pub(crate) request_url: Option<String>,
     #[serde(default)]
     pub(crate) request_body: Option<String>,
+    /// Headers that no provider sees, because they said here who calls.
+    #[serde(default)]
+    pub(crate) consumed: Option<Vec<String>>,
+    /// The rules whose conditions held.
+    #[serde(default)]
+    pub(crate) fired: Option<Vec<String>>,
     /// What was asked of the outside, in words.
     #[serde(default)]
     pub(crate) asked: Option<Vec<String>>,
@@ -197,6 +203,12 @@ impl Case {
         if let Some(expected) = &expect.request_body {
             let found = request.body.map(|body| String::from_utf8_lossy(body).into_owned());
             differs("request body", &Some(expected.clone()), &found)?;
+        }
+        if let Some(expected) = &expect.consumed {
+            differs("consumed", expected, &request.consumed.iter().map(ToString::to_string).collect())?;
+        }
+        if let Some(expected) = &expect.fired {
+            differs("fired", expected, &drive.run.fired().map(|rule| rule.path().to_owned()).collect())?;
         }
         if let Some(expected) = &expect.keys {
             let keys = drive.run.provider_keys(0).map_err(|refusal| format!("{refusal:?}"))?;

@@ -122,6 +122,11 @@ fn from_body(exchange: &Exchange, bytes: &[u8], name: &str) -> Option<String> {
 }
 
 impl Shown {
+    /// The header that it stood in, if it stood in one.
+    pub(super) fn header(&self) -> Option<HeaderName> {
+        if self.location == "header" { self.property.parse().ok() } else { None }
+    }
+
     /// As an entry of `actions.ngrok.jwt_validation.tokens`.
     pub(super) fn told(&self, header: &Header, payload: serde_json::Value) -> Value {
         let header = serde_json::to_value(header).unwrap_or_default();
