@@ -103,6 +103,12 @@ pub enum Failure {
         /// What it would be called.
         name: Arc<str>,
     },
+    /// A secret that is an empty string, with which nothing may be compared.
+    #[error("the secret `{name}` is empty")]
+    EmptySecret {
+        /// What it is called.
+        name: Arc<str>,
+    },
     /// Something is asked about that is not known at this point.
     #[error("`{0}` is not known here")]
     NotKnown(&'static str),

@@ -11,12 +11,15 @@ use std::sync::Arc;
 use super::error::{EvaluationError, Failure};
 use super::functions::{Function, MOST_ARGUMENTS};
 use super::node::{Node, Step};
+use super::patterns::Pattern;
 use super::scope::Scope;
+use super::variables::Variable;
 use crate::facts::{Facts, Randomness};
 use crate::value::{DEEPEST, HEAVIEST, Key, List, Map, Text, Value};
 
-/// How many steps an expression may take. Most take less than a hundred.
-pub const MOST_STEPS: u32 = 200_000;
+/// How many steps an expression may take, each about a tenth of a microsecond at most; most expressions
+/// take less than a hundred.
+pub const MOST_STEPS: u32 = 100_000;
 /// How many bytes an expression may make, whether or not they are still there.
 pub const MOST_MEMORY: u32 = 8 << 20;
 
@@ -25,6 +28,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) scope: Scope,
     locals: Vec<Value>,
+    /// Variables that are costly to read, once they were.
+    read: Vec<(&'static Variable, Value)>,
     given: u32,
     steps: u32,
     memory: u32,
@@ -44,7 +49,7 @@ impl Drop for Evaluation<'_> {
 impl<'a> Evaluation<'a> {
     pub(super) fn new(facts: &'a Facts<'a>, scope: Scope) -> Self {
         let steps = facts.budget.map_or(MOST_STEPS, |budget| budget.left().min(MOST_STEPS));
-        Self { facts, scope, locals: Vec::new(), given: steps, steps, memory: MOST_MEMORY }
+        Self { facts, scope, locals: Vec::new(), read: Vec::new(), given: steps, steps, memory: MOST_MEMORY }
     }
 
     /// What the steps come to.
@@ -53,15 +58,12 @@ impl<'a> Evaluation<'a> {
         match &node.step {
             Step::Constant(value) => Ok(value.clone()),
             Step::Local(place) => Ok(self.locals.get(*place).cloned().unwrap_or(Value::Null)),
-            Step::Variable(variable) => {
-                let value = (variable.read)(self.facts).map_err(at(node))?;
-                // What was read has been built for this expression, but for what is large and shared.
-                self.made_of(&value).map_err(at(node))?;
-                Ok(value)
-            }
+            Step::Variable(variable) => self.variable(variable).map_err(at(node)),
             Step::Group(group) => {
                 self.work(200).map_err(at(node))?;
-                group.read(self.scope, self.facts).map_err(at(node))
+                let value = group.read(self.scope, self.facts).map_err(at(node))?;
+                self.memory(value.weight() as usize).map_err(at(node))?;
+                Ok(value)
             }
             Step::Header { side, name } => self.header(*side, name, node),
             Step::HeaderValue { side, name, place } => self.header_value(*side, name, *place, node),
@@ -102,8 +104,7 @@ impl<'a> Evaluation<'a> {
                 let text = self.run(text)?;
                 let text =
                     text.as_str().ok_or_else(|| Failure::wrong_type("string", &text)).map_err(at(node))?;
-                self.matching(text.len()).map_err(at(node))?;
-                Ok(Value::Bool(pattern.is_match(text)))
+                self.matching(pattern, text).map(Value::Bool).map_err(at(node))
             }
             Step::InRanges { address, ranges } => {
                 let address = self.run(address)?;
@@ -161,12 +162,13 @@ impl<'a> Evaluation<'a> {
 
     /// Counts reading a text of so many bytes.
     pub(super) fn reading(&mut self, bytes: usize) -> Result<(), Failure> {
-        self.work(bytes / 64)
+        self.work(bytes / 16)
     }
 
-    /// Counts matching a pattern with a text of so many bytes.
-    pub(super) fn matching(&mut self, bytes: usize) -> Result<(), Failure> {
-        self.work(bytes / 8)
+    /// Whether a pattern is found in a text. At its worst that takes a time that grows with both.
+    pub(super) fn matching(&mut self, pattern: &Pattern, text: &str) -> Result<bool, Failure> {
+        self.work(text.len().saturating_mul(pattern.cost))?;
+        Ok(pattern.regex.is_match(text))
     }
 
     /// Counts memory before it is taken.
@@ -174,15 +176,22 @@ impl<'a> Evaluation<'a> {
         let left = u32::try_from(bytes).ok().and_then(|bytes| self.memory.checked_sub(bytes));
         self.memory = left.unwrap_or_default();
         left.map(drop).ok_or(Failure::TooLarge)?;
-        self.reading(bytes)
+        self.work(bytes / 64)
     }
 
-    fn made_of(&mut self, value: &Value) -> Result<(), Failure> {
-        match value {
-            Value::Text(text) => self.reading(text.len()),
-            Value::List(list) => self.work(list.items().len() / 8),
-            _ => Ok(()),
+    fn variable(&mut self, variable: &'static Variable) -> Result<Value, Failure> {
+        let known = self.read.iter().find(|(read, _)| std::ptr::eq(*read, variable));
+        if let Some((_, value)) = known {
+            return Ok(value.clone());
         }
+        let value = (variable.read)(self.facts)?;
+        match &value {
+            Value::Text(text) => self.reading(text.len())?,
+            // Others are as long as requests may be, and read once.
+            Value::List(_) | Value::Map(_) => self.read.push((variable, value.clone())),
+            _ => {}
+        }
+        Ok(value)
     }
 
     /// A string that was made.

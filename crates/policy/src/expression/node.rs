@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use regex::Regex;
 
 use super::functions::Function;
+use super::patterns::Pattern;
 use super::variables::{Group, Variable};
 use crate::value::{Key, Value};
 
@@ -66,7 +66,7 @@ pub(super) enum Step {
     /// `matches` with a pattern that is known.
     Matches {
         text: Box<Node>,
-        pattern: Box<Regex>,
+        pattern: Box<Pattern>,
     },
     /// `inCidrRange(s)` with ranges that are known.
     InRanges {

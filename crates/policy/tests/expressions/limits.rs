@@ -121,3 +121,54 @@ fn long_and_deep_expressions_are_refused() {
         Expression::compile(&format!("inCidrRanges(conn.client_ip, [{ranges}])"), Scope::Request).is_ok()
     );
 }
+
+#[test]
+fn reading_the_same_headers_again_costs_little_and_slow_patterns_cost_much() {
+    let mut stage = Stage::default();
+    for at in 0..100 {
+        let name = http::HeaderName::from_bytes(format!("x-{at}").as_bytes()).unwrap();
+        stage.headers.insert(name, http::HeaderValue::from_str(&"a".repeat(200)).unwrap());
+    }
+    let read = "lists.range(1000).all(x, req.headers.size() > 100)";
+    assert_eq!(stage.value(read, Scope::Request), Ok(Value::Bool(true)));
+    stage.headers.insert("x-long", http::HeaderValue::from_str(&"a".repeat(20_000)).unwrap());
+    // Quick for any engine, and slow for one that follows all its states.
+    let quick = "req.headers['x-long'][0].matches('^a+$')";
+    let slow = "req.headers['x-long'][0].matches('(a|aa|aaa){1,200}b')";
+    assert_eq!(stage.value(quick, Scope::Request), Ok(Value::Bool(true)));
+    assert!(stage.value(slow, Scope::Request).is_err_and(|error| error.contains("does too much")));
+}
+
+#[test]
+fn the_deepest_expressions_need_little_of_the_stack() {
+    let nested =
+        |open: &str, inner: &str, close: &str, times| open.repeat(times) + inner + &close.repeat(times);
+    let texts = [
+        nested("(", "1", ")", 24),
+        nested("[", "1", "]", 24),
+        nested("{'a': ", "1", "}", 24),
+        nested("string(", "1", ")", 24),
+        nested("[1].map(x, ", "1", ")", 24),
+        nested("true ? ", "1", " : 1", 24),
+        "true ? 1 : ".repeat(48) + "1",
+        "1 + ".repeat(99) + "1",
+        "vars".to_owned() + &".a".repeat(99),
+        "vars.list".to_owned() + &"[0]".repeat(90),
+        "'a'".to_owned() + &".trim()".repeat(45),
+        "-(".repeat(24) + "1" + &")".repeat(24),
+        nested("[1].map(x, [1].filter(y, ", "true", "))", 10),
+    ];
+    // Half of what threads have here: what calls us needs some as well.
+    let run = move || {
+        let stage = Stage::default();
+        for text in texts {
+            let outcome = Expression::compile(&text, Scope::Request);
+            // Not all of them mean something; none may be refused for its depth alone.
+            if let Err(error) = &outcome {
+                assert!(!error.message.contains("deep"), "{text}: {error}");
+            }
+            let _ = outcome.map(|expression| stage.with(None, |facts| expression.evaluate(facts)));
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
+}

@@ -216,8 +216,6 @@ fn exercise(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn expressions_by_the_grammar_come_to_an_end(text in expression()) {
         exercise(&text);

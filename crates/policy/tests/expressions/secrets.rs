@@ -31,6 +31,11 @@ fn secrets_are_found_by_vault_and_name() {
         &[
             ("secrets.get('openai', 'other')", "there is no secret `other` in vault `openai`"),
             ("secrets.get('other')", "there is no secret `other`"),
+            // Who sends nothing must not be who knows it.
+            (
+                "req.headers['x-none'][0] == secrets.get('gateway-auth', 'empty')",
+                "the secret `empty` is empty",
+            ),
             ("{secrets.get('the-only-one'): 1}", "a secret cannot be a key of a map"),
             ("json.decode(secrets.get('the-only-one'))", "a secret cannot be taken apart"),
             ("bytes(secrets.get('the-only-one'))", "a secret cannot be made bytes"),

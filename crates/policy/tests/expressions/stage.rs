@@ -96,6 +96,7 @@ pub(crate) fn secret(vault: Option<&str>, name: &str) -> Option<Arc<Secret>> {
         (Some("gateway-auth"), "client-a-token") => "token-of-a",
         (Some("gateway-auth"), "client-b-token") => "letmein",
         (Some("openai"), "api-key") => "sk-0123456789",
+        (Some("gateway-auth"), "empty") => "",
         (None, "the-only-one") => "alone",
         _ => return None,
     };

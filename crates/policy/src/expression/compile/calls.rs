@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, operators};
 use ipnet::IpNet;
-use regex::Regex;
 
 use super::{Compiled, Compiler};
 use crate::expression::error::CompileError;
@@ -164,7 +163,7 @@ impl Compiler<'_> {
         let invalid = |compiler: &Self, message: String| CompileError::new(message, compiler.range(tree));
         match (function.name, arguments.as_slice()) {
             ("matches", [_, pattern]) if let Some(pattern) = pattern.constant().and_then(Value::as_str) => {
-                let pattern: Regex = patterns::compile(pattern).map_err(|message| invalid(self, message))?;
+                let pattern = patterns::compile(pattern).map_err(|message| invalid(self, message))?;
                 let text = Box::new(arguments.swap_remove(0));
                 return Ok(Step::Matches { text, pattern: Box::new(pattern) });
             }

@@ -69,6 +69,7 @@ impl<'a> Evaluation<'a> {
                 Value::Item(item) => {
                     // Metrics and prices are looked up by the whole of the path.
                     let (member, used) = items::member(*item, fields, self.facts)?;
+                    self.work(4 + member.weight() as usize / 64)?;
                     fields = &fields[used..];
                     value = member;
                     continue;

@@ -54,11 +54,17 @@ impl Evaluation<'_> {
     }
 
     /// Whether a list has an item. With a secret among what is compared, all of it is.
-    pub(in crate::expression) fn contains(&mut self, items: &[Value], item: &Value) -> Result<bool, Failure> {
+    pub(in crate::expression) fn contains(
+        &mut self,
+        items: &[Value],
+        secrets: bool,
+        item: &Value,
+    ) -> Result<bool, Failure> {
+        let to_the_end = secrets || item.is_secret();
         let mut found = false;
         for each in items {
             found |= self.equal(each, item)?;
-            if found && !item.is_secret() && !items.iter().any(Value::is_secret) {
+            if found && !to_the_end {
                 break;
             }
         }

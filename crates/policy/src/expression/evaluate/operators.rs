@@ -40,7 +40,7 @@ impl Evaluation<'_> {
 
     fn is_in(&mut self, item: &Value, container: &Value) -> Result<bool, Failure> {
         match container {
-            Value::List(list) => self.contains(list.items(), item),
+            Value::List(list) => self.contains(list.items(), container.is_secret(), item),
             Value::Map(map) => Ok(map.get(&key_of(item)?).is_some()),
             // Written by people who come from other languages, and meant so.
             Value::Text(text) => {
@@ -160,7 +160,9 @@ pub(super) fn negate(operand: &Value) -> Result<Value, Failure> {
     match operand {
         Value::Int(number) => number.checked_neg().map(Value::Int).ok_or(Failure::Overflow),
         Value::Double(number) => Ok(Value::Double(-number)),
-        Value::Duration(length) => Ok(Value::Duration(-*length)),
+        Value::Duration(length) => {
+            Duration::ZERO.checked_sub(*length).map(Value::Duration).ok_or(Failure::Overflow)
+        }
         other => Err(Failure::wrong_type("number", other)),
     }
 }

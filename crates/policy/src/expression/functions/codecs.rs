@@ -105,7 +105,7 @@ fn json_decode(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 
 fn is_json(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     let text = text(&values[0])?;
-    run.matching(text.len())?;
+    run.work(text.len() / 8)?;
     Ok(Value::Bool(serde_json::from_str::<serde::de::IgnoredAny>(text.as_str()).is_ok()))
 }
 

@@ -152,5 +152,10 @@ fn secret(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     // Names that were computed may be anything, a secret among them.
     let shown = |text: &Text| text.shared().cloned().unwrap_or_else(|| "****".into());
     let missing = || Failure::NoSuchSecret { vault: vault.map(shown), name: shown(name) };
-    found.map(|secret| Value::Text(Text::secret(secret))).ok_or_else(missing)
+    let secret = found.ok_or_else(missing)?;
+    if secret.expose().is_empty() {
+        // Whoever sends nothing would know it.
+        return Err(Failure::EmptySecret { name: shown(name) });
+    }
+    Ok(Value::Text(Text::secret(secret)))
 }

@@ -62,7 +62,7 @@ fn sort(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 fn distinct(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     let mut seen: Vec<Value> = Vec::new();
     for item in items(&values[0])? {
-        if !run.contains(&seen, item)? {
+        if !run.contains(&seen, values[0].is_secret(), item)? {
             seen.push(item.clone());
         }
     }

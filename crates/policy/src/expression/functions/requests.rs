@@ -97,6 +97,6 @@ fn parameter(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 
 fn has_parameter(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     let query = target(run)?;
-    run.matching(query.len())?;
+    run.reading(query.len())?;
     Ok(Value::Bool(query::has(query, text(&values[0])?.as_str())))
 }

@@ -52,10 +52,9 @@ fn matches(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     let (text, pattern) = (text(&values[0])?, text(&values[1])?);
     // What compiling and forgetting a pattern costs at most is worth many steps.
     run.work(2_000 + pattern.len() * 8)?;
-    run.matching(text.len())?;
     let pattern = patterns::compile(pattern.as_str());
     let pattern = pattern.map_err(|_| Failure::BadArgument("this is no regular expression"))?;
-    Ok(Value::Bool(pattern.is_match(text.as_str())))
+    run.matching(&pattern, text.as_str()).map(Value::Bool)
 }
 
 fn char_at(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
