@@ -92,3 +92,38 @@ fn anthropics_list_of_models_is_in_its_words() {
     let one: serde_json::Value = serde_json::from_slice(&one.unwrap()).unwrap();
     assert_eq!((&one["id"], &one["max_tokens"]), (&"claude-haiku-4-5".into(), &64_000.into()));
 }
+
+#[test]
+fn what_keeps_something_or_is_billed_later_is_refused() {
+    let provider = catalog::find("anthropic").unwrap();
+    let headers = HeaderMap::new();
+    let ask = |method: Method, operation: &str| {
+        let endpoint = Endpoint::of(&method, operation);
+        let request = Request {
+            endpoint,
+            method: &method,
+            operation,
+            query: None,
+            headers: &headers,
+            body: Some(b"{}"),
+            model: None,
+        };
+        allowed(provider, &request)
+    };
+    for (method, operation) in [
+        (Method::POST, "messages/batches"),
+        (Method::GET, "messages/batches/msgbatch_1/results"),
+        (Method::POST, "files"),
+        (Method::GET, "files/file_1/content"),
+        (Method::POST, "complete"),
+        (Method::POST, "skills"),
+        (Method::GET, "organizations/me"),
+        (Method::GET, "messages"),
+        (Method::POST, "responses"),
+        (Method::POST, "embeddings"),
+    ] {
+        let refused = ask(method.clone(), operation);
+        assert!(matches!(refused, Err(Forbidden::Operation { .. })), "{method} {operation}: {refused:?}");
+    }
+    assert_eq!(ask(Method::GET, "models"), Ok(Permit::Models));
+}
