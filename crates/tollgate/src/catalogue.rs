@@ -16,9 +16,12 @@ pub(crate) struct CatalogueSettings {
 }
 
 impl CatalogueSettings {
-    /// Reads the operator's catalogue, before anything is served.
+    /// Reads the catalogue before anything is served, so that no caller waits for it.
     pub(crate) fn read(&self) -> anyhow::Result<()> {
-        let Some(file) = &self.model_catalogue else { return Ok(()) };
+        let Some(file) = &self.model_catalogue else {
+            _ = Models::current();
+            return Ok(());
+        };
         let at = || format!("TOLLGATE_MODEL_CATALOGUE is {}", file.display());
         let text = std::fs::read_to_string(file).with_context(at)?;
         Models::replace(&text).with_context(at)?;

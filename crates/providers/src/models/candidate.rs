@@ -117,6 +117,11 @@ impl<'a> Candidate<'a> {
         said.unwrap_or_else(|| self.id())
     }
 
+    /// A sentence for people; empty unless the gateway says one.
+    pub fn description(&self) -> &'a str {
+        self.configured.and_then(|(_, configured)| configured.description.as_deref()).unwrap_or_default()
+    }
+
     /// How many tokens it reads and writes at most, where known.
     pub fn context_window(&self) -> Option<u64> {
         let said = self.configured.and_then(|(_, configured)| configured.max_context_window);

@@ -125,15 +125,21 @@ impl Selection {
         found
     }
 
+    /// Why a provider may not be asked for anything, if he may not.
+    pub fn allows_host(&self, host: Host<'_>) -> Result<(), NoModel> {
+        if host.configured.is_some_and(|(_, provider)| provider.disabled)
+            || self.restrictions.only_configured_providers && host.configured.is_none()
+        {
+            return Err(NoModel::ProviderNotAllowed { provider: host.id().to_owned() });
+        }
+        Ok(())
+    }
+
     /// Why a candidate may not be asked, if it may not.
     pub(super) fn allows(&self, candidate: &Candidate<'_>, asked: Asked<'_>) -> Result<(), NoModel> {
         let host = candidate.host;
         let (provider, model) = (|| host.id().to_owned(), || candidate.id().to_owned());
-        if host.configured.is_some_and(|(_, provider)| provider.disabled)
-            || self.restrictions.only_configured_providers && host.configured.is_none()
-        {
-            return Err(NoModel::ProviderNotAllowed { provider: provider() });
-        }
+        self.allows_host(host)?;
         if candidate.configured.is_some_and(|(_, model)| model.disabled)
             || self.restrictions.only_configured_models && candidate.configured.is_none()
         {
