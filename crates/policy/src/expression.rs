@@ -21,6 +21,7 @@ mod error;
 mod evaluate;
 mod functions;
 mod items;
+mod kinds;
 pub(crate) mod literals;
 mod network;
 mod node;
@@ -74,6 +75,12 @@ impl Expression {
         let located = |failure| EvaluationError { failure, range: self.root.range() };
         let value = items::plain(&value, facts).map_err(located)?;
         value.to_text().map_err(|failure| located(failure.into()))
+    }
+
+    /// What it comes to if that is certainly neither true nor false, as one says it: `a string`. Such an
+    /// expression is a mistake where a condition is asked for.
+    pub fn never_a_condition(&self) -> Option<&'static str> {
+        kinds::never_a_condition(&self.root)
     }
 
     /// What the expression speaks of.

@@ -94,3 +94,25 @@ fn strategies_have_models_or_keys_and_rules_have_neither() {
 fn comments_and_lines_are_no_hindrance() {
     assert!(Expression::compile("1 + // one\n  2 // two", Scope::Request).is_ok());
 }
+
+#[test]
+fn what_is_never_true_or_false_is_known_before_there_is_a_request() {
+    for (text, expected) in [
+        ("req.headers['x-api-key'][0]", Some("a string")),
+        ("req.headers['x-api-key']", Some("a list of values")),
+        ("req.method", Some("a string or a number")),
+        ("req.method + 'x'", Some("the result of a calculation")),
+        ("[true]", Some("list")),
+        ("vars", Some("a list or a map")),
+        ("[1].filter(x, true)", Some("a list")),
+        ("true ? 1 : 2", Some("int")),
+        ("true ? 1 : vars.a", None),
+        ("vars.a", None),
+        ("vars.a == 1", None),
+        ("false", None),
+        ("getReqHeader('a')", None),
+    ] {
+        let expression = Expression::compile(text, Scope::Request).unwrap();
+        assert_eq!(expression.never_a_condition(), expected, "{text}");
+    }
+}

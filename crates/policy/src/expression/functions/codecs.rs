@@ -85,6 +85,10 @@ fn basic_auth(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 }
 
 fn json_encode(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
+    // Models are written out for this, with all that they have.
+    let models =
+        values[0].items().unwrap_or(&values[..1]).iter().filter(|value| matches!(value, Value::Item(_)));
+    run.work(models.count().saturating_mul(30))?;
     let value = crate::expression::items::plain(&values[0], run.facts)?;
     run.memory(value.weight() as usize)?;
     let written = serde_json::to_string(&value.to_json()?).map_err(|_| Failure::TooLarge)?;

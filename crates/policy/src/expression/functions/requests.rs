@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::{COOKIE, HeaderName, SET_COOKIE};
 
 use super::{Function, text};
 use crate::expression::codec::{cookies, query};
@@ -52,27 +53,36 @@ fn has_header(run: &mut Evaluation<'_>, headers: &HeaderMap, values: &[Value]) -
     Ok(Value::Bool(headers.contains_key(name.as_str())))
 }
 
+/// How much has to be read to find a cookie.
+fn length(headers: &HeaderMap, name: HeaderName) -> usize {
+    headers.get_all(name).iter().map(|line| line.len()).sum()
+}
+
 fn request_cookie(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
-    let all = cookies::sent(request_headers(run)?);
-    run.work(all.weight() as usize / 64)?;
+    let headers = request_headers(run)?;
+    run.work(length(headers, COOKIE))?;
+    let all = cookies::sent(headers);
     Ok(cookie(&all, text(&values[0])?.as_str()))
 }
 
 fn has_request_cookie(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     let name = text(&values[0])?.as_str();
-    run.work(20)?;
-    Ok(Value::Bool(cookies::pairs(request_headers(run)?).any(|(each, _)| each == name)))
+    let headers = request_headers(run)?;
+    run.work(length(headers, COOKIE) / 4)?;
+    Ok(Value::Bool(cookies::pairs(headers).any(|(each, _)| each == name)))
 }
 
 fn response_cookie(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
-    let all = cookies::set(response_headers(run)?);
-    run.work(all.weight() as usize / 64)?;
+    let headers = response_headers(run)?;
+    run.work(length(headers, SET_COOKIE))?;
+    let all = cookies::set(headers);
     Ok(cookie(&all, text(&values[0])?.as_str()))
 }
 
 fn has_response_cookie(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
-    let all = cookies::set(response_headers(run)?);
-    run.work(all.weight() as usize / 64)?;
+    let headers = response_headers(run)?;
+    run.work(length(headers, SET_COOKIE))?;
+    let all = cookies::set(headers);
     Ok(Value::Bool(all.get(text(&values[0])?.as_str()).is_some()))
 }
 
