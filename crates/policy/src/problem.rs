@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// A problem is reported for each mistake, but a document that is wrong everywhere gets no endless answer.
-const MOST_PROBLEMS: usize = 100;
+pub(crate) const MOST_PROBLEMS: usize = 100;
 
 /// The kinds of problem, under the numbers that the vendor's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -93,7 +93,7 @@ impl FindReplace {
     /// The text with everything replaced, if anything was; and the first match of each replacement.
     fn replaced(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         field: Field,
         text: &str,
     ) -> Result<(Option<String>, Vec<Value>), Failure> {
@@ -104,6 +104,9 @@ impl FindReplace {
                 continue;
             }
             let now = replaced.as_deref().unwrap_or(text);
+            if exchange.phase != Phase::Message {
+                exchange.search(now.len())?;
+            }
             let from = replacement.from.regex(exchange)?;
             let Some(first) = from.find(now) else { continue };
             // What is replaced is often what nobody may see; it is marked so that no log shows it.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 
-use crate::document::compiled::pattern;
+use crate::document::compiled::{PATTERN_BYTES, pattern};
 use crate::document::place::{Fields, Place};
 use crate::problem::Code;
 use crate::run::{Exchange, Failure};
@@ -17,6 +17,11 @@ pub(crate) enum Pattern {
     Computed(Template),
 }
 
+/// How large a pattern may become that is compiled for each request, and how many steps of the request's
+/// budget that takes.
+const COMPUTED_BYTES: usize = 64 << 10;
+const COMPILING_STEPS: u32 = 10_000;
+
 impl Pattern {
     pub(crate) fn read(place: &Place<'_>) -> Option<Self> {
         let text = place.text()?;
@@ -26,7 +31,8 @@ impl Pattern {
         if text.contains("${") {
             return place.template().map(Self::Computed);
         }
-        match pattern(text) {
+        place.may_compile(1)?;
+        match pattern(text, PATTERN_BYTES) {
             Some(regex) => Some(Self::Fixed(regex)),
             None => place.wrong_so(
                 Code::Pattern,
@@ -42,7 +48,8 @@ impl Pattern {
             Self::Fixed(regex) => Ok(Cow::Borrowed(regex)),
             Self::Computed(template) => {
                 let text = exchange.look(|facts| template.render_text(facts))?;
-                pattern(text.as_str()).map(Cow::Owned).ok_or(Failure::Pattern)
+                exchange.work(COMPILING_STEPS)?;
+                pattern(text.as_str(), COMPUTED_BYTES).map(Cow::Owned).ok_or(Failure::Pattern)
             }
         }
     }
@@ -120,9 +127,9 @@ mod tests {
 
     #[test]
     fn what_matches_is_replaced_and_no_more_than_allowed() {
-        let from = pattern("(a)(b)?").unwrap();
+        let from = pattern("(a)(b)?", PATTERN_BYTES).unwrap();
         assert_eq!(replaced_within(&from, "abca", "<$1$2>", 100).as_deref(), Some("<ab>c<a>"));
-        let everywhere = pattern("x*").unwrap();
+        let everywhere = pattern("x*", PATTERN_BYTES).unwrap();
         assert_eq!(replaced_within(&everywhere, &"y".repeat(1000), &"z".repeat(1000), 10_000), None);
     }
 }

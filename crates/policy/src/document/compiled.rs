@@ -9,12 +9,17 @@ use crate::problem::Code;
 use crate::template::Template;
 use crate::value::{Key, Map, Value};
 
-/// How much memory a compiled regular expression may take.
-const PATTERN_BYTES: usize = 1 << 20;
+/// How much memory a regular expression may take when it is compiled.
+pub(crate) const PATTERN_BYTES: usize = 512 << 10;
 
-/// A regular expression within bounds; matching takes time linear in the text.
-pub(crate) fn pattern(text: &str) -> Option<Regex> {
-    RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build().ok()
+/// A regular expression of at most this size; matching takes time linear in the text.
+pub(crate) fn pattern(text: &str, bytes: usize) -> Option<Regex> {
+    RegexBuilder::new(text).size_limit(bytes).dfa_size_limit(PATTERN_BYTES).nest_limit(50).build().ok()
+}
+
+/// How many regular expressions an expression may have: no more than it says their function's name.
+fn patterns(text: &str) -> usize {
+    text.matches("matches").count()
 }
 
 impl Place<'_> {
@@ -30,6 +35,7 @@ impl Place<'_> {
             Written::Bool(value) => value.to_string(),
             _ => return self.text().and(None),
         };
+        self.may_compile(patterns(&text))?;
         let expression = Expression::compile(&text, scope)
             .map_err(|error| self.not_compiled(Code::Expression, &text, &error))
             .ok()?;
@@ -46,6 +52,7 @@ impl Place<'_> {
             Written::Bool(value) => value.to_string(),
             _ => return self.text().and(None),
         };
+        self.may_compile(patterns(&text))?;
         let template = Template::compile(&text, self.phase().scope())
             .map_err(|error| self.not_compiled(Code::Template, &text, &error))
             .ok()?;

@@ -1,7 +1,7 @@
 //! Reading typed values out of a document: whoever asks for the wrong thing leaves a problem behind and gets
 //! `None`, so that one reading finds every mistake.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -9,16 +9,26 @@ use super::{Entry, Node, Value, short};
 use crate::expression::Uses;
 use crate::operator::Operator;
 use crate::phase::Phase;
-use crate::problem::{Code, Position, Problem, nearest};
+use crate::problem::{Code, MOST_PROBLEMS, Position, Problem, nearest};
 
 /// What reading a document brings to light beside its values.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) problems: RefCell<Vec<Problem>>,
     pub(crate) uses: RefCell<Uses>,
+    patterns: Cell<usize>,
 }
 
+/// How many regular expressions a document may have; each may take half a mebibyte, and milliseconds to
+/// compile.
+const MOST_PATTERNS: usize = 100;
+
 impl Findings {
+    /// Whether enough is wrong already, so that nothing dear is to be done for this document any more.
+    fn is_lost(&self) -> bool {
+        self.problems.borrow().len() >= MOST_PROBLEMS
+    }
+
     /// Notes what an expression speaks of.
     pub(crate) fn note(&self, uses: &Uses) {
         self.uses.borrow_mut().merge(uses);
@@ -101,6 +111,19 @@ impl<'n> Place<'n> {
     ) -> Option<T> {
         self.findings.problems.borrow_mut().push(Problem { code, at, path, message, advice });
         None
+    }
+
+    /// Whether something that is about to be compiled, with so many regular expressions in it, should be.
+    pub(crate) fn may_compile(&self, patterns: usize) -> Option<()> {
+        if self.findings.is_lost() {
+            return None;
+        }
+        let all = self.findings.patterns.get() + patterns;
+        self.findings.patterns.set(all);
+        if all <= MOST_PATTERNS {
+            return Some(());
+        }
+        self.wrong(Code::TooMany, format!("A policy may have {MOST_PATTERNS} regular expressions."))
     }
 
     fn unexpected<T>(&self, expected: &str) -> Option<T> {

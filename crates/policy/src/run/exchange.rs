@@ -20,6 +20,9 @@ use crate::value::{Map, Value};
 /// hundred of them as a rule, and a few hundredths of a second at worst.
 pub(crate) const MOST_STEPS: u32 = 400_000;
 
+/// How many bytes of bodies may be searched for one request, each replacement counting the whole body.
+const MOST_SEARCHED: usize = 64 << 20;
+
 /// Finds a secret by vault and name; see [`Secrets`].
 pub type FindSecret = Arc<dyn Fn(Option<&str>, &str) -> Option<Arc<Secret>> + Send + Sync>;
 
@@ -57,6 +60,7 @@ pub(crate) struct Exchange {
     pub(crate) arrival: Arrival,
     random: Randomness,
     pub(crate) budget: Budget,
+    searched: usize,
     pub(crate) vars: Arc<Map>,
     actions: Arc<Map>,
     pub(crate) response: Option<(StatusCode, HeaderMap)>,
@@ -113,6 +117,7 @@ impl Exchange {
             phase: Phase::Connect,
             random: Randomness::seeded(arrival.seed),
             budget: Budget::of(MOST_STEPS),
+            searched: 0,
             arrival,
             vars: Map::empty().clone(),
             actions: Map::empty().clone(),
@@ -162,6 +167,24 @@ impl Exchange {
             retry,
             budget: Some(&self.budget),
         })
+    }
+
+    /// Takes steps from what this request may do.
+    pub(crate) fn work(&self, steps: u32) -> Result<(), Failure> {
+        if self.budget.left() < steps {
+            return Err(Failure::evaluation("the policy does too much"));
+        }
+        self.budget.spend(steps);
+        Ok(())
+    }
+
+    /// Counts a text in which something is looked for.
+    pub(crate) fn search(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.searched = self.searched.saturating_add(bytes);
+        if self.searched > MOST_SEARCHED {
+            return Err(Failure::evaluation("the policy looks for too much in too large a body"));
+        }
+        Ok(())
     }
 
     /// What an action found, as `actions.ngrok.<name>`.
