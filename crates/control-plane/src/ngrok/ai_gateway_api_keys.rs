@@ -7,6 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use model::id::GatewayTokenId;
 use model::token;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::endpoints::{self, Endpoint};
@@ -46,6 +47,8 @@ struct NewKey {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct KeyChange {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     endpoint_id: Option<String>,
     description: Option<String>,
     metadata: Option<String>,
@@ -173,7 +176,7 @@ async fn change(
     access: Access<AiGatewayWrite>,
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    Fields(KeyChange { endpoint_id, description, metadata }): Fields<KeyChange>,
+    Fields(KeyChange { endpoint_id, description, metadata, id: _ }): Fields<KeyChange>,
 ) -> Result<Json<Shown>, Refusal> {
     let id = key_id(&id).ok_or_else(no_such)?;
     let before = tokens::get(&state.store, access.account, id).await?.ok_or_else(no_such)?;

@@ -7,6 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use model::AccountId;
 use model::id::{BoundKeyId, GatewayTokenId};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::bound_keys::{self, BoundKey, Terms};
@@ -48,6 +49,8 @@ pub(super) struct NewProviderKey {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ProviderKeyChange {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     description: Option<String>,
     metadata: Option<String>,
 }
@@ -206,7 +209,7 @@ async fn change(
     access: Access<AiGatewayWrite>,
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    Fields(ProviderKeyChange { description, metadata }): Fields<ProviderKeyChange>,
+    Fields(ProviderKeyChange { description, metadata, id: _ }): Fields<ProviderKeyChange>,
 ) -> Result<Json<Shown>, Refusal> {
     let id = provider_key_id(&id)?;
     let mut tx = state.store.config_tx().await?;

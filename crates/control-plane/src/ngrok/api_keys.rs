@@ -6,6 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use model::id::ApiTokenId;
 use model::token::{self, TokenKind};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::api_tokens::notes::{self, Noted, Notes as TokenNotes};
@@ -33,6 +34,8 @@ pub(super) fn routes() -> Router<ApiState> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Key {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     description: Option<String>,
     metadata: Option<String>,
     owner_id: Option<String>,
@@ -155,7 +158,7 @@ async fn delete(
 }
 
 fn checked(key: Key, before: TokenNotes) -> Result<TokenNotes, Refusal> {
-    let Key { description, metadata, owner_id } = key;
+    let Key { description, metadata, owner_id, id: _ } = key;
     if said(owner_id).is_some() {
         return Err(Refusal::invalid("owner_id: API keys belong to the account, not to a person"));
     }

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use model::gateway::{ErrorShape, GatewaySettings};
 use model::host::EndpointUrl;
 use model::id::{EndpointId, GatewayId, GatewayInternalId};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::endpoints::{self, Endpoint, Terms};
@@ -49,6 +50,8 @@ struct NewEndpoint {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct EndpointChange {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     url: Option<String>,
     traffic_policy: Option<String>,
     description: Option<String>,
@@ -257,7 +260,8 @@ async fn change(
     Path(id): Path<String>,
     Fields(change): Fields<EndpointChange>,
 ) -> Result<Json<Shown>, Refusal> {
-    let EndpointChange { url, traffic_policy, description, metadata, bindings, pooling_enabled } = change;
+    let EndpointChange { url, traffic_policy, description, metadata, bindings, pooling_enabled, id: _ } =
+        change;
     let (id, account) = (endpoint_id(&id)?, access.account);
     let url = said(url).map(|url| checked_url(&state, &url)).transpose()?;
     let policy = said(traffic_policy);

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use model::id::{VaultId, VaultSecretId};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::vault_secrets::{self, Terms};
@@ -45,6 +46,8 @@ struct NewSecret {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SecretChange {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     name: Option<String>,
     value: Option<model::Secret>,
     description: Option<String>,
@@ -178,7 +181,7 @@ async fn change(
     Path(id): Path<String>,
     Fields(change): Fields<SecretChange>,
 ) -> Result<Json<Secret>, Refusal> {
-    let SecretChange { name, value, description, metadata } = change;
+    let SecretChange { name, value, description, metadata, id: _ } = change;
     let (id, value) = (secret_id(&id)?, checked_value(value)?);
     let mut tx = state.store.config_tx().await?;
     let before = vault_secrets::find(&mut tx, access.account, id).await?.ok_or_else(no_such)?;

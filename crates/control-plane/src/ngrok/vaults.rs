@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use model::id::VaultId;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::vault_secrets;
@@ -35,6 +36,8 @@ pub(super) fn routes() -> Router<ApiState> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Vault {
+    /// Clients repeat it; the path says it.
+    id: IgnoredAny,
     name: Option<String>,
     description: Option<String>,
     metadata: Option<String>,
@@ -89,7 +92,7 @@ impl Shown {
 async fn create(
     access: Access<AiGatewayWrite>,
     State(state): State<ApiState>,
-    Fields(Vault { name, description, metadata }): Fields<Vault>,
+    Fields(Vault { name, description, metadata, id: _ }): Fields<Vault>,
 ) -> Result<(StatusCode, Json<Shown>), Refusal> {
     let name = checked_name(said(name).unwrap_or_default())?;
     let Notes { description, metadata } = Notes::of(description, metadata, Notes::default())?;
@@ -128,7 +131,7 @@ async fn change(
     access: Access<AiGatewayWrite>,
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    Fields(Vault { name, description, metadata }): Fields<Vault>,
+    Fields(Vault { name, description, metadata, id: _ }): Fields<Vault>,
 ) -> Result<Json<Shown>, Refusal> {
     let id = vault_id(&id)?;
     let mut tx = state.store.config_tx().await?;
