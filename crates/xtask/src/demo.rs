@@ -33,14 +33,18 @@ pub(crate) struct Arguments {
     /// The key to store for OpenAI.
     #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, default_value = "sk-simulated")]
     openai_key: String,
+    /// The key to store for Anthropic.
+    #[arg(long, env = "ANTHROPIC_API_KEY", hide_env_values = true, default_value = "sk-simulated")]
+    anthropic_key: String,
 }
 
 /// Makes the demo on a running installation, calls it and prints the call.
 pub(crate) fn demo(arguments: &Arguments) -> Result<()> {
-    let Arguments { api_url, gateway_url, public_gateway_url, file, setup_token, openai_key } = arguments;
+    let Arguments { api_url, gateway_url, public_gateway_url, file, setup_token, .. } = arguments;
     let http = Http::new();
     let mut demo = Demo::kept(file)?;
-    let keys = [ProviderKey { slug: "openai", secret: openai_key.clone() }];
+    let keys = [("openai", &arguments.openai_key), ("anthropic", &arguments.anthropic_key)];
+    let keys = keys.map(|(slug, secret)| ProviderKey { slug, secret: secret.clone() });
     demo.complete(&mut Api { http: &http, url: api_url, token: None }, setup_token, &keys)?;
     first_call::make(&http, gateway_url, &demo, false)?;
     let Demo { email, password, account_id, .. } = &demo;

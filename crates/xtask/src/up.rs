@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     live: bool,
 }
 
-/// The providers of this release, and where their real keys are found.
-const KEYS: [(&str, &str); 1] = [("openai", "OPENAI_API_KEY")];
+/// The providers that the demo has keys for, and where their real ones are found. The first call is for the first.
+const KEYS: [(&str, &str); 2] = [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")];
 
 pub(crate) fn up(arguments: &Arguments) -> Result<()> {
     let keys = provider_keys(arguments.live)?;
@@ -55,8 +55,12 @@ fn provider_keys(live: bool) -> Result<Vec<ProviderKey>> {
         Some(ProviderKey { slug, secret })
     };
     let keys: Vec<ProviderKey> = KEYS.into_iter().filter_map(key).collect();
-    let variables = KEYS.map(|(_, variable)| variable).join(" or ");
-    ensure!(!keys.is_empty(), "--live calls real providers with your keys: put them into {variables}");
+    let variables = KEYS.map(|(_, variable)| variable).join(" and ");
+    let is_first_there = keys.first().is_some_and(|key| key.slug == KEYS[0].0);
+    ensure!(
+        is_first_there,
+        "--live calls real providers with your keys, OpenAI among them: put them into {variables}"
+    );
     Ok(keys)
 }
 
