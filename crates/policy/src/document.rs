@@ -81,12 +81,16 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problems> {
 }
 
 fn refused(at: Position, message: impl Into<String>) -> Problems {
+    refused_so(at, message, None)
+}
+
+fn refused_so(at: Position, message: impl Into<String>, advice: Option<&str>) -> Problems {
     Problems::one(Problem {
         code: Code::Document,
         at,
         path: String::new(),
         message: message.into(),
-        advice: None,
+        advice: advice.map(str::to_owned),
     })
 }
 

@@ -1,7 +1,8 @@
 //! Traffic policies: what a document says, whether that makes sense, and what follows from it for a
 //! request. Pure: whatever needs the outside is asked of the caller, who brings back the answer.
 //!
-//! [`Expression`] and [`Template`] are the language in which rules and values are written (CEL), and
+//! [`Policy`] is a document that was read and checked, against what the [`Operator`] allows; [`Run`] is
+//! one at work on a request. [`Expression`] and [`Template`] are the language in which rules and values are written (CEL), and
 //! [`Facts`] is what they are evaluated against.
 
 pub mod actions;
@@ -13,6 +14,7 @@ pub mod phase;
 pub mod problem;
 pub mod run;
 pub mod template;
+mod unserved;
 pub mod value;
 
 pub use document::policy::Policy;

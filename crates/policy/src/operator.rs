@@ -1,7 +1,9 @@
 //! What a policy's checking must know of the installation that it is for.
 
-/// The operator's word on what policies may name.
-#[derive(Debug, Clone, Default)]
+use std::time::Duration;
+
+/// The operator's word on what policies may name, and on what they leave open.
+#[derive(Debug, Clone)]
 pub struct Operator {
     /// The providers that need no `base_url`.
     pub providers: Vec<KnownProvider>,
@@ -9,6 +11,24 @@ pub struct Operator {
     pub plain_hosts: Vec<String>,
     /// Names under `.internal`, such as `ollama.internal`, and the base URLs that stand for them.
     pub internal_hosts: Vec<(String, String)>,
+    /// How long one attempt at a provider may take, unless the policy says.
+    pub per_request_timeout: Duration,
+    /// How long all attempts may take together, unless the policy says.
+    pub total_timeout: Duration,
+}
+
+/// Knows no provider and allows nothing. The vendor documents two pairs of timeouts; these are the later ones,
+/// and the better for models that think.
+impl Default for Operator {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            plain_hosts: Vec::new(),
+            internal_hosts: Vec::new(),
+            per_request_timeout: Duration::from_mins(3),
+            total_timeout: Duration::from_mins(6),
+        }
+    }
 }
 
 /// A provider of the catalogue.

@@ -79,10 +79,6 @@ impl fmt::Debug for Dispatch {
     }
 }
 
-/// How long attempts take at most, unless the policy says. The vendor documents two pairs; this is the later
-/// one, and the better for models that think.
-const PER_REQUEST: Duration = Duration::from_mins(3);
-const TOTAL: Duration = Duration::from_mins(6);
 /// The most tokens that a limit may say.
 const MOST_TOKENS: i64 = 500_000;
 
@@ -131,8 +127,9 @@ impl AiGateway {
             max_output_tokens: max_output_tokens?,
             on_error: on_error?,
             // Whoever gives one attempt longer than all of them would have means that.
-            total_timeout: total_timeout.unwrap_or(TOTAL.max(per_request_timeout.unwrap_or_default())),
-            per_request_timeout: per_request_timeout.unwrap_or(PER_REQUEST),
+            total_timeout: total_timeout
+                .unwrap_or(place.operator().total_timeout.max(per_request_timeout.unwrap_or_default())),
+            per_request_timeout: per_request_timeout.unwrap_or(place.operator().per_request_timeout),
             providers: providers?,
             only_allow_configured_providers: only_providers?,
             only_allow_configured_models: only_models?,

@@ -2,7 +2,7 @@
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use super::{Bounds, Entry, Node, Value, distinct, refused};
+use super::{Bounds, Entry, Node, Value, distinct, refused, refused_so};
 use crate::problem::{Position, Problems};
 
 /// A list or a map whose end has not come yet.
@@ -21,8 +21,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Problems> {
     let mut open: Vec<Open> = Vec::new();
     let mut root: Option<Node> = None;
     for event in Parser::new_from_str(text) {
-        let (event, span) =
-            event.map_err(|error| refused(position(error.marker()), sentence(error.info())))?;
+        let (event, span) = event.map_err(|error| unreadable(position(error.marker()), error.info()))?;
         let at = position(&span.start);
         let done = match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => continue,
@@ -31,19 +30,19 @@ pub(super) fn parse(text: &str) -> Result<Node, Problems> {
             }
             Event::DocumentStart(_) => continue,
             Event::Alias(_) => {
-                return Err(refused(at, "Aliases (`*name`) are not read; write the value out."));
+                return Err(special(at, "Aliases (`*name`) are not read."));
             }
             Event::Scalar(_, _, anchor, _)
             | Event::SequenceStart(anchor, _)
             | Event::MappingStart(anchor, _)
                 if anchor != 0 =>
             {
-                return Err(refused(at, "Anchors (`&name`) are not read; write the value out."));
+                return Err(special(at, "Anchors (`&name`) are not read."));
             }
             Event::Scalar(_, _, _, Some(_))
             | Event::SequenceStart(_, Some(_))
             | Event::MappingStart(_, Some(_)) => {
-                return Err(refused(at, "Tags (`!name`) are not read."));
+                return Err(special(at, "Tags (`!name`) are not read."));
             }
             Event::SequenceStart(..) => {
                 bounds.count(open.len() + 1, at)?;
@@ -122,9 +121,17 @@ fn position(marker: &Marker) -> Position {
     Position { line: small(marker.line()).max(1), column: small(marker.col()).saturating_add(1) }
 }
 
-/// The parser's own words, as a sentence.
-fn sentence(words: &str) -> String {
-    format!("This is not YAML: {words}.")
+/// The parser's own words, and what they come from most often.
+fn unreadable(at: Position, words: &str) -> Problems {
+    let advice =
+        words.contains("flow").then_some("An expression with brackets or braces is written in quotes here.");
+    refused_so(at, format!("This is not YAML: {words}."), advice)
+}
+
+/// What means something to YAML, and mostly was meant to be part of an expression.
+fn special(at: Position, message: &str) -> Problems {
+    let advice = "Write the value out; an expression that begins with `!`, `&` or `*` is written in quotes.";
+    refused_so(at, message, Some(advice))
 }
 
 #[cfg(test)]

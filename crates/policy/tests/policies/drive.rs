@@ -42,6 +42,7 @@ pub(crate) fn operator() -> Operator {
             ("ollama.internal".to_owned(), "http://10.0.0.5:11434".to_owned()),
             ("vllm.internal".to_owned(), "http://10.0.0.6:8000".to_owned()),
         ],
+        ..Operator::default()
     }
 }
 

@@ -66,3 +66,22 @@ fn every_policy_does_what_its_folder_says() {
     }
     assert!(failures.is_empty(), "\n{failures}");
 }
+
+#[test]
+fn a_stream_ends_where_a_message_cannot_be_looked_at() {
+    let text = "
+on_http_response:
+  - type: set-vars
+    config: { vars: [{ name: ada }] }
+on_event_stream_message:
+  - type: sse-find-replace
+    config: { replacements: [{ from: '${vars.name}', to: x }] }
+";
+    let policy = Arc::new(Policy::parse(text, &drive::operator()).unwrap());
+    let mut run = drive::Drive::new(&policy, &case::Request::default(), &Default::default()).run;
+    run.start();
+    run.response(http::StatusCode::OK, http::HeaderMap::new(), None);
+    // Variables belong to the phase that set them, and this is another one.
+    let failed = case::pass(&mut run, &["ada".to_owned()]);
+    assert!(failed.unwrap_err().contains("on_event_stream_message[0]"));
+}

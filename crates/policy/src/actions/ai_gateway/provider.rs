@@ -85,8 +85,8 @@ impl Provider {
             "supported_api_surfaces",
         ];
         let fields = place.fields(known)?;
-        let id = fields.need("id", |place| place.text_of(1..=255));
-        let id_aliases = fields.or("id_aliases", Vec::new(), |place| place.list(0..=50, name));
+        let id = fields.need("id", provider_name);
+        let id_aliases = fields.or("id_aliases", Vec::new(), |place| place.list(0..=50, provider_name));
         let base_url = fields.maybe("base_url", base_url);
         let text = |name| fields.maybe(name, |place| place.text_of(0..=2048));
         let (display_name, description, website) =
@@ -184,6 +184,15 @@ pub(super) fn parameters(place: &Place<'_>) -> Option<Vec<String>> {
 /// A name such as an id or an alias.
 pub(super) fn name(place: &Place<'_>) -> Option<String> {
     place.text_of(1..=255)
+}
+
+/// A name that can stand before the colon of `provider:model`.
+fn provider_name(place: &Place<'_>) -> Option<String> {
+    let name = name(place)?;
+    if name.contains(':') {
+        return place.wrong(Code::Shape, "A provider's name has no `:`, which ends it in `provider:model`.");
+    }
+    Some(name)
 }
 
 /// `{value: …}`
