@@ -12,6 +12,7 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::address::is_public;
@@ -20,16 +21,21 @@ use crate::{BoxError, EgressError, check};
 /// How long one of a host's addresses may take before the next one is tried.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// So many names are looked up at once. Each lookup has one of the process's threads, of which others need some
+/// too, until the system gives up, however long ago whoever asked has.
+const LOOKUPS: usize = 64;
+
 /// Resolves, checks, connects.
 #[derive(Debug, Clone)]
 pub struct Connector {
     allowed: Arc<[IpNet]>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Connector {
     /// A connector to public addresses and to those in `allowed`.
     pub fn new(allowed: Vec<IpNet>) -> Self {
-        Self { allowed: allowed.into() }
+        Self { allowed: allowed.into(), lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
     /// A connection to the host of `address`.
@@ -55,9 +61,15 @@ impl Connector {
     /// that whatever the system takes for an address is seen as the address that it means.
     async fn resolved(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = bare.to_owned();
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| EgressError::Refused)?;
+        let lookup = tokio::spawn(async move {
+            let _permit = permit;
+            Ok::<Vec<_>, std::io::Error>(tokio::net::lookup_host((name, port)).await?.collect())
+        });
         // A name that means nothing and one that means something private look the same from outside.
-        let found = tokio::net::lookup_host((bare, port)).await.map_err(|_| EgressError::Refused)?;
-        let allowed: Vec<_> = found.filter(|address| self.allows(address.ip())).collect();
+        let found = lookup.await.ok().and_then(Result::ok).ok_or(EgressError::Refused)?;
+        let allowed: Vec<_> = found.into_iter().filter(|address| self.allows(address.ip())).collect();
         if allowed.is_empty() { Err(EgressError::Refused) } else { Ok(allowed) }
     }
 

@@ -1,27 +1,29 @@
-//! Connections to addresses that a tenant can influence: webhooks today.
+//! Connections to addresses that a tenant can influence: webhooks, and what traffic policies ask.
 //!
 //! Whoever may choose an address could choose one that only this machine reaches: a database, a cloud's
 //! metadata, the management port next door. So a host is resolved here, what it resolves to is checked,
 //! and the connection goes to the address that was checked: a name that answers differently a moment
-//! later changes nothing. No redirect is followed, and time and bytes are bounded.
+//! later changes nothing. A redirect is followed, if at all, within the same host and checked like the first
+//! address. Time and bytes are bounded.
 
 mod address;
 mod connector;
+mod exchange;
+mod redirect;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use http::header::HOST;
-use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
-use hyper::rt::{Read, Write};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use http::uri::Authority;
+use http::{Request, Response, Uri};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use ipnet::IpNet;
 use tower::Service as _;
+
+use crate::exchange::exchange;
 
 pub use address::is_public;
 pub use connector::Connector;
@@ -87,6 +89,15 @@ pub enum InvalidAddress {
     Host,
 }
 
+/// An answer, and where it came from.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was answered.
+    pub response: Response<Bytes>,
+    /// The address that was connected to.
+    pub address: IpAddr,
+}
+
 /// What went wrong, for whoever only passes it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -110,18 +121,46 @@ impl Egress {
         request: Request<Bytes>,
         bounds: Bounds,
     ) -> Result<Response<Bytes>, EgressError> {
-        check(request.uri())?;
-        let exchange = async {
-            if request.uri().scheme_str() == Some("https") {
-                let mut https = self.https().map_err(EgressError::Unreachable)?;
-                let stream = https.call(request.uri().clone()).await.map_err(refusal)?;
-                exchange(stream, request, bounds.bytes).await
-            } else {
-                let stream = self.connector.connect(request.uri()).await?;
-                exchange(stream, request, bounds.bytes).await
+        Ok(self.follow(request, bounds, 0).await?.response)
+    }
+
+    /// The same, but goes where an answer points, at most `redirects` times and within the same host. Every
+    /// step resolves and checks anew. An answer that points elsewhere, or once too often, is returned like any
+    /// other; `bounds` hold for all steps together.
+    pub async fn follow(
+        &self,
+        request: Request<Bytes>,
+        bounds: Bounds,
+        redirects: u8,
+    ) -> Result<Answer, EgressError> {
+        let mut request = request;
+        let steps = async {
+            for _ in 0..redirects {
+                let answer = self.step(request.clone(), bounds.bytes).await?;
+                match redirect::next(request, &answer.response) {
+                    Some(next) => request = next,
+                    None => return Ok(answer),
+                }
             }
+            self.step(request, bounds.bytes).await
         };
-        tokio::time::timeout(bounds.time, exchange).await.unwrap_or(Err(EgressError::TooSlow(bounds.time)))
+        tokio::time::timeout(bounds.time, steps).await.unwrap_or(Err(EgressError::TooSlow(bounds.time)))
+    }
+
+    async fn step(&self, request: Request<Bytes>, most: usize) -> Result<Answer, EgressError> {
+        check(request.uri())?;
+        let stream = if request.uri().scheme_str() == Some("https") {
+            let mut https = self.https().map_err(EgressError::Unreachable)?;
+            https.call(request.uri().clone()).await.map_err(refusal)?
+        } else {
+            MaybeHttpsStream::Http(self.connector.connect(request.uri()).await?)
+        };
+        let plain = match &stream {
+            MaybeHttpsStream::Http(plain) => plain,
+            MaybeHttpsStream::Https(encrypted) => encrypted.inner().get_ref().0.inner(),
+        };
+        let address = plain.inner().peer_addr().map_err(|error| EgressError::BrokeOff(error.into()))?.ip();
+        Ok(Answer { response: exchange(stream, request, most).await?, address })
     }
 
     /// The system's certificates are read when they are first needed.
@@ -170,38 +209,6 @@ fn refusal(error: BoxError) -> EgressError {
         Ok(error) => *error,
         Err(error) => EgressError::Unreachable(error),
     }
-}
-
-async fn exchange<S>(stream: S, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, EgressError>
-where
-    S: Read + Write + Unpin + Send + 'static,
-{
-    let broke_off = |error: hyper::Error| EgressError::BrokeOff(error.into());
-    let request = in_origin_form(request)?;
-    let (mut sender, connection) = http1::handshake(stream).await.map_err(broke_off)?;
-    // What goes wrong on the connection reaches the request that is under way. It ends with this call,
-    // also when the call is given up.
-    let mut driver = tokio::task::JoinSet::new();
-    driver.spawn(async move { drop(connection.await) });
-    let (head, body) = sender.send_request(request).await.map_err(broke_off)?.into_parts();
-    let body = Limited::new(body, most).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            EgressError::TooLarge(most)
-        } else {
-            EgressError::BrokeOff(error)
-        }
-    })?;
-    Ok(Response::from_parts(head, body.to_bytes()))
-}
-
-/// What stands on the wire: the path alone, and the host in its header.
-fn in_origin_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, InvalidAddress> {
-    let (mut head, body) = request.into_parts();
-    let host = check(&head.uri)?.as_str();
-    head.headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| InvalidAddress::Host)?);
-    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    head.uri = Uri::from(path);
-    Ok(Request::from_parts(head, Full::new(body)))
 }
 
 #[cfg(test)]
