@@ -28,7 +28,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) scope: Scope,
     locals: Vec<Value>,
-    /// Variables that are costly to read, once they were.
+    /// Variables that were read and may be again.
     read: Vec<(&'static Variable, Value)>,
     given: u32,
     steps: u32,
@@ -185,11 +185,13 @@ impl<'a> Evaluation<'a> {
             return Ok(value.clone());
         }
         let value = (variable.read)(self.facts)?;
-        match &value {
-            Value::Text(text) => self.reading(text.len())?,
-            // Others are as long as requests may be, and read once.
-            Value::List(_) | Value::Map(_) => self.read.push((variable, value.clone())),
-            _ => {}
+        if let Value::Text(text) = &value {
+            self.reading(text.len())?;
+        }
+        // What is read is as long as requests may be, and read once: in loops all of it, elsewhere what
+        // is made of many parts.
+        if variable.open || !self.locals.is_empty() {
+            self.read.push((variable, value.clone()));
         }
         Ok(value)
     }

@@ -10,6 +10,7 @@ pub(super) fn never_a_condition(node: &Node) -> Option<&'static str> {
         Step::Header { .. } => Some("a list of values"),
         Step::HeaderValue { .. } => Some("a string"),
         Step::Group(_) | Step::Map(_) => Some("a map"),
+        Step::Variable(Variable { name, .. }) if name.rsplit('.').next()?.starts_with("is_") => None,
         Step::Variable(Variable { open: false, .. }) => Some("a string or a number"),
         Step::Variable(_) => Some("a list or a map"),
         Step::List(_) => Some("a list"),

@@ -20,6 +20,8 @@ fn requests_are_known_by_their_parts() {
             ("req.content_type.parameters.charset", "'utf-8'"),
             ("req.content_encoding", "['gzip', 'br']"),
             ("req.user_agent", "'curl/8.5.0'"),
+            ("req.user_agent.name + req.user_agent.version", "'curl8.5.0'"),
+            ("req.user_agent.is_bot || req.user_agent.is_mobile", "false"),
             ("req.location", "''"),
             ("req.ts.header_received", "'2026-11-22T07:05:09Z'"),
             ("req.ts.body_received", "''"),

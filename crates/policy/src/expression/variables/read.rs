@@ -7,6 +7,7 @@ use http::header::{self, HeaderName};
 use time::OffsetDateTime;
 
 use super::super::Failure;
+use crate::expression::codec::user_agent::UserAgent;
 use crate::expression::codec::{cookies, query, url};
 use crate::facts::{Connection, Endpoint, Facts, Request, Response, Retry, Tls};
 use crate::value::{Item, Key, Keys, List, Map, Value, timestamp};
@@ -218,6 +219,11 @@ pub(super) fn request_content_encoding(facts: &Facts<'_>) -> Reading {
 
 pub(super) fn user_agent(facts: &Facts<'_>) -> Reading {
     Ok(Value::text(first(request(facts)?.headers, header::USER_AGENT)))
+}
+
+pub(super) fn of_user_agent(facts: &Facts<'_>, member: &str) -> Reading {
+    let header = first(request(facts)?.headers, header::USER_AGENT);
+    Ok(UserAgent::of(&header).member(member))
 }
 
 pub(super) fn url_authority(facts: &Facts<'_>) -> Reading {
