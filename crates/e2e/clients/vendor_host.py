@@ -1,44 +1,47 @@
-"""Calls a gateway at a vendor's own host with OpenAI's client for Python, as it is shipped.
+"""Calls a gateway and the management API at a vendor's own hosts, with the clients as they are shipped.
 
-The host is led to the gateway as a line in `/etc/hosts` would, and an authority of ours is trusted. The
-environment says where and as whom; every check that fails ends the script with its reason.
+The hosts are led here as lines in `/etc/hosts` would, and an authority of ours is trusted. The environment
+says where and as whom; every check that fails ends the script with its reason.
 """
 
 import os
 import socket
 import ssl
 import time
-from urllib.parse import urlsplit
 
+import cloudflare
 import openai
-from openai import DefaultHttpxClient, OpenAI
 
-BASE_URL = os.environ["GATEWAY_BASE_URL"]
-HOST = urlsplit(BASE_URL).hostname
-GATEWAY = os.environ["GATEWAY_ADDRESS"].rsplit(":", 1)
+GATEWAY, API = "gateway.ai.cloudflare.com", "api.cloudflare.com"
+ACCOUNT = os.environ["TOLLGATE_ACCOUNT_ID"]
+TOKEN = os.environ["TOLLGATE_API_TOKEN"]
+AUTHORITY = os.environ["TOLLGATE_AUTHORITY"]
+LED_TO = {GATEWAY: os.environ["TOLLGATE_GATEWAY_ADDRESS"], API: os.environ["TOLLGATE_API_ADDRESS"]}
 MESSAGES = [{"role": "user", "content": "Hello, world!"}]
 
 look_up = socket.getaddrinfo
 
 
-def led_to_the_gateway(host, port, *more, **named):
-    if host in (HOST, HOST.encode()):
-        # Whoever asks for the port of HTTPS means that of the gateway, which tests do not choose.
+def led_here(host, port, *more, **named):
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in LED_TO:
+        # Whoever asks for the port of HTTPS means one that tests do not choose.
         assert port == 443, port
-        host, port = GATEWAY[0], int(GATEWAY[1])
+        host, port = LED_TO[name].rsplit(":", 1)
+        port = int(port)
     return look_up(host, port, *more, **named)
 
 
-socket.getaddrinfo = led_to_the_gateway
+socket.getaddrinfo = led_here
 
 
-def client(authority):
+def gateway(authority):
     trusted = ssl.create_default_context(cafile=authority)
-    return OpenAI(
-        base_url=BASE_URL,
-        api_key=os.environ["GATEWAY_API_KEY"],
+    return openai.OpenAI(
+        base_url=f"https://{GATEWAY}/v1/{ACCOUNT}/demo/openai",
+        api_key=TOKEN,
         max_retries=0,
-        http_client=DefaultHttpxClient(verify=trusted),
+        http_client=openai.DefaultHttpxClient(verify=trusted),
     )
 
 
@@ -52,7 +55,7 @@ def first_answer(client):
             assert time.monotonic() < until, "the token is not known in time"
 
 
-trusting = client(os.environ["GATEWAY_AUTHORITY"])
+trusting = gateway(AUTHORITY)
 whole = first_answer(trusting).choices[0].message.content
 assert whole
 chunks = trusting.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
@@ -61,9 +64,13 @@ assert streamed == whole, (streamed, whole)
 
 # Who trusts only the authorities of the world is warned off.
 try:
-    client(None).models.list()
+    gateway(None).models.list()
     raise AssertionError("a stranger's certificate was believed")
 except openai.APIConnectionError as error:
     assert "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__), repr(error.__cause__)
 
-print("every call was answered as it should be")
+trusted = ssl.create_default_context(cafile=AUTHORITY)
+management = cloudflare.Cloudflare(
+    api_token=TOKEN, max_retries=0, http_client=cloudflare.DefaultHttpxClient(verify=trusted)
+)
+assert "demo" in [gateway.id for gateway in management.ai_gateway.list(account_id=ACCOUNT)]
