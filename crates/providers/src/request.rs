@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind, Malformed, Member};
 use crate::splice::Splices;
@@ -124,6 +126,23 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A body with these members in the place of its own of the same names.
+pub fn with_members(body: &Bytes, members: &[(String, serde_json::Value)]) -> Result<Bytes, InvalidBody> {
+    let mut body = body.clone();
+    for (name, value) in members {
+        let mut splices = Splices::default();
+        match scan::member(&body, name, "that the gateway sets")? {
+            Some(member) => splices.replace(&member, value.to_string()),
+            None => {
+                let name = serde_json::Value::from(name.as_str()).to_string();
+                splices.insert(&body, name.trim_matches('"'), &value.to_string());
+            }
+        }
+        body = splices.apply(&body);
+    }
+    Ok(body)
+}
+
 /// The models that a caller would take instead, in a member that no provider knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Alternatives<'a> {
@@ -190,8 +209,6 @@ impl<'a> Typed<'a> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn asked(body: &'static str) -> String {
@@ -246,6 +263,22 @@ mod tests {
         ];
         for (body, field) in bodies {
             assert_eq!(Fields::read(body.as_bytes()).unwrap_err().field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn members_take_the_place_of_the_callers() {
+        let members = [("a".to_owned(), 1.into()), ("b".to_owned(), serde_json::json!({"x": [null]}))];
+        let set = |body: &'static str| with_members(&Bytes::from_static(body.as_bytes()), &members);
+        for (body, expected) in [
+            (r#"{"a":0, "c":2}"#, r#"{"b":{"x":[null]},"a":1, "c":2}"#),
+            (r#"{"\u0061":0}"#, r#"{"b":{"x":[null]},"\u0061":1}"#),
+            ("{}", r#"{"b":{"x":[null]},"a":1}"#),
+        ] {
+            assert_eq!(set(body).unwrap(), expected, "{body}");
+        }
+        for body in [r#"{"a":0,"\u0061":1}"#, "[]", "{"] {
+            set(body).unwrap_err();
         }
     }
 

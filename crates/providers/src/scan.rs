@@ -76,6 +76,42 @@ pub fn members_of_text<const N: usize>(
     names: &[&'static str; N],
 ) -> Result<[Option<Member>; N], Malformed> {
     let mut found = [const { None }; N];
+    each_member(body, |name, member| {
+        let Some(index) = names.iter().position(|wanted| text::is_named(name, wanted)) else { return Ok(()) };
+        match found[index].replace(member()) {
+            None => Ok(()),
+            Some(_) => Err(Malformed::Twice(names[index])),
+        }
+    })?;
+    Ok(found)
+}
+
+/// The member of a name that is not known before; whoever looks for it says what it is called where it
+/// stands there twice.
+pub fn member(body: &[u8], name: &str, called: &'static str) -> Result<Option<Member>, Malformed> {
+    str::from_utf8(body).map_err(|_| Malformed::NotUtf8)?;
+    let mut found = None;
+    each_member(body, |raw, member| {
+        // Names that are not ASCII are compared as they are meant, too.
+        let is_it = raw == name.as_bytes()
+            || raw.contains(&b'\\') && unescaped(&quoted(raw)).is_some_and(|said| said == name);
+        match is_it.then(|| found.replace(member())) {
+            Some(Some(_)) => Err(Malformed::Twice(called)),
+            _ => Ok(()),
+        }
+    })?;
+    Ok(found)
+}
+
+fn quoted(raw: &[u8]) -> Vec<u8> {
+    [b"\"", raw, b"\""].concat()
+}
+
+/// Shows every member with its name as it is written.
+fn each_member(
+    body: &[u8],
+    mut see: impl FnMut(&[u8], &dyn Fn() -> Member) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut reader = Reader { body, at: 0 };
     reader.skip_space();
     if !reader.take(b'{') {
@@ -83,7 +119,7 @@ pub fn members_of_text<const N: usize>(
     }
     reader.skip_space();
     if reader.take(b'}') {
-        return reader.end(found);
+        return reader.end(());
     }
     loop {
         reader.skip_space();
@@ -94,15 +130,11 @@ pub fn members_of_text<const N: usize>(
         reader.skip_space();
         let start = reader.at;
         let kind = reader.value()?;
-        if let Some(index) = names.iter().position(|wanted| text::is_named(&body[name.clone()], wanted)) {
-            let member = Member { name_start, span: start..reader.at, kind };
-            if found[index].replace(member).is_some() {
-                return Err(Malformed::Twice(names[index]));
-            }
-        }
+        let end = reader.at;
+        see(&body[name], &|| Member { name_start, span: start..end, kind })?;
         reader.skip_space();
         if reader.take(b'}') {
-            return reader.end(found);
+            return reader.end(());
         }
         reader.expect(b',')?;
     }

@@ -145,7 +145,8 @@ pub fn flag(headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
 
 type Gone = Vec<HeaderName>;
 
-fn stays_here(name: &HeaderName) -> bool {
+/// Whether a header of a request goes to no provider, whatever it says.
+pub fn stays_here(name: &HeaderName) -> bool {
     is_hop_by_hop(name)
         || is_ours(name)
         || is_credential(name)

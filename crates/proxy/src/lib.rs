@@ -17,6 +17,7 @@ mod models;
 pub mod operator_keys;
 pub mod origins;
 mod own_prices;
+pub mod policies;
 pub mod rating;
 pub mod refusal;
 pub mod relayed;

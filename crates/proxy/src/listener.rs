@@ -30,9 +30,9 @@ pub async fn serve_callers(
     let open = Some(deps.metrics.connections.clone());
     let port = Port { listener, head: deps.bounds.header, most, open, tls };
     let leaving = Leaving { shutdown, drain, ending: deps.ending.clone() };
-    let answers_for = move |_| {
-        let deps = Arc::clone(&deps);
-        move |request| serve(Arc::clone(&deps), request)
+    let answers_for = move |peer| {
+        let (deps, peer) = (Arc::clone(&deps), Arc::new(peer));
+        move |request| serve(Arc::clone(&deps), Arc::clone(&peer), request)
     };
     port.serve(leaving, answers_for).await;
 }

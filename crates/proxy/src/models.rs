@@ -13,6 +13,7 @@ use providers::prices::Catalogue;
 use crate::deps::Deps;
 use crate::refusal::Refusal;
 use crate::stages::authenticate::Caller;
+use crate::stages::consult::Consulted;
 use crate::stages::plan::selection;
 use crate::stages::resolve::Place;
 use crate::stages::route::{self, Brought};
@@ -55,21 +56,28 @@ pub(crate) fn open(
     caller: &Caller,
     head: &Parts,
     name: Option<&str>,
+    consulted: Option<&Consulted>,
 ) -> Result<Bytes, Refusal> {
     let speaks_anthropic = head.headers.contains_key(&ANTHROPIC_VERSION);
     let (dialect, operations, endpoint) = match speaks_anthropic {
         true => (Dialect::Anthropic, &ANTHROPIC[..], Endpoint::Messages),
         false => (Dialect::OpenAi, &OPENAI[..], Endpoint::ChatCompletions),
     };
+    let selection = consulted.map_or(selection(), |consulted| &consulted.compiled.selection);
     let may_ask = |provider: &'static Provider| {
         let whom = (provider, endpoint);
-        route::credentials(deps, place, caller, &head.headers, whom, Brought::Anywhere).is_ok()
+        let in_policy = selection.host(provider.slug).and_then(|host| host.configured);
+        let of_policy = match (consulted, in_policy) {
+            (Some(consulted), Some((in_policy, _))) => consulted.keys(in_policy).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        route::credentials(deps, place, caller, &head.headers, whom, Brought::Anywhere, of_policy).is_ok()
     };
     let providers: Vec<&str> =
         catalog::all().iter().copied().filter(|one| may_ask(one)).map(|one| one.slug).collect();
     let asked = |operation: &&'static str| Asked { dialect, operation };
     let mut candidates: Vec<Candidate<'_>> =
-        operations.iter().flat_map(|operation| selection().everything(asked(operation))).collect();
+        operations.iter().flat_map(|operation| selection.everything(asked(operation))).collect();
     candidates.retain(|candidate| providers.contains(&candidate.host.slug()));
     let created = Catalogue::current().effective_from();
     let Some(name) = name else {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use providers::catalog::{self, Dialect, Provider};
+use providers::catalog::{self, Provider};
 use providers::path::{Base, BaseUrls};
 
 use crate::stages::resolve::Target;
@@ -28,14 +28,6 @@ impl Origins {
     /// Where a provider is reached.
     pub fn base(&self, provider: &Provider) -> &Base {
         self.base_urls.of(provider)
-    }
-
-    /// What everything goes below that is asked of a provider in a format: its own place, or the usual one.
-    pub fn base_in(&self, provider: &Provider, dialect: Dialect, operation: &str) -> Base {
-        match provider.format(dialect, operation) {
-            Some(format) => self.base_urls.of_format(provider, format),
-            None => self.base(provider).clone(),
-        }
     }
 
     /// Where it is reached for what is asked, which it may offer in another place than the rest.

@@ -78,6 +78,15 @@ pub enum Refusal {
         /// How that is.
         upstream: String,
     },
+    /// The gateway's traffic policy says no.
+    #[error("{}", .0.message)]
+    Policy(Box<policy::run::Refusal>),
+    /// The gateway's traffic policy cannot be obeyed, so nothing is served past it.
+    #[error("The gateway's traffic policy cannot be obeyed; its owner finds out why where it is stored")]
+    PolicyUnusable,
+    /// The gateway's traffic policy leads a path elsewhere.
+    #[error("The gateway's traffic policy rewrote the path so that it does not name this gateway any more")]
+    RewrittenAway,
     /// More than one was asked, and they failed in different ways.
     #[error("All providers failed: {}", .0.join("; "))]
     AllFailed(Vec<String>),
@@ -348,6 +357,9 @@ impl Refusal {
 
     /// Adds what a program may want to know beside the message.
     pub(crate) fn mark(&self, headers: &mut HeaderMap) {
+        if let Self::Policy(refusal) = self {
+            headers.extend(refusal.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
         if let Self::Unpaid(unpaid) = self
             && let Unpaid::Short { needed, free } = &**unpaid
         {

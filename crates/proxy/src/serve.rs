@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use model::gateway::ErrorShape;
+use process::Peer;
 use providers::catalog::Dialect;
 
 use crate::answer::Answer;
@@ -18,25 +19,31 @@ use crate::metadata::metadata;
 use crate::models;
 use crate::refusal::{Listener, Refusal, Shape};
 use crate::stages::attempts::{Asking, Reply};
-use crate::stages::inspect::Inquiry;
+use crate::stages::consult::Consulting;
+use crate::stages::inspect::{Arriving, Inquiry};
 use crate::stages::resolve::{Address, Below, Place, Target};
-use crate::stages::{attempts, authenticate, inspect, plan, relay, resolve, route};
+use crate::stages::{attempts, authenticate, consult, inspect, plan, relay, resolve, route};
 use crate::visit::{self, Arrival, Visit, bounded};
 
 /// Answers one request, whatever happens.
-pub async fn serve(deps: Arc<Deps>, request: Request<Incoming>) -> Response<Answer> {
+pub async fn serve(deps: Arc<Deps>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Answer> {
     let arrival = Arrival::now();
     if request.method() == Method::OPTIONS {
         return allowed();
     }
-    let answering = AssertUnwindSafe(answered(&deps, arrival, request)).catch_unwind();
+    let answering = AssertUnwindSafe(answered(&deps, &peer, arrival, request)).catch_unwind();
     answering.await.unwrap_or_else(|_| {
         let shape = Shape::Provider(Dialect::OpenAi);
         visit::told(Listener { shape, request_id: arrival.id }, &Refusal::Bug)
     })
 }
 
-async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>) -> Response<Answer> {
+async fn answered(
+    deps: &Arc<Deps>,
+    peer: &Peer,
+    arrival: Arrival,
+    request: Request<Incoming>,
+) -> Response<Answer> {
     let (head, body) = request.into_parts();
     let found = match &deps.interests {
         None => resolve::place(&deps.snapshot.load(), &head),
@@ -52,8 +59,10 @@ async fn answered(deps: &Arc<Deps>, arrival: Arrival, request: Request<Incoming>
     let shape = Shape::of(shape, speaks_to_gateway, resolve::dialect(&head.method, &head.uri));
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
     let method = head.method.clone();
-    match through_the_stages(deps, &place, &below, &mut visit, head, body).await {
+    let arriving = Arriving::Stream(body);
+    match through_the_stages(deps, &place, below, &mut visit, peer, head, arriving).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
+        Ok(Reply::Policy(answer)) => relay::written(visit, &method, *answer),
         Ok(Reply::Own(answer)) => relay::own(visit, &method, answer),
         Err(refusal) => visit.refused(&refusal),
     }
@@ -65,37 +74,45 @@ const SERVED: [Method; 6] =
 async fn through_the_stages(
     deps: &Deps,
     place: &Place,
-    below: &Below,
+    mut below: Below,
     visit: &mut Visit,
-    head: Parts,
-    body: Incoming,
+    peer: &Peer,
+    mut head: Parts,
+    mut body: Arriving,
 ) -> Result<Reply, Refusal> {
     if !SERVED.contains(&head.method) {
         return Err(Refusal::NoSuchMethod);
     }
-    let query = head.uri.query();
-    let target = resolve::target(&deps.origins, &head.method, below, query)?;
-    note_target(visit, &target, &head)?;
-    let caller = authenticate::caller(place, &head.headers, below.text(), query, visit.arrival().at_ms)?;
+    let (query, now_ms) = (head.uri.query(), visit.arrival().at_ms);
+    let caller = authenticate::caller(place, &head.headers, below.text(), query, now_ms)?;
     if let Some(token) = caller.token() {
         token.id.clone_into(&mut visit.record().token);
     }
+    let consulting = consult::consult(visit, place, peer, &mut head, &mut below, &mut body).await?;
+    let consulted = match consulting {
+        None => None,
+        Some(Consulting::Go(consulted)) => Some(consulted),
+        Some(Consulting::Answer(answer)) => return Ok(Reply::Policy(answer)),
+    };
+    let target = resolve::target(&deps.origins, &head.method, &below, head.uri.query())?;
+    note_target(visit, &target, &head)?;
     match &target.address {
         Address::CompatModels => return Ok(Reply::Own(providers::compat::models())),
         Address::Models(name) => {
-            return models::open(deps, place, &caller, &head, name.as_deref()).map(Reply::Own);
+            return models::open(deps, place, &caller, &head, name.as_deref(), consulted.as_deref())
+                .map(Reply::Own);
         }
         // Who has no credential need not send a body.
-        Address::Native { provider, .. } => {
+        Address::Native { provider, .. } if consulted.is_none() => {
             drop(route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?);
         }
-        Address::Compat | Address::Open => (),
+        Address::Native { .. } | Address::Compat | Address::Open => (),
     }
     let inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
     note_inquiry(visit, &inquiry);
-    let plan = plan::plan(deps, place, &caller, &head, &target, &inquiry)?;
+    let plan = plan::plan(deps, place, &caller, &head, &target, &inquiry, consulted.as_deref())?;
     let asking = Asking { place, caller: &caller, target: &target };
-    attempts::reply(visit, asking, plan, head, inquiry).await
+    attempts::reply(visit, asking, plan, head, inquiry, consulted).await
 }
 
 fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), Refusal> {

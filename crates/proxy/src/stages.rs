@@ -3,8 +3,10 @@
 pub mod admit;
 pub mod attempts;
 pub mod authenticate;
+pub mod consult;
 pub mod dispatch;
 pub mod inspect;
+pub mod patience;
 pub mod plan;
 pub mod relay;
 pub mod resolve;

@@ -11,6 +11,8 @@ impl Refusal {
     /// The code, such as 3804, where there is one.
     pub(super) fn ngrok_code(&self) -> Option<u16> {
         Some(match self {
+            Self::Policy(refusal) => return refusal.code,
+            Self::PolicyUnusable | Self::RewrittenAway => 2254,
             Self::UnboundHost => 3200,
             Self::ProviderUnreachable { .. } | Self::ProviderBrokeOff { .. } => 3800,
             Self::InvalidBody(_) | Self::Inflation | Self::ModelStaysAsWritten { .. } => 3801,

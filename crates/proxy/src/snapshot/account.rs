@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::secrets::Secrets;
 use crate::limits::{Plan, Rule};
 use crate::own_prices::OwnPrices;
+use crate::policies::LivePolicy;
 
 /// One account: its gateways by slug, its tokens by id.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +67,8 @@ pub struct GatewayState {
     pub deleted: CancellationToken,
     /// What its requests count in.
     pub limits: Plan,
+    /// Its traffic policy, if it has one.
+    pub policy: Option<Arc<LivePolicy>>,
     provider_keys: HashMap<String, Vec<Arc<ProviderKey>>>,
 }
 
@@ -82,6 +85,7 @@ pub struct LiveToken<T> {
 struct LiveGateway {
     gateway: Gateway,
     deleted: CancellationToken,
+    policy: Option<Arc<LivePolicy>>,
 }
 
 impl GatewayState {
@@ -325,8 +329,9 @@ impl AccountState {
             }
             Body::Gateway(gateway) => {
                 let known = self.gateways.remove(&gateway.internal_id);
-                let deleted = known.map(|live| live.deleted).unwrap_or_default();
-                self.gateways.insert(gateway.internal_id, LiveGateway { gateway, deleted });
+                let (deleted, policy) = known.map(|live| (live.deleted, live.policy)).unwrap_or_default();
+                let policy = LivePolicy::of(gateway.traffic_policy.as_ref(), policy);
+                self.gateways.insert(gateway.internal_id, LiveGateway { gateway, deleted, policy });
             }
             Body::GatewayToken(token) => self.upsert_gateway_token(token),
             Body::ApiToken(token) => upsert_token(&mut self.api_tokens, token.id, token),
@@ -390,10 +395,10 @@ impl AccountState {
         gateways.sort_unstable_by_key(|live| live.gateway.internal_id);
         gateways
             .into_iter()
-            .map(|LiveGateway { gateway, deleted }| {
+            .map(|LiveGateway { gateway, deleted, policy }| {
                 let provider_keys = keys.remove(&gateway.internal_id).unwrap_or_default();
-                let (gateway, deleted) = (gateway.clone(), deleted.clone());
-                let state = GatewayState { gateway, deleted, limits: Plan::default(), provider_keys };
+                let (gateway, deleted, policy) = (gateway.clone(), deleted.clone(), policy.clone());
+                let state = GatewayState { gateway, deleted, limits: Plan::default(), policy, provider_keys };
                 (state.gateway.id.clone(), Arc::new(state))
             })
             .collect()

@@ -76,7 +76,9 @@ fn rules(visit: &mut Visit, asked: &Asked<'_>) -> Vec<Arc<Rule>> {
             let calls = snapshot.terms().and_then(|terms| terms.calls_a_minute);
             calls.map(|calls| Arc::new(Rule::wholesale(&place.gateway.gateway, calls)))
         }
-        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) => None,
+        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) | Credential::Policy(_) => {
+            None
+        }
     };
     let all = of_gateway.iter().cloned().chain(of_account.cloned()).chain(of_token).chain(of_operator);
     // However often a request is tried, it is one call.

@@ -11,8 +11,10 @@ use providers::credits::Permit;
 
 use super::admit;
 use super::authenticate::Caller;
+use super::consult::Consulted;
 use super::dispatch::{self, Way};
 use super::inspect::{self, Inquiry};
+use super::patience::Patience;
 use super::plan::Attempt;
 use super::relay::Pending;
 use super::resolve::{Place, Target};
@@ -38,6 +40,8 @@ pub enum Reply {
     Provider(Box<Pending>),
     /// We know the answer ourselves.
     Own(Bytes),
+    /// The gateway's traffic policy knows it.
+    Policy(Box<policy::run::Answer>),
 }
 
 /// Makes one attempt after the other. What fails by the caller's own fault fails at once: nobody else
@@ -48,7 +52,9 @@ pub async fn reply(
     plan: Vec<Attempt>,
     head: Parts,
     mut inquiry: Inquiry,
+    consulted: Option<Box<Consulted>>,
 ) -> Result<Reply, Refusal> {
+    let patience = consulted.as_ref().map(|consulted| consulted.patience()).unwrap_or_default();
     if plan.len() > 1 {
         visit.may_try_again();
     }
@@ -63,23 +69,40 @@ pub async fn reply(
             Some(model) => Some(inquiry.fitted(asking.target.endpoint, attempt.provider, model)?),
             None => None,
         };
-        let asked = fitted.unwrap_or_else(|| inquiry.taken());
-        let result = attempted(visit, &asking, attempt, head, asked).await;
-        let Some(failure) = Failure::of(provider, &result) else { return result };
-        if is_last && failures.iter().all(|earlier| earlier.is_like(&failure)) {
-            return result;
-        }
+        let asked = match fitted {
+            Some(fitted) => fitted,
+            // The only one, or the last, takes it as it is, without a copy.
+            None if is_last => std::mem::replace(&mut inquiry, Inquiry::nothing()),
+            None => inquiry.handed_over(),
+        };
+        let result = attempted(visit, &asking, attempt, head, asked, patience).await;
+        let failure = Failure::of(provider, &result);
+        let is_last = is_last || patience.is_over();
+        let is_told = |failure: &Failure| is_last && failures.iter().all(|earlier| earlier.is_like(failure));
+        let failure = match failure {
+            Some(failure) if !is_told(&failure) => failure,
+            _ => return under(consulted, result),
+        };
         failures.push(failure);
         match result {
             Err(refusal) => visit.blame(&refusal),
             Ok(Reply::Provider(pending)) => fail(visit, &pending),
-            Ok(Reply::Own(_)) => (),
+            Ok(Reply::Own(_) | Reply::Policy(_)) => (),
         }
-        if !is_last {
-            visit.again();
+        if is_last {
+            break;
         }
+        visit.again();
     }
     Err(Refusal::AllFailed(failures.into_iter().map(|failure| failure.text).collect()))
+}
+
+/// The policy goes along with what a provider answers.
+fn under(consulted: Option<Box<Consulted>>, result: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
+    Ok(match result? {
+        Reply::Provider(pending) => Reply::Provider(Box::new(Pending { consulted, ..*pending })),
+        reply => reply,
+    })
 }
 
 /// One attempt.
@@ -89,13 +112,16 @@ async fn attempted(
     attempt: Attempt,
     head: Parts,
     mut inquiry: Inquiry,
+    patience: Patience,
 ) -> Result<Reply, Refusal> {
     let Asking { place, caller, target } = *asking;
     let Attempt { provider, model, credential } = attempt;
     visit.asked = model.map(|model| format!("{}:{model}", provider.id));
     provider.slug.clone_into(&mut visit.record().provider);
     let facts = match credential {
-        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) => None,
+        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) | Credential::Policy(_) => {
+            None
+        }
         Credential::Credits => match inspect::permit(provider, target, &head, &inquiry)? {
             Permit::Call(facts) => Some(facts),
             list => return models::on_credits(visit, place, provider, list).map(Reply::Own),
@@ -115,10 +141,10 @@ async fn attempted(
         rating: &rating,
     };
     let admission = admit::admission(visit, asked).await?;
-    let way = Way { place, caller, target, provider, credential };
+    let way = Way { place, caller, target, provider, credential, patience };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
     let hides_usage = inquiry.hides_usage;
-    Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage })))
+    Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage, consulted: None })))
 }
 
 /// Why somebody else may be asked.
@@ -131,7 +157,7 @@ impl Failure {
     /// Nothing if nobody else would do better.
     fn of(provider: &str, result: &Result<Reply, Refusal>) -> Option<Self> {
         match result {
-            Ok(Reply::Own(_)) => None,
+            Ok(Reply::Own(_) | Reply::Policy(_)) => None,
             Ok(Reply::Provider(pending)) => {
                 let status = pending.dispatched.answer.status();
                 let text = format!("`{provider}` answered {status}");

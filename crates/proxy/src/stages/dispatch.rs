@@ -17,13 +17,14 @@ use hyper::body::Incoming;
 use model::operator_key::Cancel;
 use model::resource::OperatorKey;
 use process::failpoint_soon;
-use providers::catalog::{Dialect, Provider};
+use providers::catalog::Provider;
 use providers::{credits, path};
 use tracing::debug;
 
 use super::admit::Admission;
 use super::authenticate::Caller;
 use super::inspect::{Inquiry, Replaced};
+use super::patience::Patience;
 use super::resolve::{Address, Place, Target};
 use super::route::Credential;
 use crate::deps::Deps;
@@ -65,6 +66,8 @@ pub struct Way<'a> {
     pub provider: &'static Provider,
     /// With which credential.
     pub credential: Credential,
+    /// How long it may take.
+    pub patience: Patience,
 }
 
 /// Sends the request and waits for the answer's head.
@@ -76,7 +79,7 @@ pub async fn dispatched(
     inquiry: &mut Inquiry,
 ) -> Result<Dispatched, Refusal> {
     let deps = Arc::clone(visit.deps());
-    let patience = patience(&deps, &head.headers)?;
+    let patience = way.patience.within(patience(&deps, &head.headers)?);
     let Opened { header, credential, operator_key } = opened(&deps, &way)?;
     let (body, replaced) = inquiry.sealed(matches!(way.credential, Credential::Credits));
     let pool = deps.origins.pool(way.provider);
@@ -168,12 +171,8 @@ fn prepare(
 fn upstream_path(deps: &Deps, way: &Way<'_>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
     match &way.target.address {
         Address::Native { upstream, .. } => Ok(upstream.clone()),
-        Address::Open | Address::Models(_) => {
+        Address::Open | Address::Models(_) | Address::Compat | Address::CompatModels => {
             let base = deps.origins.base_for(way.provider, way.target);
-            Ok(path::below(&base, &way.target.path, query)?)
-        }
-        Address::Compat | Address::CompatModels => {
-            let base = deps.origins.base_in(way.provider, Dialect::OpenAi, &way.target.path);
             Ok(path::below(&base, &way.target.path, query)?)
         }
     }

@@ -72,17 +72,47 @@ pub struct Replaced {
     pub encoding: bool,
 }
 
+/// A request's body, as far as it has come.
+pub enum Arriving {
+    /// It comes.
+    Stream(Incoming),
+    /// All of it is there.
+    Whole(Bytes),
+}
+
+/// All of a body, which stays where it was.
+pub async fn arrived(bounds: &Bounds, body: &mut Arriving) -> Result<Bytes, Refusal> {
+    if let Arriving::Stream(_) = body
+        && let Arriving::Stream(stream) = std::mem::replace(body, Arriving::Whole(Bytes::new()))
+    {
+        *body = Arriving::Whole(whole(bounds, stream).await?);
+    }
+    match body {
+        Arriving::Whole(bytes) => Ok(bytes.clone()),
+        Arriving::Stream(_) => Err(Refusal::Bug),
+    }
+}
+
+/// A body as it was meant, if it is compressed in a way that is read here or not at all.
+pub async fn plain(bounds: &Bounds, headers: &HeaderMap, body: &Bytes) -> Result<Option<Bytes>, Refusal> {
+    Ok(match inflated(bounds, headers, body).await? {
+        Plain::AsItCame => Some(body.clone()),
+        Plain::Inflated(text) => Some(text),
+        Plain::Unreadable => None,
+    })
+}
+
 /// Reads what must be read of a request.
 pub async fn inquiry(
     bounds: &Bounds,
     target: &Target,
     headers: &HeaderMap,
-    body: Incoming,
+    mut body: Arriving,
 ) -> Result<Inquiry, Refusal> {
     let is_open = matches!(target.address, Address::Open);
     if target.endpoint.has_json_body() || is_open && is_json(headers) {
         let begin = Instant::now();
-        let arrived = whole(bounds, body).await?;
+        let arrived = arrived(bounds, &mut body).await?;
         let waited = begin.elapsed();
         let plain = inflated(bounds, headers, &arrived).await?;
         return Ok(Inquiry { waited, ..read(target, arrived, plain)? });
@@ -92,6 +122,16 @@ pub async fn inquiry(
         Address::Compat | Address::CompatModels | Address::Open | Address::Models(_) => None,
     };
     let mut inquiry = Inquiry::unread(provider);
+    let body = match body {
+        Arriving::Stream(body) => body,
+        Arriving::Whole(bytes) => {
+            inquiry.received = bytes.len() as u64;
+            inquiry.model = form_model(std::slice::from_ref(&bytes)).unwrap_or_default();
+            inquiry.model_asked.clone_from(&inquiry.model);
+            inquiry.body = UpstreamBody::Whole(bytes);
+            return Ok(inquiry);
+        }
+    };
     if body.is_end_stream() {
         return Ok(inquiry);
     }
@@ -132,24 +172,7 @@ impl Inquiry {
         provider: &'static Provider,
         model: &str,
     ) -> Result<Self, Refusal> {
-        let body = match &mut self.body {
-            UpstreamBody::Whole(bytes) => UpstreamBody::Whole(bytes.clone()),
-            streamed => std::mem::replace(streamed, UpstreamBody::Whole(Bytes::new())),
-        };
-        let fitted = Self {
-            model_asked: self.model_asked.clone(),
-            model: bounded(model, 256),
-            stream: self.stream,
-            service_tier: self.service_tier.clone(),
-            body,
-            was_inflated: self.was_inflated,
-            is_read: self.is_read,
-            text: self.text.clone(),
-            received: self.received,
-            passed: self.passed.clone(),
-            waited: self.waited,
-            ..Self::unread(Some(provider))
-        };
+        let fitted = Self { provider: Some(provider), model: bounded(model, 256), ..self.handed_over() };
         if !self.is_read {
             return match self.model_asked == model {
                 true => Ok(fitted),
@@ -163,14 +186,39 @@ impl Inquiry {
         Ok(Self { splices, hides_usage, ..fitted })
     }
 
-    /// All of it, for the only one who is asked.
-    pub fn taken(&mut self) -> Self {
-        std::mem::replace(self, Self::unread(None))
+    /// All of it, for whoever is asked as it is. A body that is not read here goes with it.
+    pub fn handed_over(&mut self) -> Self {
+        let body = match &mut self.body {
+            UpstreamBody::Whole(bytes) => UpstreamBody::Whole(bytes.clone()),
+            streamed => std::mem::replace(streamed, UpstreamBody::Whole(Bytes::new())),
+        };
+        Self {
+            body,
+            provider: self.provider,
+            model_asked: self.model_asked.clone(),
+            alternatives: Vec::new(),
+            model: self.model.clone(),
+            stream: self.stream,
+            hides_usage: self.hides_usage,
+            service_tier: self.service_tier.clone(),
+            splices: self.splices.clone(),
+            was_inflated: self.was_inflated,
+            is_read: self.is_read,
+            text: self.text.clone(),
+            received: self.received,
+            passed: self.passed.clone(),
+            waited: self.waited,
+        }
     }
 
     /// Whether the same body can be sent again.
     pub fn is_repeatable(&self) -> bool {
         matches!(self.body, UpstreamBody::Whole(_))
+    }
+
+    /// What is left when all was handed over.
+    pub fn nothing() -> Self {
+        Self::unread(None)
     }
 
     fn unread(provider: Option<&'static Provider>) -> Self {
@@ -371,7 +419,8 @@ async fn peek(bounds: &Bounds, mut body: Incoming) -> Result<(Vec<Bytes>, Incomi
     Ok((peeked, body))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body says that it is JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }

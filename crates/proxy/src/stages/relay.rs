@@ -6,13 +6,17 @@ use bytes::Bytes;
 use http::header;
 use http::{HeaderValue, Method, Response};
 use http_body::Body as _;
+use model::usage::Outcome;
+use policy::run::Written;
 
+use super::consult::Consulted;
 use super::dispatch::Dispatched;
 use crate::answer::Answer;
 use crate::headers;
 use crate::rating::Rating;
+use crate::refusal::{Listener, Refusal};
 use crate::relayed::{Relayed, Running, Source, Tap};
-use crate::visit::{Visit, content_type};
+use crate::visit::{self, Visit, content_type};
 
 /// Answers up to this length are sent in one write with their head.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -25,12 +29,14 @@ pub struct Pending {
     pub rating: Arc<Rating>,
     /// Whether a chunk must be hidden.
     pub hides_usage: bool,
+    /// The policy that sees the answer before the caller does.
+    pub consulted: Option<Box<Consulted>>,
 }
 
 /// The caller's answer. Small ones are read first, so that one which breaks off can still be told
 /// as an error.
 pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
-    let Pending { dispatched, rating, hides_usage } = pending;
+    let Pending { dispatched, rating, hides_usage, consulted } = pending;
     let Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing } = dispatched;
     let (mut head, body) = answer.into_parts();
     visit.first_byte();
@@ -62,11 +68,35 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
         true if record.response_content_type.ends_with("json") => Tap::json(is_small),
         _ => Tap::none(),
     };
+    // The policy has the last word on what the caller sees. What the provider did is paid for all the same.
+    let looking = consulted.filter(|consulted| consulted.compiled.looks_at_answers);
+    let instead = looking.and_then(|mut consulted| {
+        match consulted.answered(head.status, std::mem::take(&mut head.headers)) {
+            Ok(shown) => {
+                (head.status, head.headers) = (shown.status, shown.headers);
+                None
+            }
+            Err(answer) => Some(*answer),
+        }
+    });
+    let listener = visit.listener();
     let source = Source { body, connection: Some(connection), reusable, watch };
     let (shows_all, stops_billing) = (is_visible && is_stream, stops_billing && is_stream);
     let paying = paying.filter(|_| is_stream);
     let running = Running { visit, tap, rating, paying, shows_all, stops_billing };
     let mut relayed = Relayed::new(source, running, hides_usage);
+    if let Some(instead) = instead {
+        // A short answer is read to its end; of any other, this caller will never take a byte.
+        if !is_small {
+            drop(relayed);
+        } else {
+            match relayed.whole().await {
+                Ok((_, ended)) => ended.close(),
+                Err((refusal, visit)) => drop(visit.refused(&refusal)),
+            }
+        }
+        return told_instead(listener, instead);
+    }
     if is_small {
         return match relayed.whole().await {
             Ok((bytes, mut ended)) => {
@@ -79,6 +109,43 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     }
     relayed.mark(&mut head.headers);
     Response::from_parts(head, Answer::Relayed(Box::new(relayed)))
+}
+
+/// What the policy says in the place of an answer that was metered already.
+fn told_instead(listener: Listener, answer: policy::run::Answer) -> Response<Answer> {
+    match answer {
+        policy::run::Answer::Written(answer) => as_written(answer),
+        policy::run::Answer::Refused(refusal) => visit::told(listener, &Refusal::Policy(Box::new(refusal))),
+    }
+}
+
+/// As the policy's author wrote it, but for what concerns only the connection and what would be mistaken
+/// for ours.
+fn as_written(Written { status, headers, body, compress: _ }: Written) -> Response<Answer> {
+    let mut response = Response::new(Answer::Whole(body));
+    (*response.status_mut(), *response.headers_mut()) = (status, headers);
+    headers::strip_answer(response.headers_mut());
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+}
+
+/// An answer that the gateway's policy gives to a request.
+pub fn written(mut visit: Visit, method: &Method, answer: policy::run::Answer) -> Response<Answer> {
+    let answer = match answer {
+        policy::run::Answer::Written(answer) => answer,
+        policy::run::Answer::Refused(refusal) => return visit.refused(&Refusal::Policy(Box::new(refusal))),
+    };
+    let length = answer.body.len() as u64;
+    let mut response = as_written(answer);
+    let record = visit.record();
+    record.status = response.status().as_u16();
+    record.outcome = Outcome::Refused;
+    record.cause = "policy".to_owned();
+    record.response_bytes = if method == Method::HEAD { 0 } else { length };
+    record.response_content_type = content_type(response.headers()).chars().take(128).collect();
+    visit.mark(response.headers_mut());
+    visit.close();
+    response
 }
 
 /// An answer that we give ourselves.

@@ -28,6 +28,8 @@ pub enum Credential {
     Stored(Arc<ProviderKey>),
     /// The gateway keeps it for the caller's token.
     Bound(Arc<BoundKey>),
+    /// The gateway's traffic policy has it.
+    Policy(Secret),
     /// The operator keeps it, and credits pay. Which of his keys it is, is decided when it is needed.
     Credits,
 }
@@ -37,7 +39,7 @@ impl Credential {
     pub fn source(&self) -> KeySource {
         match self {
             Self::Request(..) => KeySource::Request,
-            Self::Stored(_) | Self::Bound(_) => KeySource::StoredKey,
+            Self::Stored(_) | Self::Bound(_) | Self::Policy(_) => KeySource::StoredKey,
             Self::Credits => KeySource::Credits,
         }
     }
@@ -45,7 +47,7 @@ impl Credential {
     /// The stored key's alias.
     pub fn alias(&self) -> &str {
         match self {
-            Self::Request(..) | Self::Bound(_) | Self::Credits => "",
+            Self::Request(..) | Self::Bound(_) | Self::Policy(_) | Self::Credits => "",
             Self::Stored(key) => &key.alias,
         }
     }
@@ -71,13 +73,13 @@ pub fn credential(
     whom: (&'static Provider, Endpoint),
 ) -> Result<Credential, Refusal> {
     let provider = whom.0.slug;
-    let all = credentials(deps, place, caller, headers, whom, Brought::WhereItIsRead)?;
+    let all = credentials(deps, place, caller, headers, whom, Brought::WhereItIsRead, Vec::new())?;
     all.into_iter().next().ok_or(Refusal::NoCredential { provider })
 }
 
 /// The credentials for a provider, in the order in which they are tried: those that are bound to the
 /// caller's token, and nothing else if there are any; else the caller's own, if it may be shown to this
-/// provider; else the stored one; else credits. That is the order that Cloudflare documents, with what
+/// provider; else those of the gateway's policy, and nothing else; else the stored one; else credits. That is the order that Cloudflare documents, with what
 /// is narrower than its gateways in front. A gateway may put what it stores before what callers bring. A
 /// request that names a stored key by its alias means that key and nothing else.
 pub fn credentials(
@@ -87,6 +89,7 @@ pub fn credentials(
     headers: &HeaderMap,
     (provider, endpoint): (&'static Provider, Endpoint),
     counts: Brought,
+    of_policy: Vec<Secret>,
 ) -> Result<Vec<Credential>, Refusal> {
     let of_gateway = caller.token().and_then(|token| token.of_gateway);
     let bound = of_gateway.into_iter().flat_map(|token| place.account.bound_keys(token, provider.slug));
@@ -98,6 +101,12 @@ pub fn credentials(
     let stored_first = place.gateway.gateway.key_precedence == KeyPrecedence::Stored;
     if !stored_first && let Some(brought) = brought() {
         return Ok(vec![brought]);
+    }
+    if !of_policy.is_empty() {
+        if caller.token().is_none() && place.gateway.gateway.stored_keys != StoredKeys::Open {
+            return Err(Refusal::StoredKeyNeedsToken { provider: provider.slug });
+        }
+        return Ok(of_policy.into_iter().map(Credential::Policy).collect());
     }
     let kept = kept(deps, place, caller, headers, provider);
     match kept {

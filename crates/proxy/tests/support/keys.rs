@@ -2,10 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::id::{ApiTokenId, BoundKeyId, EndpointId, GatewayTokenId, OperatorKeyId, ProviderKeyId};
+use model::id::{
+    ApiTokenId, BoundKeyId, EndpointId, GatewayTokenId, OperatorKeyId, ProviderKeyId, VaultSecretId,
+};
 use model::resource::{
     ApiToken, Body, BoundKey, Endpoint, Gateway as GatewayResource, GatewayToken, OperatorKey, PriceRule,
-    ProviderKey, Resource,
+    ProviderKey, Resource, VaultSecret,
 };
 use model::terms::AccountTerms;
 use model::token::{TokenKind, mint, mint_second_form};
@@ -86,8 +88,17 @@ impl Keys {
                 expires_at_ms: None,
             })
         };
-        let gateway =
-            |id, slug: &str| Body::Gateway(GatewayResource::of(id, slug.parse().unwrap(), &setup.settings));
+        let gateway = |id, slug: &str| {
+            let gateway = GatewayResource::of(id, slug.parse().unwrap(), &setup.settings);
+            let traffic_policy = setup.policy.filter(|_| id == GATEWAY).map(Into::into);
+            Body::Gateway(GatewayResource { traffic_policy, ..gateway })
+        };
+        let secrets = (0..).zip(&setup.secrets).map(|(number, (vault, name, secret))| {
+            let (id, secret) = (VaultSecretId(Uuid::from_u128(number)), Secret::new(*secret));
+            let sealed = self.sealer.seal_vault_secret(&self.account, account, id, &secret).unwrap();
+            let (vault, name) = ((*vault).to_owned(), (*name).to_owned());
+            Body::VaultSecret(VaultSecret { id, vault, name, sealed })
+        });
         let in_an_hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64 + 3_600_000;
         let stored = setup.stores_key.then(|| {
             Body::ProviderKey(ProviderKey {
@@ -124,7 +135,12 @@ impl Keys {
             let (id, url) = (EndpointId(Uuid::from_u128(1)), format!("https://{host}"));
             Body::Endpoint(Endpoint { id, account, gateway: GATEWAY, host: host.parse().unwrap(), url })
         });
-        let own = own.into_iter().chain(stored).chain(bound).chain(setup.own_prices.iter().map(price_rule));
+        let own = own
+            .into_iter()
+            .chain(stored)
+            .chain(bound)
+            .chain(secrets)
+            .chain(setup.own_prices.iter().map(price_rule));
         let operators = self.of_installation(setup).into_iter().chain(endpoint);
         own.map(|body| Resource { account, body })
             .chain(operators.map(|body| Resource { account: AccountId::INSTALLATION, body }))

@@ -101,6 +101,10 @@ pub struct Setup {
     pub most_drains: usize,
     /// Where the proxy looks for Redis, if not where it is.
     pub redis_url: Option<Secret>,
+    /// The traffic policy of the gateway `demo`.
+    pub policy: Option<&'static str>,
+    /// What its account keeps in vaults: vault, name, secret.
+    pub secrets: Vec<(&'static str, &'static str, &'static str)>,
     /// The host that is bound to the gateway `demo`.
     pub host: Option<&'static str>,
     /// Keys that are bound to its token: provider and secret, the oldest first.
@@ -158,6 +162,8 @@ impl Default for Setup {
             balance: None,
             most_drains: 64,
             redis_url: None,
+            policy: None,
+            secrets: Vec::new(),
             host: None,
             bound_keys: Vec::new(),
             others: Vec::new(),

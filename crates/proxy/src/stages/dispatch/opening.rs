@@ -40,6 +40,10 @@ pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
             let open = |with: &CredentialsKey| with.open_bound_key(key.id, &key.provider, &key.sealed);
             (auth.header(), kept(deps, way, auth, &key.id, open)?, None)
         }
+        Credential::Policy(secret) => {
+            let value = auth.value(secret).map_err(|_| Refusal::KeyUnusable)?;
+            (auth.header(), value, None)
+        }
         Credential::Credits => {
             let (credential, key) = operators(deps, way.provider, auth)?;
             (auth.header(), credential, Some(key))
