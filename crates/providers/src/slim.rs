@@ -196,11 +196,19 @@ mod tests {
         ) {
             let mut body = json!(members);
             if let Some((read, produced)) = usage {
-                body["usage"] = json!({"prompt_tokens": read, "completion_tokens": produced});
+                body["usage"] = json!({
+                    "prompt_tokens": read, "completion_tokens": produced, "input_tokens": read, "output_tokens": produced,
+                    "cache_creation": {"ephemeral_1h_input_tokens": read}, "cache_creation_input_tokens": read,
+                });
                 body["model"] = json!("gpt-\"4o");
             }
             let text = if pretty { format!("{body:#}") } else { body.to_string() };
-            for endpoint in [Endpoint::ChatCompletions, Endpoint::ImageGenerations, Endpoint::Transcriptions] {
+            for endpoint in [
+                Endpoint::ChatCompletions,
+                Endpoint::ImageGenerations,
+                Endpoint::Transcriptions,
+                Endpoint::Messages,
+            ] {
                 let whole = Answer::whole(endpoint, text.as_bytes());
                 prop_assert_eq!(slim(text.as_bytes(), length).answer(endpoint), whole, "{}", text);
             }
