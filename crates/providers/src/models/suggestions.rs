@@ -14,10 +14,10 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
     let limit = (name.len() / 4).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = Vec::new();
     for other in names.filter(|other| other.len() <= LONGEST) {
-        let lower = other.to_ascii_lowercase();
         // Part of a name is often all that is remembered.
-        let begins = name.len() >= 4 && lower.as_bytes().starts_with(&name);
-        let distance = if begins { Some(limit) } else { distance(&name, lower.as_bytes(), limit) };
+        let beginning = other.as_bytes().get(..name.len()).filter(|_| name.len() >= 4);
+        let begins = beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(&name));
+        let distance = if begins { Some(limit) } else { distance(&name, other.as_bytes(), limit) };
         near.extend(distance.map(|distance| (distance, other)));
     }
     near.sort_by_key(|(distance, other)| (*distance, other.len(), *other));
@@ -25,7 +25,8 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
     near.into_iter().take(MOST).map(|(_, other)| other.to_owned()).collect()
 }
 
-/// How many bytes have to be inserted, removed or replaced to make one of the other, if at most `limit`.
+/// How many bytes have to be inserted, removed or replaced to make `one`, which is in lower case, of the
+/// other, if at most `limit`.
 fn distance(one: &[u8], other: &[u8], limit: usize) -> Option<usize> {
     if one.len().abs_diff(other.len()) > limit {
         return None;
@@ -36,7 +37,7 @@ fn distance(one: &[u8], other: &[u8], limit: usize) -> Option<usize> {
         above[0] = row + 1;
         let mut least = above[0];
         for (column, compared) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(byte != compared);
+            let replaced = diagonal + usize::from(*byte != compared.to_ascii_lowercase());
             diagonal = above[column + 1];
             above[column + 1] = replaced.min(diagonal + 1).min(above[column] + 1);
             least = least.min(above[column + 1]);
