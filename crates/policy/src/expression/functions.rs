@@ -121,6 +121,15 @@ fn text(value: &Value) -> Result<&Text, Failure> {
     }
 }
 
+/// The string that an argument is, of which something is made that cannot be kept secret.
+fn open_text(value: &Value) -> Result<&str, Failure> {
+    let text = text(value)?;
+    if text.is_secret() {
+        return Err(Failure::BadArgument("a secret cannot be made anything but a string"));
+    }
+    Ok(text.as_str())
+}
+
 /// The list that an argument is.
 fn items(value: &Value) -> Result<&[Value], Failure> {
     value.items().ok_or_else(|| Failure::wrong_type("list", value))

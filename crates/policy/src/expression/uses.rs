@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::node::Side;
 use super::scope::Namespace;
 
 /// What an expression speaks of.
@@ -33,6 +34,13 @@ pub struct SecretName {
 }
 
 impl Uses {
+    pub(super) fn headers(&mut self, side: Side) -> &mut BTreeSet<String> {
+        match side {
+            Side::Request => &mut self.request_headers,
+            Side::Response => &mut self.response_headers,
+        }
+    }
+
     /// Adds what another expression speaks of.
     pub fn merge(&mut self, other: &Uses) {
         let Uses { namespaces, request_headers, response_headers, secrets, computed_secrets, vars, actions } =

@@ -38,7 +38,9 @@ fn secrets_are_found_by_vault_and_name() {
             ),
             ("{secrets.get('the-only-one'): 1}", "a secret cannot be a key of a map"),
             ("json.decode(secrets.get('the-only-one'))", "a secret cannot be taken apart"),
-            ("bytes(secrets.get('the-only-one'))", "a secret cannot be made bytes"),
+            ("bytes(secrets.get('the-only-one'))", "a secret cannot be made anything but a string"),
+            ("int(secrets.get('the-only-one'))", "a secret cannot be made anything but a string"),
+            ("duration(secrets.get('the-only-one'))", "a secret cannot be made anything but a string"),
             ("base64.decode(secrets.get('the-only-one'))", "a secret cannot be made bytes"),
         ],
     );
@@ -124,6 +126,11 @@ fn which_secrets_are_named_is_known_before_they_are_used() {
     assert!(uses.secrets.iter().eq(&[name(None, "x"), name(Some("openai"), "api-key")]));
     assert!(!uses.computed_secrets);
     assert!(uses.vars.iter().eq(["a"]) && uses.request_headers.iter().eq(["x-key"]));
+    let asked =
+        Expression::compile("hasReqHeader('X-Key') && getResHeader('A') == []", Scope::Response).unwrap();
+    assert!(
+        asked.uses().request_headers.iter().eq(["x-key"]) && asked.uses().response_headers.iter().eq(["a"])
+    );
     let computed = Expression::compile("secrets.get('a', req.method)", Scope::Request).unwrap();
     assert!(computed.uses().computed_secrets && computed.uses().secrets.is_empty());
     let results = Expression::compile("actions.ngrok.rate_limit.limited", Scope::Request).unwrap();

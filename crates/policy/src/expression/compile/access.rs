@@ -126,11 +126,7 @@ impl Compiler<'_> {
 
     /// The values of a header that is named.
     pub(super) fn header(&mut self, side: Side, name: &str, tree: &IdedExpr) -> Node {
-        let names = match side {
-            Side::Request => &mut self.uses.request_headers,
-            Side::Response => &mut self.uses.response_headers,
-        };
-        names.insert(name.to_ascii_lowercase());
+        self.uses.headers(side).insert(name.to_ascii_lowercase());
         // A name that no header can have is asked for in vain, and finds nothing.
         let name = HeaderKey::Known(HeaderName::from_bytes(name.as_bytes()).ok());
         self.folded(Step::Header { side, name }, tree)

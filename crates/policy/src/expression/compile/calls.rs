@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::{Compiled, Compiler};
 use crate::expression::error::CompileError;
 use crate::expression::functions::{self, Function, Style};
-use crate::expression::node::{Loop, LoopKind, Node, Operator, Step};
+use crate::expression::node::{Loop, LoopKind, Node, Operator, Side, Step};
 use crate::expression::uses::SecretName;
 use crate::expression::{patterns, suggest};
 use crate::value::Value;
@@ -182,6 +182,8 @@ impl Compiler<'_> {
                     return Ok(Step::InRanges { address, ranges: parsed.into() });
                 }
             }
+            ("getReqHeader" | "hasReqHeader", [name]) => self.note_header(Side::Request, name),
+            ("getResHeader" | "hasResHeader", [name]) => self.note_header(Side::Response, name),
             ("secrets.get", names) => {
                 let mut names =
                     names.iter().map(|name| name.constant().and_then(Value::as_str)).collect::<Vec<_>>();
@@ -194,6 +196,12 @@ impl Compiler<'_> {
             _ => {}
         }
         Ok(Step::Call { function, arguments })
+    }
+
+    fn note_header(&mut self, side: Side, name: &Node) {
+        if let Some(name) = name.constant().and_then(Value::as_str) {
+            self.uses.headers(side).insert(name.to_ascii_lowercase());
+        }
     }
 
     fn note_secret(&mut self, vault: Option<&str>, name: &str) {

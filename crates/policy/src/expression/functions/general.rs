@@ -1,6 +1,6 @@
 //! Functions on values of many kinds, conversions, secrets and dice.
 
-use super::{Function, text, whole};
+use super::{Function, open_text, text, whole};
 use crate::expression::error::Failure;
 use crate::expression::evaluate::Evaluation;
 use crate::value::{Text, Value};
@@ -57,21 +57,20 @@ fn int(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     match &values[0] {
         Value::Double(number) if number.abs() < 9.2e18 => Ok(Value::Int(*number as i64)),
         Value::Double(_) => Err(Failure::Overflow),
-        Value::Text(text) => number(text),
+        value @ Value::Text(_) => number(open_text(value)?),
         Value::Timestamp(at) => Ok(Value::Int(at.unix_timestamp())),
         other => whole(other).map(Value::Int),
     }
 }
 
-fn number(text: &Text) -> Outcome {
-    text.as_str().parse().map(Value::Int).map_err(|_| Failure::BadArgument("this text is no whole number"))
+fn number(text: &str) -> Outcome {
+    text.parse().map(Value::Int).map_err(|_| Failure::BadArgument("this text is no whole number"))
 }
 
 fn uint(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     match &values[0] {
         Value::Uint(number) => Ok(Value::Uint(*number)),
-        Value::Text(text) => text
-            .as_str()
+        text @ Value::Text(_) => open_text(text)?
             .parse()
             .map(Value::Uint)
             .map_err(|_| Failure::BadArgument("this text is no whole number")),
@@ -86,8 +85,7 @@ fn double(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
         Value::Double(number) => Ok(Value::Double(*number)),
         Value::Int(number) => Ok(Value::Double(*number as f64)),
         Value::Uint(number) => Ok(Value::Double(*number as f64)),
-        Value::Text(text) => text
-            .as_str()
+        text @ Value::Text(_) => open_text(text)?
             .parse()
             .map(Value::Double)
             .map_err(|_| Failure::BadArgument("this text is no number")),
@@ -98,7 +96,7 @@ fn double(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 fn boolean(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     match &values[0] {
         Value::Bool(value) => Ok(Value::Bool(*value)),
-        value => match text(value)?.as_str() {
+        value => match open_text(value)? {
             "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Bool(true)),
             "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Bool(false)),
             _ => Err(Failure::BadArgument("this text is neither true nor false")),
@@ -109,12 +107,10 @@ fn boolean(_: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
 fn bytes(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
     match &values[0] {
         Value::Bytes(bytes) => Ok(Value::Bytes(bytes.clone())),
-        // Bytes cannot be kept secret as strings can.
-        Value::Text(text) if text.is_secret() => Err(Failure::BadArgument("a secret cannot be made bytes")),
         value => {
-            let text = text(value)?;
+            let text = open_text(value)?;
             run.memory(text.len())?;
-            Ok(Value::Bytes(text.as_str().as_bytes().into()))
+            Ok(Value::Bytes(text.as_bytes().into()))
         }
     }
 }

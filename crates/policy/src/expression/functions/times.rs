@@ -3,7 +3,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::{Function, text};
+use super::{Function, open_text, text};
 use crate::expression::codec::zone;
 use crate::expression::error::Failure;
 use crate::value::Value;
@@ -42,7 +42,7 @@ fn moment(value: &Value) -> Result<OffsetDateTime, Failure> {
     match value {
         Value::Timestamp(at) => Ok(*at),
         Value::Int(seconds) => OffsetDateTime::from_unix_timestamp(*seconds).map_err(|_| Failure::Overflow),
-        value => OffsetDateTime::parse(text(value)?.as_str(), &Rfc3339).map_err(|_| invalid),
+        value => OffsetDateTime::parse(open_text(value)?, &Rfc3339).map_err(|_| invalid),
     }
 }
 
@@ -52,7 +52,7 @@ fn length(value: &Value) -> Outcome {
         return Ok(Value::Duration(*length));
     }
     let invalid = || Failure::BadArgument("this is no length of time such as `1h30m` or `1.5s`");
-    let whole = text(value)?.as_str();
+    let whole = open_text(value)?;
     let unsigned = whole.strip_prefix(['-', '+']).unwrap_or(whole);
     let (mut rest, mut nanos) = (unsigned, 0.0);
     if rest.is_empty() || rest.len() > 64 {
