@@ -15,17 +15,28 @@ pub(crate) enum Unusable {
     TooLong,
     /// It has mistakes.
     Problems(Problems),
+    /// It wants what the proxies of this release do not do.
+    Unserved(Vec<&'static str>),
 }
 
 /// What a policy that is too long is told.
 pub(crate) const TOO_LONG: &str = "a traffic policy has at most 131072 bytes";
+
+/// What a policy is told that wants what is not done yet.
+pub(crate) fn not_served(what: &str) -> String {
+    format!("{what} is not served by the proxies of this release; leave it out")
+}
 
 /// Whether a policy can be obeyed.
 pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
     if text.len() > LONGEST {
         return Err(Unusable::TooLong);
     }
-    Policy::parse(text, &operator()).map_err(Unusable::Problems)
+    let policy = Policy::parse(text, &operator()).map_err(Unusable::Problems)?;
+    match policy.unserved() {
+        unserved if unserved.is_empty() => Ok(policy),
+        unserved => Err(Unusable::Unserved(unserved)),
+    }
 }
 
 /// What this installation has that policies may name.
@@ -44,6 +55,9 @@ impl From<Unusable> for Vec<Mistake> {
             body.chain((!path.is_empty()).then(|| path.to_owned())).collect()
         };
         match unusable {
+            Unusable::Unserved(what) => {
+                what.into_iter().map(|what| Mistake { path: at(""), message: not_served(what) }).collect()
+            }
             Unusable::TooLong => vec![Mistake { path: at(""), message: TOO_LONG.to_owned() }],
             Unusable::Problems(problems) => problems
                 .iter()
