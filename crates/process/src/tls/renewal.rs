@@ -142,3 +142,76 @@ impl Renewal {
         self.hosts_shown = hosts;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        /// How many lines say this, since this was asked last.
+        fn saying(&self, told: &str) -> usize {
+            let lines = std::mem::take(&mut *self.0.lock().unwrap());
+            String::from_utf8(lines).unwrap().lines().filter(|line| line.contains(told)).count()
+        }
+    }
+
+    fn write(directory: &Path, host: &str, until: i32) {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        fs::write(directory.join("a.key"), key.serialize_pem()).unwrap();
+        fs::write(directory.join("a.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once_for_each_change() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        write(path, "a.test", 2050);
+        let current = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let mut renewal = Renewal::begin(path.to_owned(), "told", Arc::clone(&current), Reading::of(path));
+        assert_eq!(lines.saying("a.crt for a.test until 2050-01-01T00:00:00Z"), 1);
+
+        fs::write(path.join("a.key"), "none").unwrap();
+        (0..3).for_each(|_| renewal.look_again(false));
+        assert_eq!(lines.saying("A certificate cannot be served; the last good one is served: "), 1);
+        renewal.look_again(true);
+        assert_eq!(lines.saying("a.key holds no private key that can be used"), 1);
+
+        let away = path.with_extension("away");
+        fs::rename(path, &away).unwrap();
+        (0..3).for_each(|_| renewal.look_again(false));
+        assert_eq!(lines.saying("cannot be listed"), 1);
+        fs::rename(&away, path).unwrap();
+
+        write(path, "a.test", 2020);
+        (0..3).for_each(|_| renewal.look_again(false));
+        assert_eq!(lines.saying("ran out at 2020-01-01T00:00:00Z"), 1);
+        assert_eq!(current.load().pairs.len(), 1);
+    }
+}
