@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use model::gateway::{ErrorShape, GatewaySettings};
+use model::gateway::{ErrorShape, GatewaySettings, KeyPrecedence, StoredKeys};
 use model::host::EndpointUrl;
 use model::id::{EndpointId, GatewayId, GatewayInternalId};
 use serde::de::IgnoredAny;
@@ -185,15 +185,26 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Shown::of(&state, created))))
 }
 
-/// Makes the gateway behind a new endpoint. Who may come in is for its policy to say, and errors are told
-/// as the provider's own SDK expects them.
+/// What clients of this face expect of a gateway: errors as the provider's own SDK reads them, with the codes
+/// that they know; a kept key goes before whatever a caller sends in its place; and who may come in is for
+/// the policy to say.
+fn preset() -> GatewaySettings {
+    GatewaySettings {
+        error_shape: ErrorShape::Ngrok,
+        key_precedence: KeyPrecedence::Stored,
+        stored_keys: StoredKeys::Open,
+        ..GatewaySettings::default()
+    }
+}
+
+/// Makes the gateway behind a new endpoint.
 async fn gateway_for(
     tx: &mut ConfigTx,
     access: &Access<AiGatewayWrite>,
     url: &EndpointUrl,
     endpoint: EndpointId,
 ) -> Result<GatewayInternalId, Refusal> {
-    let settings = GatewaySettings { error_shape: ErrorShape::Provider, ..GatewaySettings::default() };
+    let settings = preset();
     let digits = endpoint.0.simple().to_string();
     let (name, with_digits) = slugs(&url.host.to_string(), &digits[24..]);
     let name = name.parse::<GatewayId>().ok();
