@@ -11,6 +11,9 @@ from anthropic import Anthropic
 headers = {}
 if token := os.environ.get("GATEWAY_AUTHORIZATION"):
     headers["cf-aig-authorization"] = f"Bearer {token}"
+# A gateway that is reached by its host; here no name leads to it.
+if host := os.environ.get("GATEWAY_HOST"):
+    headers["Host"] = host
 key = os.environ["GATEWAY_API_KEY"]
 # The client of today sends its key as a bearer token; those before it sent it in a header of its own.
 if os.environ["GATEWAY_KEY_HEADER"] == "x-api-key":
@@ -122,6 +125,9 @@ if os.environ.get("GATEWAY_PAID") == "credits":
     assert error.type == "invalid_request_error" and "tools[0].type" in error.message, error
     error = refused(anthropic.BadRequestError, extra_headers={"anthropic-beta": "files-api-2025-04-14"})
     assert "anthropic-beta" in error.message, error
+elif host:
+    # The gateway knows the models, and says what it makes of a name that nobody has.
+    refused(anthropic.APIStatusError, model="nobody-has-this-1")
 else:
     # The provider's own words.
     once = client.with_options(max_retries=0)

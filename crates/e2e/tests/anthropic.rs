@@ -93,6 +93,40 @@ async fn the_javascript_client_works_with_every_way_of_bringing_a_key() -> anyho
     every_way_works_with("anthropic_client.mjs").await
 }
 
+/// A host that is bound to a gateway takes the client's paths as they are.
+#[tokio::test]
+async fn the_client_finds_a_gateway_by_its_host() -> anyhow::Result<()> {
+    let system = System::start().await?;
+    let tenant = system.tenant("anthropic").await?;
+    tenant.store_key_of("demo", "anthropic", STORED, "default").await?;
+    let (_, token) = tenant.gateway_token("demo").await?;
+    let host = "models.anthropic.example";
+    let bound = json!({"gateway_id": "demo", "url": format!("https://{host}")});
+    tenant.ask("POST", "/ai-gateway/endpoints", Some(&bound)).await?;
+    let url = format!("{}/v1/messages/count_tokens", system.url());
+    let count = json!({"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]});
+    let counted = || {
+        let call = e2e::http::call("POST", url.clone()).json(&count).header("host", host);
+        call.header("x-api-key", &token).header("anthropic-version", "2023-06-01")
+    };
+    tenant.until(200, counted).await?;
+    let environment = [
+        ("GATEWAY_BASE_URL", system.url()),
+        ("GATEWAY_HOST", host),
+        ("GATEWAY_API_KEY", &token),
+        ("GATEWAY_KEY_HEADER", "bearer"),
+    ];
+    script::run("anthropic_client.py", &environment).await?;
+    for request in system.reached_the_provider().await? {
+        assert_eq!(
+            (&request["x_api_key"], &request["leaks"]),
+            (&json!(STORED[..18]), &json!([])),
+            "{request}"
+        );
+    }
+    Ok(())
+}
+
 /// Anthropic's models can be asked in OpenAI's words as well, for which it wants its key as a bearer token.
 #[tokio::test]
 async fn openais_words_reach_anthropic_too() -> anyhow::Result<()> {
