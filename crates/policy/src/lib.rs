@@ -2,8 +2,8 @@
 //! request. Pure: whatever needs the outside is asked of the caller, who brings back the answer.
 //!
 //! [`Policy`] is a document that was read and checked, against what the [`Operator`] allows; [`Run`] is
-//! one at work on a request. [`Expression`] and [`Template`] are the language in which rules and values are written (CEL), and
-//! [`Facts`] is what they are evaluated against.
+//! one at work on a request. [`Expression`] and [`Template`] are the language in which conditions and
+//! values are written (CEL), and [`Facts`] is what they are evaluated against.
 
 pub mod actions;
 pub mod document;

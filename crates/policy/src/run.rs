@@ -37,6 +37,9 @@ use crate::facts::Budget;
 use crate::phase::Phase;
 use crate::value::{Map, Value};
 
+/// How often one request may make a policy ask the outside for something.
+const MOST_ASKS: u32 = 500;
+
 /// A policy at work on one request.
 pub struct Run {
     policy: Arc<Policy>,
@@ -47,6 +50,7 @@ pub struct Run {
     asked: Option<Effect>,
     state: State,
     fired: Vec<(Phase, usize)>,
+    asks: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +114,16 @@ impl Run {
     /// A policy and the request that it is to look at. Go on with [`start`](Self::start).
     pub fn new(policy: Arc<Policy>, arrival: Arrival) -> Self {
         let exchange = Exchange::new(arrival);
-        Self { policy, exchange, rule: 0, action: None, asked: None, state: State::Asking, fired: Vec::new() }
+        Self {
+            policy,
+            exchange,
+            rule: 0,
+            action: None,
+            asked: None,
+            state: State::Asking,
+            fired: Vec::new(),
+            asks: 0,
+        }
     }
 
     /// Looks at the rules until the outside is needed or there are no more.
@@ -232,6 +245,11 @@ impl Run {
             match action.act(&mut self.exchange, answered.take()) {
                 Ok(Next::Go) => {}
                 Ok(Next::Ask(effect)) => {
+                    self.asks += 1;
+                    if self.asks > MOST_ASKS {
+                        return self
+                            .end(Failure::evaluation("the policy asks for too much").refusal(&rule.path));
+                    }
                     self.action = Some(at);
                     return Step::Ask(self.asked.insert(effect).clone());
                 }

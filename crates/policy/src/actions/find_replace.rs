@@ -55,7 +55,8 @@ impl FindReplace {
         if exchange.phase == Phase::Response && is_stream(exchange) {
             return Ok(Next::Go);
         }
-        let bytes = match exchange.body(BodyWanted::Plain, answered)? {
+        exchange.keep_body(answered)?;
+        let bytes = match exchange.body(BodyWanted::Plain) {
             BodyOrEffect::Body(bytes) => bytes,
             BodyOrEffect::Effect(effect) => return Ok(Next::Ask(effect)),
         };

@@ -77,19 +77,18 @@ impl JwtValidation {
         exchange: &mut Exchange,
         answered: Option<(Effect, Outcome)>,
     ) -> Result<Next, Failure> {
-        let mut body = match answered {
+        match answered {
             Some((Effect::Keys(wanted), Outcome::Keys(outcome))) => {
                 let keys = outcome.map_err(|_| {
                     Failure::unavailable("the keys that tokens are checked with cannot be brought")
                 })?;
                 exchange.keyring.0.insert(wanted.url, Brought { keys, fresh: wanted.fresh });
-                None
             }
-            answered => answered,
-        };
+            answered => exchange.keep_body(answered)?,
+        }
         let mut shown = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
-            match token.read_from(exchange, body.take())? {
+            match token.read_from(exchange)? {
                 Ok(token) => shown.push(token),
                 Err(Unread::Ask(effect)) => return Ok(Next::Ask(*effect)),
                 Err(Unread::Missing) => return Ok(refused(exchange, "a token is missing or malformed")),

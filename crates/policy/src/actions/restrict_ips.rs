@@ -122,10 +122,13 @@ fn first(ranges: &[Range], client: IpAddr, facts: &Facts<'_>) -> Result<Option<I
     Ok(found)
 }
 
-/// Whether a range has an address; IPv4 addresses that are written as IPv6 are what they are.
+/// Whether a range has an address; IPv4 addresses that are written as IPv6 are what they are. A range of IPv6
+/// has them only if it is one of such addresses: `::/0` is not every IPv4 address besides.
 fn has(net: IpNet, client: IpAddr) -> bool {
     match (net, client) {
-        (IpNet::V6(net), IpAddr::V4(client)) => net.contains(&client.to_ipv6_mapped()),
+        (IpNet::V6(net), IpAddr::V4(client)) => {
+            net.prefix_len() >= 96 && net.contains(&client.to_ipv6_mapped())
+        }
         _ => net.contains(&client),
     }
 }

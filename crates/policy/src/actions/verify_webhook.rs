@@ -37,7 +37,8 @@ impl VerifyWebhook {
         exchange: &mut Exchange,
         answered: Option<(Effect, Outcome)>,
     ) -> Result<Next, Failure> {
-        let body = match exchange.body(BodyWanted::Raw, answered)? {
+        exchange.keep_body(answered)?;
+        let body = match exchange.body(BodyWanted::Raw) {
             BodyOrEffect::Body(bytes) => bytes,
             BodyOrEffect::Effect(effect) => return Ok(Next::Ask(effect)),
         };

@@ -152,11 +152,15 @@ impl Exchange {
             received_at: arrival.now,
             body_received_at: None,
         };
+        // An empty secret is none: compared with it, whoever sends nothing would be let in.
+        let find = |vault: Option<&str>, name: &str| {
+            (arrival.secrets)(vault, name).filter(|secret| !secret.expose().is_empty())
+        };
         let response = self.response.as_ref().map(|(status, headers)| Response { status: *status, headers });
         see(&Facts {
             now: arrival.now,
             random: &self.random,
-            secrets: Secrets::new(&*arrival.secrets),
+            secrets: Secrets::new(&find),
             vars: &self.vars,
             actions: &self.actions,
             connection: Some(&arrival.connection),
@@ -209,22 +213,30 @@ impl Exchange {
         }
     }
 
-    /// The body that actions of this phase read; asks for it if it was not brought yet.
-    pub(crate) fn body(
-        &mut self,
-        wanted: BodyWanted,
-        answered: Option<(Effect, Outcome)>,
-    ) -> Result<BodyOrEffect, Failure> {
+    /// Keeps a body that was brought.
+    pub(crate) fn keep_body(&mut self, answered: Option<(Effect, Outcome)>) -> Result<(), Failure> {
+        let (body, wanted, outcome) = match answered {
+            Some((Effect::RequestBody(wanted), Outcome::Body(outcome))) => {
+                (&mut self.request_body, wanted, outcome)
+            }
+            Some((Effect::ResponseBody(wanted), Outcome::Body(outcome))) => {
+                (&mut self.response_body, wanted, outcome)
+            }
+            _ => return Ok(()),
+        };
+        body.bring(wanted, outcome.map_err(|_| Failure::unavailable("the body could not be read"))?);
+        Ok(())
+    }
+
+    /// The body that actions of this phase read, or what to ask for if it was not brought yet.
+    pub(crate) fn body(&self, wanted: BodyWanted) -> BodyOrEffect {
         let of_answer = self.phase >= Phase::Response;
-        let body = if of_answer { &mut self.response_body } else { &mut self.request_body };
-        if let Some((_, Outcome::Body(outcome))) = answered {
-            body.bring(wanted, outcome.map_err(|_| Failure::unavailable("the body could not be read"))?);
-        }
-        Ok(match body.get(wanted) {
+        let body = if of_answer { &self.response_body } else { &self.request_body };
+        match body.get(wanted) {
             Some(bytes) => BodyOrEffect::Body(bytes.clone()),
             None if of_answer => BodyOrEffect::Effect(Effect::ResponseBody(wanted)),
             None => BodyOrEffect::Effect(Effect::RequestBody(wanted)),
-        })
+        }
     }
 
     /// Puts other bytes in the body's place. What described the old ones goes.

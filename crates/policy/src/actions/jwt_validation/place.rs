@@ -6,7 +6,7 @@ use jsonwebtoken::Header;
 use super::verify::Kind;
 use crate::actions::headers;
 use crate::document::place::Place;
-use crate::run::{BodyOrEffect, BodyWanted, Effect, Exchange, Failure, Outcome};
+use crate::run::{BodyOrEffect, BodyWanted, Effect, Exchange, Failure};
 use crate::template::Template;
 use crate::value::{Text, Value};
 
@@ -60,11 +60,7 @@ impl TokenPlace {
 
     /// The token, or why there is none. The same header twice is as good as none: another server might read
     /// the other one.
-    pub(super) fn read_from(
-        &self,
-        exchange: &mut Exchange,
-        answered: Option<(Effect, Outcome)>,
-    ) -> Result<Result<Shown, Unread>, Failure> {
+    pub(super) fn read_from(&self, exchange: &Exchange) -> Result<Result<Shown, Unread>, Failure> {
         let (name, prefix) = exchange.look(|facts| {
             let name = self.name.render_text(facts)?.as_str().to_owned();
             let prefix = match &self.prefix {
@@ -77,7 +73,7 @@ impl TokenPlace {
             if ![Method::POST, Method::PUT, Method::PATCH].contains(&exchange.arrival.method) {
                 return Ok(Err(Unread::Missing));
             }
-            match exchange.body(BodyWanted::Plain, answered)? {
+            match exchange.body(BodyWanted::Plain) {
                 BodyOrEffect::Effect(effect) => return Ok(Err(Unread::Ask(Box::new(effect)))),
                 BodyOrEffect::Body(bytes) => from_body(exchange, &bytes, &name),
             }
