@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::{Scope, Template, Value};
+use proptest::prelude::*;
 
 use crate::stage::{Stage, come_to};
 
@@ -70,6 +71,46 @@ fn a_token_that_is_nearly_right_is_wrong() {
                 ("req.headers['authorization'][0] in vars.valid_auth_headers", "false"),
             ],
         );
+    }
+}
+
+proptest! {
+    /// Whatever is sent in the place of a token: a rule that refuses wrong ones refuses it, or fails.
+    #[test]
+    fn no_token_but_the_right_one_passes(
+        sent in proptest::collection::vec(
+            prop_oneof![
+                "Bearer [a-z]{0,8}".prop_map(String::into_bytes),
+                "[Bb]earer {0,2}letmein {0,1}".prop_map(String::into_bytes),
+                proptest::collection::vec(0x20..=0xffu8, 0..12),
+            ],
+            0..3,
+        ),
+    ) {
+        let mut stage = without_credentials();
+        for value in &sent {
+            if let Ok(value) = http::HeaderValue::from_bytes(value) {
+                stage.headers.append("authorization", value.clone());
+                stage.headers.append("x-api-key", value);
+            }
+        }
+        let first = stage.headers.get("authorization").map(|value| value.as_bytes().to_vec());
+        let right = first.as_deref() == Some(b"Bearer letmein");
+        for rule in [
+            "req.headers['authorization'][0] != 'Bearer ' + secrets.get('gateway-auth', 'access-token')",
+            "req.headers.Authorization[0] != 'Bearer ' + secrets.get('gateway-auth', 'access-token')",
+            "getReqHeader('Authorization')[0] != 'Bearer ' + secrets.get('gateway-auth', 'access-token')",
+            "!(req.headers['authorization'][0] in vars.valid_auth_headers)",
+            "!vars.valid_auth_headers.exists(valid, valid == req.headers['authorization'][0])",
+            "!(req.headers['authorization'][0] == 'Bearer ' + secrets.get('gateway-auth', 'access-token'))",
+        ] {
+            let refuses = stage.value(rule, Scope::Request) != Ok(Value::Bool(false));
+            prop_assert_eq!(refuses, !right, "{} with {:?}", rule, first);
+        }
+        let key = "req.headers['x-api-key'][0] != secrets.get('gateway-auth', 'access-token')";
+        let first = stage.headers.get("x-api-key").map(|value| value.as_bytes().to_vec());
+        let refuses = stage.value(key, Scope::Request) != Ok(Value::Bool(false));
+        prop_assert_eq!(refuses, first.as_deref() != Some(b"letmein"));
     }
 }
 
