@@ -19,6 +19,7 @@ pub mod remove_headers;
 pub mod restrict_ips;
 mod rewriting;
 pub mod set_vars;
+mod texts;
 pub mod url_rewrite;
 pub mod verify_webhook;
 

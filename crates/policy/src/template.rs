@@ -94,6 +94,10 @@ impl Template {
             }
             texts.push(text);
         }
+        // Each expression was bounded by itself; what they come to together is work of the whole request.
+        if facts.budget.is_some_and(|budget| !budget.take(length / 16)) {
+            return Err(EvaluationError { failure: Failure::TooMuchWork, range: 0..0 });
+        }
         if let [text] = &texts[..] {
             return Ok(text.clone());
         }

@@ -14,6 +14,7 @@ pub use self::model::{Modality, Model};
 pub use self::provider::{Format, Provider, Surface, SurfaceName};
 use super::Next;
 use super::headers::Headers;
+use crate::actions::texts::short_text;
 use crate::document::compiled::Tree;
 use crate::document::place::{Place, all};
 use crate::expression::{Expression, Scope};
@@ -79,6 +80,9 @@ impl fmt::Debug for Dispatch {
     }
 }
 
+/// How long a parameter of the query may become, and how much the members of the body may weigh together.
+const MOST_PARAMETER: usize = 8192;
+const MOST_BODY: u32 = 4 << 20;
 /// The most tokens that a limit may say.
 const MOST_TOKENS: i64 = 500_000;
 
@@ -164,11 +168,17 @@ impl AiGateway {
         exchange.look(|facts| {
             let mut dispatch = Dispatch { headers: self.headers.render(facts)?, ..Dispatch::default() };
             for (name, template) in &self.query_params {
-                let value = template.render_text(facts)?;
+                let value = short_text(template, facts, MOST_PARAMETER)?;
                 dispatch.query_params.push((name.clone(), value.as_str().to_owned()));
             }
+            let mut weight = 0u32;
             for (name, tree) in &self.body {
-                dispatch.body.push((name.clone(), tree.render(facts)?.to_json()?));
+                let value = tree.render(facts)?;
+                weight = weight.saturating_add(value.weight());
+                if weight > MOST_BODY {
+                    return Err(Failure::evaluation("what `body` adds is too large"));
+                }
+                dispatch.body.push((name.clone(), value.to_json()?));
             }
             Ok(dispatch)
         })

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Next;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::problem::Code;
 use crate::run::{Answer, Exchange, Failure, Refusal};
@@ -42,7 +43,7 @@ impl BasicAuth {
         let authorized = exchange.look(|facts| {
             let mut found = Choice::from(0);
             for template in &self.credentials {
-                let credential = template.render_text(facts)?;
+                let credential = short_text(template, facts, 1024)?;
                 if check(credential.as_str()).is_err() {
                     return Err(Failure::evaluation("a credential that was computed is not `user:password`"));
                 }

@@ -24,6 +24,9 @@ const OF_THE_CONNECTION: [&str; 8] = [
     "upgrade",
 ];
 
+/// How long a value may become.
+const MOST_BYTES: usize = 16 * 1024;
+
 /// A header's name that a policy may write.
 pub(crate) fn name(place: &Place<'_>, text: &str) -> Option<HeaderName> {
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
@@ -76,6 +79,9 @@ impl Headers {
 
 fn written(name: &HeaderName, value: &Value) -> Result<HeaderValue, Failure> {
     let text = value.to_text()?;
+    if text.len() > MOST_BYTES {
+        return Err(Failure::evaluation(format!("the value of the header `{name}` is too long")));
+    }
     let mut written = HeaderValue::from_str(text.as_str())
         .or_else(|_| HeaderValue::from_bytes(text.as_str().as_bytes()))
         .map_err(|_| Failure::evaluation(format!("the value of the header `{name}` cannot be written")))?;

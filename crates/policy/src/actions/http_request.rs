@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use self::result::{Attempt, result};
 use super::Next;
 use super::headers::Headers;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::expression::{Expression, Scope};
 use crate::facts::Retry;
@@ -151,11 +152,11 @@ impl HttpRequest {
             return Err(Failure::evaluation("gateways call each other in a circle"));
         }
         exchange.look(|facts| {
-            let url = self.url.render_text(facts)?;
+            let url = short_text(&self.url, facts, LONGEST_URL)?;
             let mut url = url.as_str().to_owned();
             let mut query = form_urlencoded::Serializer::new(String::new());
             for (name, value) in &self.query_params {
-                query.append_pair(name, value.render_text(facts)?.as_str());
+                query.append_pair(name, short_text(value, facts, 8192)?.as_str());
             }
             let query = query.finish();
             if !query.is_empty() {

@@ -21,6 +21,7 @@ pub use self::keys::{KeySet, NoKeySet};
 use self::place::{Shown, TokenPlace, Unread};
 use self::verify::{Expected, Invalid, verified};
 use super::Next;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::problem::Code;
 use crate::run::{Answer, Effect, Exchange, Failure, KeysWanted, Outcome, Refusal};
@@ -113,7 +114,7 @@ impl JwtValidation {
             let texts = |templates: &[Template]| {
                 templates
                     .iter()
-                    .map(|template| Ok(template.render_text(facts)?.as_str().to_owned()))
+                    .map(|template| Ok(short_text(template, facts, 2048)?.as_str().to_owned()))
                     .collect::<Result<Vec<String>, Failure>>()
             };
             Ok::<_, Failure>((texts(&self.issuers)?, texts(&self.audiences)?, texts(&self.key_urls)?))

@@ -9,6 +9,7 @@ use http::StatusCode;
 use ipnet::IpNet;
 
 use super::Next;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::facts::Facts;
 use crate::phase::Phase;
@@ -103,7 +104,7 @@ impl Range {
         match self {
             Self::Fixed(net) => Ok(*net),
             Self::Computed(template) => {
-                let text = template.render_text(facts)?;
+                let text = short_text(template, facts, 64)?;
                 text.as_str().parse().map_err(|_| Failure::evaluation("a range that was computed is not one"))
             }
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 
+use crate::actions::texts::short_text;
 use crate::document::compiled::{PATTERN_BYTES, pattern};
 use crate::document::place::{Fields, Place};
 use crate::problem::Code;
@@ -20,7 +21,7 @@ pub(crate) enum Pattern {
 /// How large a pattern may become that is compiled for each request, and how many steps of the request's
 /// budget that takes.
 const COMPUTED_BYTES: usize = 64 << 10;
-const COMPILING_STEPS: u32 = 10_000;
+const COMPILING_STEPS: usize = 10_000;
 
 impl Pattern {
     pub(crate) fn read(place: &Place<'_>) -> Option<Self> {
@@ -47,7 +48,7 @@ impl Pattern {
         match self {
             Self::Fixed(regex) => Ok(Cow::Borrowed(regex)),
             Self::Computed(template) => {
-                let text = exchange.look(|facts| template.render_text(facts))?;
+                let text = exchange.look(|facts| short_text(template, facts, 4096))?;
                 exchange.work(COMPILING_STEPS)?;
                 pattern(text.as_str(), COMPUTED_BYTES).map(Cow::Owned).ok_or(Failure::Pattern)
             }
@@ -87,7 +88,7 @@ impl Rewriting {
         if from.as_ref().is_some_and(|from| !from.is_match(&old)) {
             return Ok(None);
         }
-        let to = exchange.look(|facts| self.to.render_text(facts))?;
+        let to = exchange.look(|facts| short_text(&self.to, facts, MOST_BYTES))?;
         let (url, matches) = match from {
             None => (to.as_str().to_owned(), Vec::new()),
             Some(from) => {

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use self::senders::{SENDERS, Sender, Signed};
 use super::Next;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::run::{Answer, BodyOrEffect, BodyWanted, Effect, Exchange, Failure, Outcome, Refusal};
 use crate::template::Template;
@@ -42,7 +43,7 @@ impl VerifyWebhook {
             BodyOrEffect::Body(bytes) => bytes,
             BodyOrEffect::Effect(effect) => return Ok(Next::Ask(effect)),
         };
-        let secret = exchange.look(|facts| self.secret.render_text(facts))?;
+        let secret = exchange.look(|facts| short_text(&self.secret, facts, 4096))?;
         if secret.is_empty() {
             return Err(Failure::evaluation("the secret of `verify-webhook` is empty"));
         }

@@ -174,12 +174,8 @@ impl Exchange {
     }
 
     /// Takes steps from what this request may do.
-    pub(crate) fn work(&self, steps: u32) -> Result<(), Failure> {
-        if self.budget.left() < steps {
-            return Err(Failure::evaluation("the policy does too much"));
-        }
-        self.budget.spend(steps);
-        Ok(())
+    pub(crate) fn work(&self, steps: usize) -> Result<(), Failure> {
+        if self.budget.take(steps) { Ok(()) } else { Err(Failure::evaluation("the policy does too much")) }
     }
 
     /// Counts a text in which something is looked for.

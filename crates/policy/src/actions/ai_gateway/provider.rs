@@ -4,6 +4,7 @@ use model::Secret;
 
 use super::address::base_url;
 use super::model::Model;
+use crate::actions::texts::short_text;
 use crate::document::place::{Place, all};
 use crate::facts::Facts;
 use crate::problem::{Code, nearest};
@@ -133,7 +134,7 @@ impl Provider {
         self.api_keys
             .iter()
             .map(|template| {
-                let text = template.render_text(facts)?;
+                let text = short_text(template, facts, 8192)?;
                 if text.as_str().trim().is_empty() {
                     return Err(Failure::evaluation(format!("a key of provider `{}` is empty", self.id)));
                 }

@@ -5,6 +5,7 @@ use jsonwebtoken::Header;
 
 use super::verify::Kind;
 use crate::actions::headers;
+use crate::actions::texts::short_text;
 use crate::document::place::Place;
 use crate::run::{BodyOrEffect, BodyWanted, Effect, Exchange, Failure};
 use crate::template::Template;
@@ -62,9 +63,9 @@ impl TokenPlace {
     /// the other one.
     pub(super) fn read_from(&self, exchange: &Exchange) -> Result<Result<Shown, Unread>, Failure> {
         let (name, prefix) = exchange.look(|facts| {
-            let name = self.name.render_text(facts)?.as_str().to_owned();
+            let name = short_text(&self.name, facts, 256)?.as_str().to_owned();
             let prefix = match &self.prefix {
-                Some(prefix) => prefix.render_text(facts)?.as_str().to_owned(),
+                Some(prefix) => short_text(prefix, facts, 256)?.as_str().to_owned(),
                 None => String::new(),
             };
             Ok::<_, Failure>((name, prefix))
