@@ -21,6 +21,7 @@ pub mod join_tokens;
 pub mod ledger;
 pub mod logs;
 pub mod members;
+mod models;
 mod observe;
 pub mod openapi;
 pub mod operator;
@@ -167,6 +168,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(spending_limit::routes())
         .merge(price_rules::routes())
         .merge(costs::routes())
+        .merge(models::routes())
 }
 
 /// The whole API, with and without `/client/v4`.
