@@ -6,6 +6,7 @@ use policy::facts::Choice;
 use policy::{Expression, Scope, Template, Value};
 use proptest::prelude::*;
 
+use crate::grammar::Grammar;
 use crate::stage::Stage;
 
 const SCOPES: [Scope; 8] = [
@@ -219,6 +220,12 @@ proptest! {
     #[test]
     fn expressions_by_the_grammar_come_to_an_end(text in expression()) {
         exercise(&text);
+    }
+
+    #[test]
+    fn expressions_that_mean_something_come_to_an_end(dice in proptest::collection::vec(any::<u8>(), 0..80)) {
+        exercise(&Grammar::new(&dice).condition());
+        exercise(&Grammar::new(&dice).text());
     }
 
     #[test]

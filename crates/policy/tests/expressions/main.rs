@@ -2,6 +2,7 @@
 
 mod compile;
 mod functions;
+mod grammar;
 mod language;
 mod limits;
 mod limits_by_chance;
