@@ -214,24 +214,34 @@ pub async fn count(
 
 /// Gives a host back. A gateway that was made for it goes too, once nothing else is bound to it.
 pub async fn delete(tx: &mut ConfigTx, account: AccountId, id: EndpointId) -> Result<bool, StoreError> {
-    let gateway: Option<Uuid> = sqlx::query_scalar(
-        "delete from endpoints where account_id = $1 and id = $2 returning gateway_internal_id",
-    )
-    .bind(account.0)
-    .bind(id.0)
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(gateway) = gateway else { return Ok(false) };
+    let gateway: Option<Uuid> =
+        sqlx::query_scalar("select gateway_internal_id from endpoints where account_id = $1 and id = $2")
+            .bind(account.0)
+            .bind(id.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+    let Some(gateway) = gateway.map(GatewayInternalId) else { return Ok(false) };
+    // Before the endpoint itself, as everybody does who changes what belongs to a gateway: of two who give
+    // back its last hosts, the second one sees that they are the last.
+    gateways::lock(tx, account, gateway).await?;
+    let done = sqlx::query("delete from endpoints where account_id = $1 and id = $2")
+        .bind(account.0)
+        .bind(id.0)
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
     tx.touch(key(id));
     let is_left_over: bool = sqlx::query_scalar(
         "select exists (select from gateways gateway where internal_id = $1 and of_endpoint
              and not exists (select from endpoints where gateway_internal_id = gateway.internal_id))",
     )
-    .bind(gateway)
+    .bind(gateway.0)
     .fetch_one(&mut **tx)
     .await?;
     if is_left_over {
-        gateways::delete(tx, account, GatewayInternalId(gateway)).await?;
+        gateways::delete(tx, account, gateway).await?;
     }
     Ok(true)
 }

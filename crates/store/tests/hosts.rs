@@ -140,6 +140,26 @@ async fn a_gateway_that_was_made_for_a_host_goes_with_it_and_others_stay(
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn of_two_who_give_back_a_gateways_last_hosts_at_once_one_takes_the_gateway_along(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let store = store_with_gateways(pool, address).await;
+    let one = bind(&store, ACME, 10, "a.example.com").await.unwrap();
+    let other = bind(&store, ACME, 11, "b.example.com").await.unwrap();
+    let mut tx = store.config_tx().await.unwrap();
+    gateways::set_of_endpoint(&mut tx, ACME, gateway(ACME)).await.unwrap();
+    tx.commit().await.unwrap();
+    let give_back = async |host| {
+        let mut tx = store.config_tx().await.unwrap();
+        assert!(endpoints::delete(&mut tx, ACME, host).await.unwrap());
+        tx.commit().await.unwrap();
+    };
+    tokio::join!(give_back(one), give_back(other));
+    assert!(gateways::get(&store, ACME, &"demo".parse().unwrap()).await.unwrap().is_none());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_vault_with_secrets_stays_and_another_name_is_told_for_each_of_them(
     pool: PgPoolOptions,
     address: PgConnectOptions,
@@ -217,6 +237,13 @@ async fn proxies_are_told_of_all_that_goes_with_an_account_and_hosts_are_the_ins
         })
         .collect();
     assert_eq!(hosts, [(AccountId::INSTALLATION, ACME, "a.example.com".to_owned())]);
+
+    // A proxy that knows of no account yet still knows whose the host is.
+    let mut narrowed = Everything::begin_of(&store, vec![AccountId::INSTALLATION]).await.unwrap();
+    let found = narrowed.next_part(100).await.unwrap().unwrap();
+    let endpoint = ResourceId::Endpoint(EndpointId(Uuid::from_u128(10)));
+    assert!(found.resources.iter().any(|resource| resource.key().kind == endpoint));
+    assert!(found.resources.iter().all(|resource| resource.account == AccountId::INSTALLATION));
 
     let mut tx = store.config_tx().await.unwrap();
     assert!(accounts::delete(&mut tx, ACME).await.unwrap());
