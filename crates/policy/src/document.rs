@@ -6,9 +6,11 @@
 
 pub(crate) mod compiled;
 mod duration;
+pub(crate) mod fields;
 mod json;
 pub(crate) mod place;
 pub mod policy;
+mod scalars;
 mod yaml;
 
 use crate::problem::{Code, Position, Problem, Problems};

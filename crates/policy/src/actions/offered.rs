@@ -4,7 +4,7 @@ use super::Action;
 use crate::document::place::Place;
 use crate::document::short;
 use crate::phase::Phase;
-use crate::problem::{Code, nearest};
+use crate::problem::Code;
 
 use Phase::{Connect, Message, Request, Response};
 
@@ -106,7 +106,7 @@ pub(super) fn offered(place: &Place<'_>) -> Option<&'static Offered> {
         return place.wrong_so(Code::UnknownAction, format!("`{name}` is not offered."), *why);
     }
     let message = format!("There is no action `{}`.", short(name));
-    match nearest(name, OFFERED.iter().map(|offered| offered.name)) {
+    match place.nearest(name, OFFERED.iter().map(|offered| offered.name)) {
         Some(name) => place.wrong_so(Code::UnknownAction, message, format!("Did you mean `{name}`?")),
         None => place.wrong(Code::UnknownAction, message),
     }

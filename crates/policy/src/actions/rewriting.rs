@@ -6,7 +6,8 @@ use regex::Regex;
 
 use crate::actions::texts::short_text;
 use crate::document::compiled::{PATTERN_BYTES, pattern};
-use crate::document::place::{Fields, Place};
+use crate::document::fields::Fields;
+use crate::document::place::Place;
 use crate::problem::Code;
 use crate::run::{Exchange, Failure};
 use crate::template::Template;

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use super::{Entry, Node, Value, short};
 use crate::expression::Uses;
@@ -41,8 +40,8 @@ pub(crate) struct Place<'n> {
     findings: &'n Findings,
     operator: &'n Operator,
     phase: Phase,
-    at: Position,
-    value: &'n Value,
+    pub(super) at: Position,
+    pub(super) value: &'n Value,
     path: String,
 }
 
@@ -101,7 +100,7 @@ impl<'n> Place<'n> {
         self.report(self.at, self.path.clone(), code, message.into(), Some(advice.into()))
     }
 
-    fn report<T>(
+    pub(super) fn report<T>(
         &self,
         at: Position,
         path: String,
@@ -109,8 +108,20 @@ impl<'n> Place<'n> {
         message: String,
         advice: Option<String>,
     ) -> Option<T> {
+        if self.findings.is_lost() {
+            return None;
+        }
         self.findings.problems.borrow_mut().push(Problem { code, at, path, message, advice });
         None
+    }
+
+    /// The name nearest to what was written; none is looked for once enough is wrong.
+    pub(crate) fn nearest<'m>(
+        &self,
+        written: &str,
+        names: impl IntoIterator<Item = &'m str>,
+    ) -> Option<&'m str> {
+        if self.findings.is_lost() { None } else { nearest(written, names) }
     }
 
     /// Whether something that is about to be compiled, with so many regular expressions in it, should be.
@@ -126,7 +137,7 @@ impl<'n> Place<'n> {
         self.wrong(Code::TooMany, format!("A policy may have {MOST_PATTERNS} regular expressions."))
     }
 
-    fn unexpected<T>(&self, expected: &str) -> Option<T> {
+    pub(super) fn unexpected<T>(&self, expected: &str) -> Option<T> {
         self.wrong(Code::Shape, format!("Expected {expected}, found {}.", self.value.kind()))
     }
 
@@ -140,7 +151,7 @@ impl<'n> Place<'n> {
         self.part(name, self.at, &Value::Null)
     }
 
-    fn child(&self, step: &str, node: &'n Node) -> Self {
+    pub(super) fn child(&self, step: &str, node: &'n Node) -> Self {
         self.part(step, node.at, &node.value)
     }
 
@@ -151,38 +162,6 @@ impl<'n> Place<'n> {
             (false, false) => format!("{}.{step}", self.path),
         };
         Self { findings: self.findings, operator: self.operator, phase: self.phase, at, value, path }
-    }
-
-    /// A map whose names are all known.
-    pub(crate) fn fields(&self, known: &'static [&'static str]) -> Option<Fields<'n>> {
-        let entries = match self.value {
-            Value::Map(entries) => entries.as_slice(),
-            Value::Null => &[],
-            _ => return self.unexpected("a map"),
-        };
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.name.as_str())) {
-            let advice = match nearest(&entry.name, known.iter().copied()) {
-                Some(name) => format!("Did you mean `{name}`?"),
-                None if known.is_empty() => "This takes no fields.".to_owned(),
-                None => format!("The fields are {}.", listed(known)),
-            };
-            let path = self.child(&short(&entry.name), &entry.node).path;
-            let message = format!("There is no field `{}` here.", short(&entry.name));
-            self.report::<()>(entry.at, path, Code::UnknownField, message, Some(advice));
-        }
-        Some(Fields { place: self.clone(), entries })
-    }
-
-    /// A map of any names.
-    pub(crate) fn entries(&self, number: RangeInclusive<usize>) -> Option<Vec<(String, Place<'n>)>> {
-        let Value::Map(entries) = self.value else { return self.unexpected("a map") };
-        self.counted(entries.len(), number)?;
-        Some(
-            entries
-                .iter()
-                .map(|entry| (entry.name.clone(), self.child(&short(&entry.name), &entry.node)))
-                .collect(),
-        )
     }
 
     /// A list.
@@ -204,7 +183,7 @@ impl<'n> Place<'n> {
         nodes.iter().enumerate().map(|(index, node)| self.child(&format!("[{index}]"), node)).collect()
     }
 
-    fn counted(&self, found: usize, allowed: RangeInclusive<usize>) -> Option<()> {
+    pub(super) fn counted(&self, found: usize, allowed: RangeInclusive<usize>) -> Option<()> {
         if found < *allowed.start() {
             return self.wrong(Code::Empty, format!("At least {} must stand here.", allowed.start()));
         }
@@ -223,158 +202,6 @@ impl<'n> Place<'n> {
     ) -> Option<Vec<T>> {
         all(self.items(number)?.iter().map(read))
     }
-
-    /// A text of any length.
-    pub(crate) fn text(&self) -> Option<&'n str> {
-        match self.value {
-            Value::Text(text) => Some(text),
-            _ => self.unexpected("a string"),
-        }
-    }
-
-    /// A text of so many characters.
-    pub(crate) fn text_of(&self, length: RangeInclusive<usize>) -> Option<String> {
-        let text = self.text()?;
-        let found = text.chars().count();
-        if found < *length.start() {
-            return if found == 0 {
-                self.wrong(Code::Empty, "This may not be empty.")
-            } else {
-                self.wrong(Code::TooShort, format!("At least {} characters are needed.", length.start()))
-            };
-        }
-        if found > *length.end() {
-            return self.wrong(Code::TooLong, format!("At most {} characters are allowed.", length.end()));
-        }
-        Some(text.to_owned())
-    }
-
-    pub(crate) fn boolean(&self) -> Option<bool> {
-        match self.value {
-            Value::Bool(value) => Some(*value),
-            Value::Text(_) => self.wrong_so(
-                Code::Shape,
-                "Expected a boolean, found a string.",
-                "Write `true` or `false` without quotes.",
-            ),
-            _ => self.unexpected("a boolean"),
-        }
-    }
-
-    pub(crate) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
-        match self.value {
-            Value::Integer(number) if range.contains(number) => Some(*number),
-            Value::Integer(number) => self.wrong(
-                Code::Range,
-                format!("{number} is out of range; {} to {} are allowed.", range.start(), range.end()),
-            ),
-            _ => self.unexpected("an integer"),
-        }
-    }
-
-    pub(crate) fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
-        let number = match self.value {
-            #[expect(clippy::cast_precision_loss, reason = "ranges of such numbers are small")]
-            Value::Integer(number) => *number as f64,
-            Value::Float(number) => *number,
-            _ => return self.unexpected("a number"),
-        };
-        if range.contains(&number) {
-            return Some(number);
-        }
-        self.wrong(
-            Code::Range,
-            format!("{number} is out of range; {} to {} are allowed.", range.start(), range.end()),
-        )
-    }
-
-    /// One of the texts that there are.
-    pub(crate) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text()?;
-        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
-            return Some(*value);
-        }
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let advice = match nearest(text, names.iter().copied()) {
-            Some(name) => format!("Did you mean `{name}`?"),
-            None => format!("Write one of {}.", listed(&names)),
-        };
-        self.wrong_so(Code::Choice, "This value is not one of those there are.", advice)
-    }
-
-    /// A duration as Go writes them, within bounds.
-    pub(crate) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let text = match &self.value {
-            // A number without a unit is the likeliest mistake, and worth the same advice.
-            Value::Integer(_) | Value::Float(_) => "",
-            _ => self.text()?,
-        };
-        let Some(duration) = super::duration::parse(text) else {
-            return self.wrong_so(
-                Code::Duration,
-                "This is not a duration.",
-                "Write a number with its unit, such as `90s`, `2m` or `1m30s`.",
-            );
-        };
-        if range.contains(&duration) {
-            return Some(duration);
-        }
-        self.wrong(
-            Code::Duration,
-            format!("{:?} to {:?} are allowed, not {duration:?}.", range.start(), range.end()),
-        )
-    }
-}
-
-/// A map whose names are known.
-pub(crate) struct Fields<'n> {
-    place: Place<'n>,
-    entries: &'n [Entry],
-}
-
-impl<'n> Fields<'n> {
-    /// A field's value, if it is there; one without a value counts as absent.
-    pub(crate) fn get(&self, name: &str) -> Option<Place<'n>> {
-        let entry = self.entries.iter().find(|entry| entry.name == name)?;
-        (entry.node.value != Value::Null).then(|| self.place.child(name, &entry.node))
-    }
-
-    /// A field that must be there.
-    pub(crate) fn need<T>(&self, name: &str, read: impl FnOnce(&Place<'n>) -> Option<T>) -> Option<T> {
-        match self.get(name) {
-            Some(place) => read(&place),
-            None => self.place.wrong(Code::Missing, format!("The field `{name}` is missing.")),
-        }
-    }
-
-    /// A field with a default.
-    pub(crate) fn or<T>(
-        &self,
-        name: &str,
-        default: T,
-        read: impl FnOnce(&Place<'n>) -> Option<T>,
-    ) -> Option<T> {
-        match self.get(name) {
-            Some(place) => read(&place),
-            None => Some(default),
-        }
-    }
-
-    /// A field that may be absent.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer says whether it was right, the inner whether it is there"
-    )]
-    pub(crate) fn maybe<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&Place<'n>) -> Option<T>,
-    ) -> Option<Option<T>> {
-        match self.get(name) {
-            Some(place) => read(&place).map(Some),
-            None => Some(None),
-        }
-    }
 }
 
 /// All of them, after each was looked at; `None` if one was wrong.
@@ -382,8 +209,4 @@ pub(crate) fn all<T>(read: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let mut right = true;
     let values: Vec<T> = read.inspect(|value| right &= value.is_some()).flatten().collect();
     right.then_some(values)
-}
-
-fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use super::model::Model;
 use crate::actions::texts::short_text;
 use crate::document::place::{Place, all};
 use crate::facts::Facts;
-use crate::problem::{Code, nearest};
+use crate::problem::Code;
 use crate::run::Failure;
 use crate::template::Template;
 use crate::value::Value;
@@ -103,7 +103,7 @@ impl Provider {
         if in_catalogue.is_none() && base_url == Some(None) {
             let names = place.operator().providers.iter().map(|provider| provider.id.as_str());
             let message = "A provider that is not in the catalogue needs a `base_url`.";
-            return match nearest(&id, names) {
+            return match place.nearest(&id, names) {
                 Some(name) => place.wrong_so(Code::Missing, message, format!("Did you mean `{name}`?")),
                 None => place.wrong(Code::Missing, message),
             };
