@@ -1,6 +1,7 @@
-//! Both planes and the operator's errands, in one binary.
+//! Both planes, the operator's errands and the command-line client, in one binary.
 
 mod catalogue;
+mod client;
 mod healthcheck;
 mod ledger;
 mod operator;
@@ -15,14 +16,18 @@ use process::{
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::CatalogueSettings;
+use crate::client::Client;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Tollgate, the AI gateway. Everything else is configured by environment variables; the README
-/// lists them.
+/// Tollgate, the AI gateway: its processes, its operator's errands, and its command-line client.
+///
+/// Processes and the operator's errands are configured by environment variables; the README lists them. The
+/// client calls the management API that `tollgate login` was told of, or the one at TOLLGATE_API_URL with
+/// the token TOLLGATE_API_TOKEN.
 #[derive(Debug, Parser)]
-#[command(name = "tollgate", version)]
+#[command(name = "tollgate", version, after_help = client::EXIT_CODES)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -54,6 +59,8 @@ enum Command {
     JoinToken(operator::JoinTokens),
     /// Succeed if a process is ready
     Healthcheck(healthcheck::Healthcheck),
+    #[command(flatten)]
+    Client(Client),
 }
 
 fn main() -> ExitCode {
@@ -90,6 +97,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::JoinToken(errand) => on_runtime(operator::join_token(errand)),
         Command::Healthcheck(errand) => errand.run(),
+        Command::Client(errand) => {
+            return on_runtime(async { Ok(errand.run::<CommandLine>().await) });
+        }
     };
     ended.map(|()| ExitCode::SUCCESS)
 }
@@ -142,4 +152,54 @@ fn on_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     // What counts tokens or resolves names on a blocking thread is not waited for.
     runtime.shutdown_background();
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    fn is_read(line: &str) -> bool {
+        CommandLine::try_parse_from(line.split_ascii_whitespace()).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_ngroks_program_are_read_once_its_name_is_replaced() {
+        for line in [
+            "tollgate api secrets create --name openai --secret-data {}",
+            "tollgate api secrets create --name key --value sk-1 --vault-id vault_1 --description d --metadata m",
+            "tollgate api secrets list --before-id secret_1 --limit 5",
+            "tollgate api vaults create --name openai",
+            "tollgate api vaults update vault_1 --name other",
+            "tollgate api endpoints create --url https://a.example --type cloud --bindings public --traffic-policy-file p.yaml --pooling-enabled",
+            "tollgate api endpoints update ep_1 --traffic-policy {} --pooling-enabled=false",
+            "tollgate api ai-gateway-api-keys create --endpoint-id ep_1 --provider-keys []",
+            "tollgate api ai-gateway-provider-keys create --ai-gateway-api-key-id aigk_1 --provider-id openai --value sk-1",
+            "tollgate secrets get secret_1 --output json --profile home",
+        ] {
+            assert!(is_read(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in [
+            "tollgate secrets create --name a --value b --value-file c",
+            "tollgate secrets create --name a --secret-data {} --vault-name b",
+            "tollgate secrets create --name a --value b --vault-id c --vault-name d",
+            "tollgate endpoints create --url https://a.example --traffic-policy {} --traffic-policy-file p",
+            "tollgate vaults list --limit 101",
+            "tollgate vaults get ../endpoints",
+            "tollgate login --url api.example.com",
+            "tollgate login --url https://api.example.com --token secret",
+        ] {
+            assert!(!is_read(line), "{line}");
+        }
+    }
 }

@@ -1,0 +1,153 @@
+//! `tollgate policy check`: what the management API would say of a policy.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Args;
+use model::traffic_policy::LONGEST;
+use policy::operator::KnownProvider;
+use policy::problem::{Code, Position};
+use policy::{Operator, Policy, Problem};
+use serde::Serialize;
+
+use crate::client::agent_config;
+use crate::client::input;
+use crate::client::output::{Output, print, print_json};
+use crate::client::session::OutputChoice;
+
+/// Which policies.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Policies, or configuration files of agents; `-` for standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    output: OutputChoice,
+}
+
+/// A policy that was looked at.
+#[derive(Serialize)]
+struct Checked {
+    file: String,
+    /// The endpoint that it stands in, in the configuration file of an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut checked = Vec::new();
+        for file in &self.files {
+            let name = if file.as_os_str() == "-" { "stdin".to_owned() } else { file.display().to_string() };
+            checked.extend(policies_of(&name, &input::text(file)?)?);
+        }
+        match self.output.output.unwrap_or(Output::Table) {
+            Output::Json => print_json(&checked)?,
+            Output::Table => {
+                let told: Vec<_> = checked.iter().flat_map(Checked::lines).collect();
+                print(&(told.join("\n") + "\n"))?;
+            }
+        }
+        let is_right = checked.iter().all(|checked| checked.problems.is_empty());
+        Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn policies_of(name: &str, text: &str) -> anyhow::Result<Vec<Checked>> {
+    let read = agent_config::endpoints(text).map_err(|wrong| anyhow::anyhow!("{name}:{wrong}"))?;
+    let Some(endpoints) = read else {
+        let problems = policy(text).err().unwrap_or_default();
+        return Ok(vec![Checked { file: name.to_owned(), endpoint: None, problems }]);
+    };
+    let checked: Vec<_> = endpoints
+        .into_iter()
+        .filter_map(|endpoint| {
+            let problems = policy(&endpoint.policy.as_ref()?.in_place).err().unwrap_or_default();
+            Some(Checked { file: name.to_owned(), endpoint: Some(endpoint.called()), problems })
+        })
+        .collect();
+    ensure!(!checked.is_empty(), "{name}: none of the endpoints has a `traffic_policy`");
+    Ok(checked)
+}
+
+/// Reads a policy as the management API would.
+pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
+    let policy = Policy::parse(text, &operator()).map_err(|problems| problems.iter().cloned().collect());
+    // In the file of an agent a policy stands below others, which are not counted.
+    if policy.is_ok() && text.trim_start().len() > LONGEST {
+        return Err(vec![Problem {
+            code: Code::TooLong,
+            at: Position::START,
+            path: String::new(),
+            message: format!("A traffic policy has at most {LONGEST} bytes."),
+            advice: None,
+        }]);
+    }
+    policy
+}
+
+/// What policies may name. Plain HTTP and names of the operator's own are for the installation to allow.
+fn operator() -> Operator {
+    let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
+        id: provider.slug.to_owned(),
+        aliases: provider.aliases.iter().map(|&alias| alias.to_owned()).collect(),
+    });
+    Operator { providers: providers.collect(), ..Operator::default() }
+}
+
+/// Problems as compilers write them, so that editors find the place.
+pub(crate) fn lines(file: &str, problems: &[Problem]) -> Vec<String> {
+    let line = |problem: &Problem| {
+        let Problem { code, at: Position { line, column }, path, message, advice } = problem;
+        let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let advice = advice.as_ref().map(|advice| format!(" {advice}")).unwrap_or_default();
+        format!("{file}:{line}:{column}: {path}{message}{advice} ({code})")
+    };
+    problems.iter().map(line).collect()
+}
+
+impl Checked {
+    fn lines(&self) -> Vec<String> {
+        if !self.problems.is_empty() {
+            return lines(&self.file, &self.problems);
+        }
+        let endpoint = self.endpoint.as_ref().map(|name| format!(" (endpoint `{name}`)")).unwrap_or_default();
+        vec![format!("{}{endpoint}: the policy is as it should be", self.file)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_told_with_place_field_code_and_remedy() {
+        let text = "on_http_request:\n  - type: ai-gatway\n";
+        let checked = policies_of("policy.yaml", text).unwrap();
+        let told = checked[0].lines().join("\n");
+        assert!(told.starts_with("policy.yaml:2:"), "{told}");
+        for part in ["on_http_request[0]", "`ai-gateway`", "ERR_NGROK_2201"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_policy_within_an_agents_file_is_told_with_the_places_of_the_file() {
+        let text = "version: 3\nendpoints:\n  - name: chat\n    traffic_policy:\n      on_http_request:\n        - type: ai-gatway\n  - url: https://b.example\n    traffic_policy: |\n      on_http_request:\n        - type: ai-gateway\n          confg: {}\n";
+        let checked = policies_of("ngrok.yml", text).unwrap();
+        let told: Vec<_> = checked.iter().flat_map(Checked::lines).collect();
+        assert_eq!(checked[0].endpoint.as_deref(), Some("chat"));
+        assert!(told[0].starts_with("ngrok.yml:6:17: "), "{told:?}");
+        assert!(told[1].starts_with("ngrok.yml:11:11: "), "{told:?}");
+    }
+
+    #[test]
+    fn a_policy_in_order_has_no_problems() {
+        let text = "on_http_request:\n  - type: ai-gateway\n    config: {}\n";
+        let checked = policies_of("policy.yaml", text).unwrap();
+        assert_eq!(checked[0].lines(), ["policy.yaml: the policy is as it should be"]);
+        assert!(policies_of("a", "endpoints: []").is_err());
+    }
+}
