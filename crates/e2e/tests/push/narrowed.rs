@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Uri;
+use http::Request;
 use model::AccountId;
+use model::id::EndpointId;
 use proxy::interests::{Answer, Interests};
 use proxy::refusal::Refusal;
 use proxy::stages::resolve;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::accounts::{self, SealedKeys};
+use store::endpoints::{self, Terms};
 use store::outbox;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::installation::{ACCOUNT, Follower, Installation, until};
+use crate::installation::{ACCOUNT, Follower, GATEWAY, Installation, until};
 
 const OTHER: AccountId = AccountId(Uuid::from_u128(0xb0b));
 
@@ -41,9 +43,13 @@ async fn has_come_to_the_newest_revision(installation: &Installation, follower: 
 }
 
 async fn request(follower: &Follower, account: AccountId) -> Result<resolve::Place, Refusal> {
-    let uri: Uri = format!("/v1/{account}/demo/openai/models").parse().unwrap();
+    addressed(follower, "gateway", &format!("/v1/{account}/demo/openai/models")).await
+}
+
+async fn addressed(follower: &Follower, host: &str, path: &str) -> Result<resolve::Place, Refusal> {
+    let head = Request::get(path).header("host", host).body(()).unwrap().into_parts().0;
     let interests = follower.interests.as_ref().unwrap();
-    resolve::place_in_use(interests, &follower.snapshot, &uri, 0).await.map(|(place, _)| place)
+    resolve::place_in_use(interests, &follower.snapshot, &head, 0).await.map(|(place, _)| place)
 }
 
 async fn ask(follower: &Follower, account: AccountId) -> Answer {
@@ -68,6 +74,25 @@ async fn a_narrowed_proxy_knows_only_what_it_was_asked_for(pool: PgPoolOptions, 
     until("a change of the account arrives", || follower.token(token).is_some()).await;
     has_come_to_the_newest_revision(&installation, &follower).await;
     assert!(follower.snapshot.load().account(third).is_none());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_host_names_the_account_that_is_asked_for(pool: PgPoolOptions, address: PgConnectOptions) {
+    let (installation, follower) = installation(pool, address).await;
+    let mut tx = installation.store.config_tx().await.unwrap();
+    let (id, url) = (EndpointId(Uuid::now_v7()), "https://*.example.com".parse().unwrap());
+    let made = endpoints::create(&mut tx, ACCOUNT, GATEWAY, id, &url, &Terms::default()).await.unwrap();
+    assert!(made.is_some());
+    tx.commit().await.unwrap();
+    has_come_to_the_newest_revision(&installation, &follower).await;
+    assert_eq!(follower.snapshot.load().account_count(), 0);
+
+    let path = "/v1/chat/completions";
+    let place = addressed(&follower, "A.example.com:8080", path).await.unwrap();
+    assert_eq!((place.account_id, place.endpoint.map(|endpoint| endpoint.id)), (ACCOUNT, Some(id)));
+    let stranger = addressed(&follower, "example.com", path).await;
+    assert!(matches!(stranger, Err(Refusal::UnboundHost)));
+    assert_eq!(follower.snapshot.load().account_count(), 1);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
