@@ -1,6 +1,8 @@
 //! Traffic policies as they come in: each is checked before it is kept, so that what proxies are told
 //! can be obeyed.
 
+use std::sync::LazyLock;
+
 use model::document::Mistake;
 use model::traffic_policy::LONGEST;
 use policy::operator::KnownProvider;
@@ -32,21 +34,21 @@ pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
     if text.len() > LONGEST {
         return Err(Unusable::TooLong);
     }
-    let policy = Policy::parse(text, &operator()).map_err(Unusable::Problems)?;
+    let policy = Policy::parse(text, &OPERATOR).map_err(Unusable::Problems)?;
     match policy.unserved() {
         unserved if unserved.is_empty() => Ok(policy),
         unserved => Err(Unusable::Unserved(unserved)),
     }
 }
 
-/// What this installation has that policies may name.
-fn operator() -> Operator {
+/// What policies may name: the providers of the catalogue, as proxies know them.
+static OPERATOR: LazyLock<Operator> = LazyLock::new(|| {
     let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
-        id: provider.slug.to_owned(),
-        aliases: provider.aliases.iter().map(|&alias| alias.to_owned()).collect(),
+        id: provider.id.to_owned(),
+        aliases: provider.names().map(str::to_owned).collect(),
     });
     Operator { providers: providers.collect(), ..Operator::default() }
-}
+});
 
 impl From<Unusable> for Vec<Mistake> {
     fn from(unusable: Unusable) -> Self {

@@ -75,8 +75,7 @@ impl From<Refused> for ApiError {
 
 /// The provider that is called so, as keys name it.
 pub(crate) fn provider_of(name: &str) -> Option<String> {
-    let named = catalog::named(name).map(|provider| provider.slug.to_owned());
-    named.or_else(|| catalog::is_slug(name).then(|| name.to_owned()))
+    catalog::slug(name).map(str::to_owned)
 }
 
 /// Whether a text can be a key.
