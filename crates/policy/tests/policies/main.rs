@@ -85,3 +85,21 @@ on_event_stream_message:
     let failed = case::pass(&mut run, &["ada".to_owned()]);
     assert!(failed.unwrap_err().contains("on_event_stream_message[0]"));
 }
+
+#[test]
+fn a_policy_tells_whether_it_keeps_callers_out_and_which_secrets_it_needs() {
+    let parsed = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/cases").join(name);
+        Policy::parse(&policy(&folder), &drive::operator()).unwrap()
+    };
+    for guarded in ["shared-bearer-token", "api-key-header", "ip-deny-list", "jwt", "basic-auth", "webhook"] {
+        assert!(parsed(guarded).keeps_callers_out(), "{guarded}");
+    }
+    for open in ["minimal", "modifying-requests", "rate-limit-not-enforced", "circuit-breaker"] {
+        assert!(!parsed(open).keeps_callers_out(), "{open}");
+    }
+    let shared = parsed("shared-bearer-token");
+    let secrets: Vec<_> = shared.uses().secrets.iter().map(|secret| secret.name.as_str()).collect();
+    assert_eq!(secrets, ["access-token", "api-key"]);
+    assert!(shared.ai_gateway().unwrap().providers[0].has_keys());
+}
