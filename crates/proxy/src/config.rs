@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use egress::EgressConfig;
 use http::Uri;
 use model::Secret;
 use process::Shutdown;
@@ -23,6 +24,9 @@ pub struct Config {
     /// how credits are spent
     #[command(flatten)]
     pub credits: Credits,
+    /// what traffic policies may ask of the outside
+    #[command(flatten)]
+    pub policies: Policies,
     /// where providers are
     #[command(flatten)]
     pub providers: Providers,
@@ -95,6 +99,25 @@ pub struct Credits {
     /// his keys, comma-separated: what `zdr` and `cf-aig-zdr` ask for
     #[arg(long, env = "TOLLGATE_ZERO_RETENTION", default_value = "", value_delimiter = ',')]
     pub zero_retention: Vec<String>,
+}
+
+/// What traffic policies may ask of the outside, and how much is remembered for them. No account or gateway may
+/// take more than a quarter of each.
+#[derive(Debug, Clone, Args)]
+pub struct Policies {
+    /// which addresses their requests and key sets may be at
+    #[command(flatten)]
+    pub egress: EgressConfig,
+    /// the most requests of theirs to other servers that are under way at once, 64 of one gateway
+    #[arg(long, env = "TOLLGATE_POLICY_CALLS", default_value = "1024")]
+    pub calls: usize,
+    /// the most buckets of rate limits that are counted, each in up to two kilobytes; beyond it, the one that was
+    /// idle the longest begins anew
+    #[arg(long, env = "TOLLGATE_POLICY_BUCKETS", default_value = "65536")]
+    pub buckets: usize,
+    /// the most that key sets may take of memory together, in bytes
+    #[arg(long, env = "TOLLGATE_POLICY_KEY_BYTES", default_value = "33554432")]
+    pub key_bytes: usize,
 }
 
 /// Where providers are.

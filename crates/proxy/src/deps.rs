@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Opener;
 
 use crate::config::Bounds;
+use crate::effects::Effects;
 use crate::interests::Interests;
 use crate::limits::local::LocalLimits;
 use crate::metrics::Metrics;
@@ -30,6 +31,8 @@ pub struct Deps {
     pub origins: Origins,
     /// What requests may cost us.
     pub bounds: Bounds,
+    /// What traffic policies ask of the outside.
+    pub effects: Effects,
     /// How the operator's keys fared.
     pub operator_keys: OperatorKeys,
     /// Providers that retain nothing of what they are asked with the operator's keys.

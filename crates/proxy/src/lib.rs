@@ -6,6 +6,7 @@ mod attributes;
 mod buffered;
 pub mod config;
 pub mod deps;
+pub mod effects;
 pub mod headers;
 pub mod identity;
 pub mod interests;

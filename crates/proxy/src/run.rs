@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::config::{Accounts, Config};
 use crate::deps::Deps;
+use crate::effects::Effects;
 use crate::interests::Interests;
 use crate::limits::local::LocalLimits;
 use crate::listener::{bind, serve_callers};
@@ -72,6 +73,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
         opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,
         bounds: config.bounds.clone(),
+        effects: Effects::new(&config.policies, prometheus::default_registry())?,
         operator_keys: OperatorKeys::default(),
         zero_retention: config.credits.zero_retention.clone(),
         local_limits: LocalLimits::default(),

@@ -5,7 +5,7 @@ mod bearing;
 
 use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use model::id::{ApiTokenId, GatewayTokenId};
 use model::resource::GatewayToken;
 use model::token::{self, Presented, TokenKind, TokenRef};
@@ -16,7 +16,8 @@ use super::resolve::Place;
 use crate::headers::{self, CF_AIG_AUTHORIZATION};
 use crate::refusal::Refusal;
 use crate::snapshot::LiveToken;
-use bearing::{address_bears_token, bears_token, hides_token};
+use bearing::hides_token;
+pub(crate) use bearing::{address_bears_token, bears_token};
 
 /// Whoever asks, with or without a token.
 #[derive(Debug, Clone)]
@@ -44,6 +45,11 @@ impl Caller {
     }
 }
 
+/// Whether a header bears a token of ours, as it is or encoded.
+pub(crate) fn header_bears_token(name: &HeaderName, value: &HeaderValue) -> bool {
+    bears_token(value.as_bytes()) || hides_token(name, value)
+}
+
 /// Checks every token of ours that the request bears, and that there is one where the gateway wants
 /// one.
 pub fn caller(
@@ -55,7 +61,7 @@ pub fn caller(
 ) -> Result<Caller, Refusal> {
     let mut accepted = None;
     for (name, value) in headers {
-        if !bears_token(value.as_bytes()) && !hides_token(name, value) {
+        if !header_bears_token(name, value) {
             continue;
         }
         if !headers::is_credential(name) {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use egress::EgressConfig;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -32,8 +33,9 @@ use model::usage::UsageRecord;
 use model::{AccountId, Nanos, Revision, Secret, Shard};
 use provider::Provider;
 use providers::path::BaseUrls;
-use proxy::config::Bounds;
+use proxy::config::{Bounds, Policies};
 use proxy::deps::Deps;
+use proxy::effects::Effects;
 use proxy::limits::local::LocalLimits;
 use proxy::listener::{bind, serve_callers};
 use proxy::metrics::Metrics;
@@ -200,6 +202,8 @@ impl Gateway {
         let others = setup.others.iter().map(|(slug, address)| format!(",{slug}=http://{address}/v1"));
         let base_urls = format!("openai=http://{provider}/v1{}", others.collect::<String>());
         let base_urls = BaseUrls::parse(&base_urls).unwrap();
+        let egress = EgressConfig { allow: vec!["127.0.0.0/8".parse().unwrap()] };
+        let policies = Policies { egress, calls: 64, buckets: 64, key_bytes: 1 << 20 };
         let deps = Arc::new(Deps {
             snapshot: Arc::clone(&snapshot),
             interests: None,
@@ -207,6 +211,7 @@ impl Gateway {
             opener: keys.opener.clone(),
             origins: Origins::new(base_urls, &connector).unwrap(),
             bounds: setup.bounds,
+            effects: Effects::new(&policies, &prometheus::Registry::new()).unwrap(),
             operator_keys: OperatorKeys::default(),
             zero_retention: setup.zero_retention,
             local_limits: LocalLimits::default(),

@@ -13,7 +13,7 @@ use model::token::{self, OWN_PREFIX};
 
 /// Whether a token of ours begins anywhere in `bytes`: at the start, or after something that is no
 /// part of a word, so that `batch_tg_x` is left alone. A whole token is found within a word too.
-pub(super) fn bears_token(bytes: &[u8]) -> bool {
+pub(crate) fn bears_token(bytes: &[u8]) -> bool {
     let before = OWN_PREFIX.len() - 1;
     let mut underscores = memchr_iter(b'_', bytes);
     underscores.any(|at| {
@@ -59,7 +59,7 @@ pub(super) fn hides_token(name: &HeaderName, value: &HeaderValue) -> bool {
         && BASIC.decode(encoded.trim_ascii()).is_ok_and(|plain| bears_token(&plain))
 }
 
-pub(super) fn address_bears_token(text: &str) -> bool {
+pub(crate) fn address_bears_token(text: &str) -> bool {
     let decoded = if text.contains('%') { percent_decoded(text) } else { Cow::Borrowed(text.as_bytes()) };
     bears_token(&decoded)
 }
