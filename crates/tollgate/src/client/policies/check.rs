@@ -58,13 +58,13 @@ impl Check {
 fn policies_of(name: &str, text: &str) -> anyhow::Result<Vec<Checked>> {
     let read = agent_config::endpoints(text).map_err(|wrong| anyhow::anyhow!("{name}:{wrong}"))?;
     let Some(endpoints) = read else {
-        let problems = policy(text).err().unwrap_or_default();
+        let problems = problems(text);
         return Ok(vec![Checked { file: name.to_owned(), endpoint: None, problems }]);
     };
     let checked: Vec<_> = endpoints
         .into_iter()
         .filter_map(|endpoint| {
-            let problems = policy(&endpoint.policy.as_ref()?.in_place).err().unwrap_or_default();
+            let problems = problems(&endpoint.policy.as_ref()?.in_place);
             Some(Checked { file: name.to_owned(), endpoint: Some(endpoint.called()), problems })
         })
         .collect();
@@ -72,27 +72,35 @@ fn policies_of(name: &str, text: &str) -> anyhow::Result<Vec<Checked>> {
     Ok(checked)
 }
 
-/// Reads a policy as the management API would.
-pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
-    let policy = Policy::parse(text, &operator()).map_err(|problems| problems.iter().cloned().collect());
+/// Why the management API would not keep a policy.
+pub(crate) fn problems(text: &str) -> Vec<Problem> {
+    let of_document =
+        |code, message| Problem { code, at: Position::START, path: String::new(), message, advice: None };
     // In the file of an agent a policy stands below others, which are not counted.
-    if policy.is_ok() && text.trim_start().len() > LONGEST {
-        return Err(vec![Problem {
-            code: Code::TooLong,
-            at: Position::START,
-            path: String::new(),
-            message: format!("A traffic policy has at most {LONGEST} bytes."),
-            advice: None,
-        }]);
+    if text.trim_start().len() > LONGEST {
+        let message = format!("A traffic policy has at most {LONGEST} bytes.");
+        return vec![of_document(Code::TooLong, message)];
     }
-    policy
+    match policy(text) {
+        Ok(policy) => {
+            let told = |what| format!("This release's proxies do not do this yet: {what}. Leave it out.");
+            let unserved = policy.unserved().into_iter();
+            unserved.map(|what| of_document(Code::UnknownAction, told(what))).collect()
+        }
+        Err(problems) => problems,
+    }
+}
+
+/// Reads a policy, whether proxies can serve it or not.
+pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
+    Policy::parse(text, &operator()).map_err(|problems| problems.iter().cloned().collect())
 }
 
 /// What policies may name. Plain HTTP and names of the operator's own are for the installation to allow.
 fn operator() -> Operator {
     let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
-        id: provider.slug.to_owned(),
-        aliases: provider.aliases.iter().map(|&alias| alias.to_owned()).collect(),
+        id: provider.id.to_owned(),
+        aliases: provider.names().map(str::to_owned).collect(),
     });
     Operator { providers: providers.collect(), ..Operator::default() }
 }
@@ -149,5 +157,7 @@ mod tests {
         let checked = policies_of("policy.yaml", text).unwrap();
         assert_eq!(checked[0].lines(), ["policy.yaml: the policy is as it should be"]);
         assert!(policies_of("a", "endpoints: []").is_err());
+        let long = format!("{text}#{}\n", "x".repeat(LONGEST));
+        assert!(problems(&long)[0].message.contains("at most"));
     }
 }

@@ -70,7 +70,8 @@ fn wanted(endpoint: AgentEndpoint, file: &str) -> anyhow::Result<(String, Body)>
         .context("this endpoint has no `url`; addresses are not given out here, so it must be said")?
         .parse()?;
     let policy = policy.context("this endpoint has no `traffic_policy`; it would answer nobody")?;
-    if let Err(problems) = check::policy(&policy.in_place) {
+    let problems = check::problems(&policy.in_place);
+    if !problems.is_empty() {
         bail!("its policy cannot be used:\n{}", check::lines(file, &problems).join("\n"));
     }
     let terms = Terms { bindings, pooling_enabled, notes: Notes { description, metadata } };
