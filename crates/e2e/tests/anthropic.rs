@@ -208,6 +208,17 @@ async fn messages_are_paid_from_credits_to_the_nano_dollar() -> anyhow::Result<(
     system.records_when("what was billed to be paid", |records| paid(records) == due).await?;
     assert_eq!(system.balance(&tenant).await?, 10_000_000_000 - due);
 
+    // That the operator has not paid Anthropic is no tenant's business, whose own credits are meant by a 402.
+    let mut unpaid = hello.clone();
+    unpaid["messages"][0]["content"] = json!("Hello [simulator: status=402]");
+    let answer = message(&unpaid).send().await?;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["type"]),
+        (502, &json!("api_error")),
+        "{}",
+        answer.text()
+    );
+
     // Who has too little is told in words that the client knows.
     let poor = system.tenant("poor").await?;
     system.grant(&poor, 1_000).await?;

@@ -111,10 +111,10 @@ pub(super) fn serves(
 ) -> Result<(), Refusal> {
     let (status, provider) = (answer.status(), provider.slug);
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
             warn!(operator_key.id = %key.id, %status, "`{provider}` refuses the operator's key `{}`", key.id);
             // Where it is forbidden, it may be this model or this place alone.
-            if status == StatusCode::UNAUTHORIZED {
+            if status != StatusCode::FORBIDDEN {
                 deps.operator_keys.rest(key.id, UNKNOWN_RESTS);
             }
             Err(Refusal::OperatorKeyRefused { provider })
