@@ -22,10 +22,13 @@ use uuid::Uuid;
 
 /// Effects that may reach these ranges.
 fn effects(allow: &str) -> Effects {
+    Effects::new(&policies(allow), &Registry::new()).unwrap()
+}
+
+fn policies(allow: &str) -> Policies {
     let allow = allow.split(',').filter(|range| !range.is_empty()).map(|range| range.parse().unwrap());
     let egress = EgressConfig { allow: allow.collect() };
-    let policies = Policies { egress, calls: 16, buckets: 64, key_bytes: 4 << 20 };
-    Effects::new(&policies, &Registry::new()).unwrap()
+    Policies { egress, calls: 16, buckets: 64, key_bytes: 4 << 20 }
 }
 
 /// Effects that may reach the servers of tests.

@@ -34,8 +34,12 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 256 * 1024 };
 /// How many redirects are followed, within the host.
 const REDIRECTS: u8 = 3;
+/// The longest address that is asked.
+const LONGEST_URL: usize = 16 * 1024;
 /// What a set takes of memory beside its keys.
 const OVERHEAD: usize = 1024;
+/// An account must have room for the longest set, or it would be brought for every request.
+const LEAST: usize = 4 * (BOUNDS.bytes + OVERHEAD + 2 * LONGEST_URL);
 
 #[derive(Debug)]
 pub(super) struct KeySets {
@@ -67,8 +71,9 @@ enum Decision {
 }
 
 impl KeySets {
-    /// Keeps sets that take so many bytes together; a quarter of them for one account.
+    /// Keeps sets that take so many bytes together; a quarter of them for one account, which is one set at least.
     pub(super) fn new(most: usize) -> Self {
+        let most = most.max(LEAST);
         Self { slots: Arc::new(Mutex::new(Shares::new(most, most / 4))) }
     }
 
@@ -80,6 +85,9 @@ impl KeySets {
         rooms: &Arc<Rooms>,
         now: Instant,
     ) -> Result<Arc<KeySet>, Unavailable> {
+        if wanted.url.len() > LONGEST_URL {
+            return Err(Unavailable);
+        }
         let url: Arc<str> = wanted.url.as_str().into();
         let slot = {
             let weight = OVERHEAD + 2 * url.len();

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use policy::actions::jwt_validation::KeySet;
 use policy::run::{Effect, KeysWanted, Outcome, Unavailable};
+use prometheus::Registry;
+use proxy::config::Policies;
 use proxy::effects::{Effects, Whose, outcome_at};
 
 use crate::server::{Server, answer, redirect};
-use crate::{at_home, effects, whose};
+use crate::{at_home, effects, policies, whose};
 
 fn document(id: &str) -> String {
     let key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
@@ -166,6 +168,19 @@ async fn accounts_do_not_share_what_they_were_brought() {
         bring(&effects, owner, &url, false, now).await.unwrap();
     }
     assert_eq!(server.times(), 2);
+}
+
+#[tokio::test]
+async fn the_longest_set_is_kept_however_little_memory_there_is() {
+    let effects =
+        Effects::new(&Policies { key_bytes: 0, ..policies("127.0.0.0/8") }, &Registry::new()).unwrap();
+    let longest = document(&"x".repeat(256 * 1024 - document("").len()));
+    let mut server = Server::saying(answer(200, &longest)).await;
+    let (url, now) = (server.url("/keys"), Instant::now());
+    for _ in 0..3 {
+        bring(&effects, whose(1, 1), &url, false, now).await.unwrap();
+    }
+    assert_eq!(server.times(), 1);
 }
 
 #[tokio::test]
