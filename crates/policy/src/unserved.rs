@@ -26,10 +26,7 @@ impl Policy {
 
 fn unserved(phase: Phase, action: &Action) -> Option<&'static str> {
     match action {
-        Action::RateLimit(_) => Some("the action `rate-limit`"),
-        Action::JwtValidation(_) => Some("the action `jwt-validation`"),
-        Action::HttpRequest(_) => Some("the action `http-request`"),
-        Action::CircuitBreaker(_) => Some("the action `circuit-breaker`"),
+        Action::HttpRequest(_) if phase != Phase::Request => Some("`http-request` when an answer is there"),
         Action::CompressResponse(_) => Some("the action `compress-response`"),
         Action::Log(_) => Some("the action `log`"),
         Action::FindReplace(_) if phase != Phase::Request => Some("replacing text in answers"),

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// The gateway's traffic policy cannot be obeyed, so nothing is served past it.
     #[error("The gateway's traffic policy cannot be obeyed; its owner finds out why where it is stored")]
     PolicyUnusable,
+    /// Gateways whose policies call each other.
+    #[error("The request comes from a traffic policy that was asked by another, three times over")]
+    PolicyLoop,
     /// The gateway's traffic policy leads a path elsewhere.
     #[error("The gateway's traffic policy rewrote the path so that it does not name this gateway any more")]
     RewrittenAway,

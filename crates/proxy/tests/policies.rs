@@ -184,7 +184,7 @@ async fn a_policy_that_cannot_be_obeyed_lets_nothing_through() {
     let own = [("authorization", "Bearer sk-own")];
     for (shard, policy) in [
         (0x74, "on_http_request: [{type: no-such-action}]"),
-        (0x75, "on_http_request: [{type: circuit-breaker, config: {}}, {type: ai-gateway}]"),
+        (0x75, "on_http_request: [{type: log, config: {metadata: {a: b}}}, {type: ai-gateway}]"),
         (0x76, "{"),
     ] {
         let gateway = Gateway::start(provider.address, shard, under(policy)).await;
@@ -255,4 +255,56 @@ on_http_request:
     let gateway = Gateway::start(provider.address, 0x7b, under(away)).await;
     let told = gateway.call("POST", &gateway.path("openai/chat/completions"), &headers, QUESTION).await;
     assert_eq!(told.status, 500, "{}", told.text());
+}
+
+#[tokio::test]
+async fn a_gateway_takes_so_many_requests_of_each_caller_and_no_more() {
+    let policy = r#"
+on_http_request:
+  - type: rate-limit
+    config:
+      name: each-key
+      algorithm: sliding_window
+      capacity: 2
+      rate: 100/min
+      bucket_key:
+        - req.headers['authorization']
+  - type: ai-gateway
+"#;
+    let provider = Provider::saying(COMPLETION).await;
+    let gateway = Gateway::start(provider.address, 0x7c, under(policy)).await;
+    let ask = |key: &'static str| {
+        let gateway = &gateway;
+        async move { ask(gateway, &[("authorization", key)], QUESTION).await }
+    };
+    assert_eq!([ask("Bearer sk-1").await.status, ask("Bearer sk-1").await.status], [200, 200]);
+    let told = ask("Bearer sk-1").await;
+    assert_eq!(told.status, 429, "{}", told.text());
+    assert!((1..=60).contains(&told.header("retry-after").parse::<u64>().expect("seconds")));
+    assert_eq!(ask("Bearer sk-2").await.status, 200);
+    assert_eq!(provider.times_asked(), 3);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_gets_a_rest() {
+    let policy = r#"
+on_http_request:
+  - type: circuit-breaker
+    config: { error_threshold: 0.5, volume_threshold: 3, tripped_duration: 2m, window_duration: 2m }
+  - type: ai-gateway
+"#;
+    let provider =
+        Provider::answering(|_| Box::pin(async { support::provider::whole(500, "application/json", "{}") }))
+            .await;
+    let gateway = Gateway::start(provider.address, 0x7d, under(policy)).await;
+    let own = [("authorization", "Bearer sk-own")];
+    for _ in 0..3 {
+        assert_eq!(ask(&gateway, &own, QUESTION).await.status, 500);
+    }
+    let told = ask(&gateway, &own, QUESTION).await;
+    assert_eq!((told.status, told.header("ngrok-error-code")), (503, "ERR_NGROK_3202"), "{}", told.text());
+    assert_eq!(provider.times_asked(), 3);
+    // Whoever comes from a circle of policies goes no further.
+    let circle = [own[0], ("tollgate-policy-calls", "3")];
+    assert_eq!(ask(&gateway, &circle, QUESTION).await.status, 508);
 }

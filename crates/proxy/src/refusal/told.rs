@@ -25,6 +25,7 @@ impl Refusal {
             Self::ModelStaysAsWritten { .. } => (Caller, Status::BAD_REQUEST, 9029, "model_as_written"),
             Self::Policy(refusal) => (Account, refusal.status, 9031, "policy"),
             Self::PolicyUnusable => (Account, Status::INTERNAL_SERVER_ERROR, 9032, "policy_unusable"),
+            Self::PolicyLoop => (Account, Status::LOOP_DETECTED, 9034, "policy_loop"),
             Self::RewrittenAway => (Account, Status::INTERNAL_SERVER_ERROR, 9033, "rewritten_away"),
             Self::AllFailed(_) => (Provider, Status::SERVICE_UNAVAILABLE, 9030, "all_failed"),
             Self::UnknownGateway => (Account, Status::BAD_REQUEST, 2001, "unknown_gateway"),

@@ -2,6 +2,7 @@
 //! answer has reached the caller before that.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -44,17 +45,36 @@ pub enum Reply {
     Policy(Box<policy::run::Answer>),
 }
 
-/// Makes one attempt after the other. What fails by the caller's own fault fails at once: nobody else
-/// would answer it otherwise.
+/// Makes one attempt after the other, and tells the policy how that went.
 pub async fn reply(
     visit: &mut Visit,
     asking: Asking<'_>,
     plan: Vec<Attempt>,
     head: Parts,
-    mut inquiry: Inquiry,
+    inquiry: Inquiry,
     consulted: Option<Box<Consulted>>,
 ) -> Result<Reply, Refusal> {
     let patience = consulted.as_ref().map(|consulted| consulted.patience()).unwrap_or_default();
+    let asked = Instant::now();
+    let result = tried(visit, asking, plan, head, inquiry, patience).await;
+    if let Some(consulted) = &consulted {
+        consulted.fared(visit.deps(), asked, &result);
+    }
+    Ok(match result? {
+        Reply::Provider(pending) => Reply::Provider(Box::new(Pending { consulted, ..*pending })),
+        reply => reply,
+    })
+}
+
+/// What fails by the caller's own fault fails at once: nobody else would answer it otherwise.
+async fn tried(
+    visit: &mut Visit,
+    asking: Asking<'_>,
+    plan: Vec<Attempt>,
+    head: Parts,
+    mut inquiry: Inquiry,
+    patience: Patience,
+) -> Result<Reply, Refusal> {
     if plan.len() > 1 {
         visit.may_try_again();
     }
@@ -81,7 +101,7 @@ pub async fn reply(
         let is_told = |failure: &Failure| is_last && failures.iter().all(|earlier| earlier.is_like(failure));
         let failure = match failure {
             Some(failure) if !is_told(&failure) => failure,
-            _ => return under(consulted, result),
+            _ => return result,
         };
         failures.push(failure);
         match result {
@@ -95,14 +115,6 @@ pub async fn reply(
         visit.again();
     }
     Err(Refusal::AllFailed(failures.into_iter().map(|failure| failure.text).collect()))
-}
-
-/// The policy goes along with what a provider answers.
-fn under(consulted: Option<Box<Consulted>>, result: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
-    Ok(match result? {
-        Reply::Provider(pending) => Reply::Provider(Box::new(Pending { consulted, ..*pending })),
-        reply => reply,
-    })
 }
 
 /// One attempt.

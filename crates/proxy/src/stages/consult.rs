@@ -19,14 +19,16 @@ use process::Peer;
 use providers::path::InvalidPath;
 use providers::request;
 
+use super::attempts::Reply;
 use super::inspect::{self, Arriving};
 use super::patience::Patience;
 use super::resolve::{Below, Place};
 use crate::config::Bounds;
 use crate::deps::Deps;
+use crate::effects::{Fared, Hops, Whose, outcome};
 use crate::headers;
 use crate::policies::Compiled;
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::visit::Visit;
 
 /// A policy that lets a request go on.
@@ -36,6 +38,7 @@ pub struct Consulted {
     /// Whether it says who is asked.
     dispatch: bool,
     run: Run,
+    whose: Whose,
 }
 
 /// What follows.
@@ -61,6 +64,17 @@ impl Consulted {
         })
     }
 
+    /// Tells the policy's circuits how those fared who were asked at `asked`. What is refused before that says
+    /// nothing of them.
+    pub fn fared(&self, deps: &Deps, asked: Instant, result: &Result<Reply, Refusal>) {
+        let fared = match result {
+            Ok(Reply::Provider(pending)) => Fared::with(pending.dispatched.answer.status()),
+            Err(refusal) if refusal.fault() == Fault::Provider => Fared::Badly,
+            _ => return,
+        };
+        deps.effects.fared(self.whose, self.run.breakers(), asked, fared);
+    }
+
     /// What becomes of a provider's answer.
     pub fn answered(&mut self, status: http::StatusCode, headers: HeaderMap) -> Result<Relay, Box<Answer>> {
         match self.run.response(status, headers, None) {
@@ -84,6 +98,14 @@ pub async fn consult(
     let Some(policy) = &place.gateway.policy else { return Ok(None) };
     let compiled = Arc::clone(policy.compiled().map_err(|_| Refusal::PolicyUnusable)?);
     let deps = Arc::clone(visit.deps());
+    let whose = Whose {
+        account: place.account_id,
+        gateway: place.gateway.gateway.internal_id,
+        hops: Hops::of(&head.headers),
+    };
+    if whose.hops.at_limit() {
+        return Err(Refusal::PolicyLoop);
+    }
     let mut run = Run::new(Arc::clone(&compiled.policy), arrival(&deps, visit, place, peer, head));
     let mut step = run.start();
     let dispatch = loop {
@@ -94,6 +116,9 @@ pub async fn consult(
                 run.resume(Outcome::Body(whole(&deps.bounds, &head.headers, body, wanted).await?))
             }
             Step::Respond(answer) => return Ok(Some(Consulting::Answer(Box::new(answer)))),
+            Step::Ask(
+                effect @ (Effect::Count(_) | Effect::Keys(_) | Effect::Call(_) | Effect::Breaker(_)),
+            ) => run.resume(outcome(&deps.effects, whose, effect).await),
             // Nothing else is asked for by policies that are served.
             Step::Ask(_) | Step::Relay(_) => {
                 return Ok(Some(Consulting::Answer(Box::new(Answer::Refused(unserved())))));
@@ -106,7 +131,7 @@ pub async fn consult(
         merge(&deps.bounds, head, body, members).await?;
     }
     let dispatch = dispatch.is_some();
-    Ok(Some(Consulting::Go(Box::new(Consulted { compiled, dispatch, run }))))
+    Ok(Some(Consulting::Go(Box::new(Consulted { compiled, dispatch, run, whose }))))
 }
 
 /// The request as the policy has left it. A path that named the gateway still does: where else it leads is
@@ -115,6 +140,10 @@ fn changed(run: &Run, head: &mut Parts, below: &mut Below, body: &mut Arriving) 
     let request = run.request();
     request.method.clone_into(&mut head.method);
     request.headers.clone_into(&mut head.headers);
+    // What let a caller in here is not for providers to see.
+    for consumed in request.consumed {
+        head.headers.remove(consumed);
+    }
     if let Some(replaced) = request.body {
         *body = Arriving::Whole(replaced.clone());
     }
