@@ -42,7 +42,7 @@ impl Search {
             Output::Table => {
                 let headings = ["MODEL", "AUTHOR", "READS", "WRITES", "$ IN", "$ OUT", "PROVIDERS"];
                 print(&table(&headings, &found.rows.iter().map(cells).collect::<Vec<_>>()))?;
-                eprintln!("{} models; prices are dollars per million tokens", found.total);
+                eprintln!("Models found: {}. Prices are dollars per million tokens.", found.total);
                 Ok(())
             }
         }

@@ -24,14 +24,9 @@ use crate::client::input;
 use crate::client::output::{Output, print, print_json};
 use crate::client::session::OutputChoice;
 
-pub(super) const EXAMPLE: &str = "Example:
-  tollgate policy explain policy.yaml --request - <<'END'
-  POST /v1/chat/completions HTTP/1.1
-  Host: ai.example.com
-  Authorization: Bearer a-token
-
-  {\"model\": \"gpt-4o\", \"messages\": []}
-  END";
+pub(super) const EXAMPLE: &str = r#"Example:
+  printf 'POST /v1/chat/completions HTTP/1.1\nHost: ai.example.com\n\n{"model": "gpt-4o"}' |
+    tollgate policy explain policy.yaml --request -"#;
 
 /// Which policy, and what comes.
 #[derive(Debug, Args)]
