@@ -302,3 +302,52 @@ async fn nothing_that_names_nobody_is_sent_anywhere() {
     assert_eq!(provider.times_asked(), 1);
     assert_eq!(gateway.record().await.status, 404);
 }
+
+#[tokio::test]
+async fn on_credits_what_failed_costs_nothing_and_what_answered_is_paid() {
+    let provider = Provider::answering(|asked| {
+        Box::pin(async move {
+            let fails = model(&asked) == "gpt-4o";
+            let (status, body) = if fails { (500, r#"{"error":{}}"#) } else { (200, COMPLETION) };
+            whole(status, "application/json", body)
+        })
+    })
+    .await;
+    let setup = Setup { host: Some(HOST), ..Setup::on_credits(1_000_000_000) };
+    let mut gateway = Gateway::start(provider.address, 0x6d, setup).await;
+    let body = r#"{"model":"gpt-4o","models":["gpt-4o-mini"],"max_tokens":50,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let token = gateway.token.clone();
+    let told = chat(&gateway, &token, body).await;
+    assert_eq!((told.status, provider.times_asked()), (200, 2), "{}", told.text());
+    let mut records = [gateway.record().await, gateway.record().await];
+    records.sort_by_key(|record| record.attempt);
+    assert_eq!((records[0].charge.0, records[0].outcome), (0, Outcome::Failed));
+    // 9 tokens in at $0.15 and 3 out at $0.60 a million.
+    assert_eq!((records[1].charge.0, records[1].outcome), (9 * 150 + 3 * 600, Outcome::Answered));
+    assert!(records.iter().all(|record| record.hold.is_some()));
+    assert_eq!(gateway.paid().await.0, 9 * 150 + 3 * 600);
+}
+
+#[tokio::test]
+async fn one_request_is_one_call_however_often_it_is_tried() {
+    let provider = Provider::answering(|asked| {
+        Box::pin(async move {
+            let status = if model(&asked) == "gpt-4o" { 429 } else { 200 };
+            whole(status, "application/json", COMPLETION)
+        })
+    })
+    .await;
+    let settings = GatewaySettings {
+        rate_limiting_limit: Some(2),
+        rate_limiting_interval: Some(3600),
+        ..GatewaySettings::default()
+    };
+    let gateway = Gateway::start(provider.address, 0x6e, Setup { settings, ..bound() }).await;
+    let token = gateway.token.clone();
+    let body = r#"{"model":"gpt-4o","models":["gpt-4o-mini"],"messages":[]}"#;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(chat(&gateway, &token, body).await.status);
+    }
+    assert_eq!((told, provider.times_asked()), (vec![200, 200, 429], 4));
+}

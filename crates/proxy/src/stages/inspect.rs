@@ -53,6 +53,8 @@ pub struct Inquiry {
     pub was_inflated: bool,
     /// Whether the body was read, so that `text` is all of it.
     pub is_read: bool,
+    /// Whether `text` is not what the body says any more.
+    pub is_rewritten: bool,
     /// The body in plain text, as it came: for counting what nobody reports.
     pub text: Bytes,
     /// Bytes that arrived here already.
@@ -156,7 +158,7 @@ impl Inquiry {
     /// The body that goes to the provider, with its splices. What must be what we read goes in plain
     /// text, even if nothing is spliced.
     pub fn sealed(&mut self, as_read: bool) -> (UpstreamBody, Replaced) {
-        let length = !self.splices.is_empty() || as_read && self.was_inflated;
+        let length = !self.splices.is_empty() || self.is_rewritten || as_read && self.was_inflated;
         let body = std::mem::replace(&mut self.body, UpstreamBody::Whole(Bytes::new()));
         let body = match length {
             true => UpstreamBody::Whole(std::mem::take(&mut self.splices).apply(&self.text)),
@@ -179,11 +181,16 @@ impl Inquiry {
                 false => Err(Refusal::ModelStaysAsWritten { upstream: fitted.model }),
             };
         }
-        let (fields, alternatives) = (Fields::read(&self.text)?, Alternatives::read(&self.text)?);
+        let mut settling = Splices::default();
+        Fields::read(&self.text)?.settle_on(model, &Alternatives::read(&self.text)?, &mut settling);
+        // Whatever is judged and counted from here on is what this provider gets.
+        let is_rewritten = !settling.is_empty();
+        let text = settling.apply(&self.text);
         let mut splices = Splices::default();
-        fields.settle_on(model, &alternatives, &mut splices);
-        let hides_usage = asks_for_usage(endpoint, provider, self.was_inflated, &fields, &mut splices);
-        Ok(Self { splices, hides_usage, ..fitted })
+        let is_compressed = self.was_inflated && !is_rewritten;
+        let hides_usage =
+            asks_for_usage(endpoint, provider, is_compressed, &Fields::read(&text)?, &mut splices);
+        Ok(Self { splices, hides_usage, text, is_rewritten, ..fitted })
     }
 
     /// All of it, for whoever is asked as it is. A body that is not read here goes with it.
@@ -204,6 +211,7 @@ impl Inquiry {
             splices: self.splices.clone(),
             was_inflated: self.was_inflated,
             is_read: self.is_read,
+            is_rewritten: self.is_rewritten,
             text: self.text.clone(),
             received: self.received,
             passed: self.passed.clone(),
@@ -234,6 +242,7 @@ impl Inquiry {
             splices: Splices::default(),
             was_inflated: false,
             is_read: false,
+            is_rewritten: false,
             text: Bytes::new(),
             received: 0,
             passed: None,
