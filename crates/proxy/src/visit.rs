@@ -268,7 +268,8 @@ impl Visit {
             _ if refusal.fault() == Fault::Provider || self.dispatched.is_some() => Outcome::Failed,
             _ => Outcome::Refused,
         };
-        self.is_abandoned = refusal.abandons();
+        // Nor is it undone by what is told in the end of all attempts together.
+        self.is_abandoned |= refusal.abandons();
         self.deps.metrics.refused(refusal.cause());
         if let Refusal::TokenMisplaced { .. } = refusal {
             self.forget_texts();

@@ -351,3 +351,61 @@ async fn one_request_is_one_call_however_often_it_is_tried() {
     }
     assert_eq!((told, provider.times_asked()), (vec![200, 200, 429], 4));
 }
+
+#[tokio::test]
+async fn on_credits_each_attempt_that_we_gave_up_pays_for_its_input() {
+    let provider = Provider::answering(|asked| {
+        Box::pin(async move {
+            if model(&asked) != "gpt-4.1" {
+                std::future::pending::<()>().await;
+            }
+            whole(401, "application/json", "{}")
+        })
+    })
+    .await;
+    let setup = Setup { host: Some(HOST), ..Setup::on_credits(1_000_000_000) };
+    let mut gateway = Gateway::start(provider.address, 0x6f, setup).await;
+    let body = r#"{"model":"gpt-4o-mini","models":["gpt-4.1-mini","gpt-4.1"],"max_tokens":50,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let token = format!("Bearer {}", gateway.token);
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+        ("cf-aig-request-timeout", "100"),
+    ];
+    let told = gateway.call("POST", "/v1/chat/completions", &headers, body).await;
+    assert_eq!(told.json()["cause"], "all_failed", "{}", told.text());
+    let mut charges = Vec::new();
+    for _ in 0..3 {
+        let record = gateway.record().await;
+        charges.push((record.attempt, record.charge.0 > 0, record.tokens.output));
+    }
+    charges.sort_unstable();
+    assert_eq!(charges, [(0, true, 0), (1, true, 0), (2, false, 0)]);
+}
+
+#[tokio::test]
+async fn what_is_told_of_all_attempts_does_not_make_the_last_one_free() {
+    let provider = Provider::answering(|asked| {
+        Box::pin(async move {
+            if model(&asked) == "gpt-4.1" {
+                std::future::pending::<()>().await;
+            }
+            whole(429, "application/json", "{}")
+        })
+    })
+    .await;
+    let setup = Setup { host: Some(HOST), ..Setup::on_credits(1_000_000_000) };
+    let mut gateway = Gateway::start(provider.address, 0x5f, setup).await;
+    let body = r#"{"model":"gpt-4o-mini","models":["gpt-4.1"],"max_tokens":50,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let token = format!("Bearer {}", gateway.token);
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+        ("cf-aig-request-timeout", "100"),
+    ];
+    gateway.call("POST", "/v1/chat/completions", &headers, body).await;
+    let mut charges =
+        [gateway.record().await, gateway.record().await].map(|one| (one.attempt, one.charge.0 > 0));
+    charges.sort_unstable();
+    assert_eq!(charges, [(0, false), (1, true)]);
+}
