@@ -1,13 +1,15 @@
 //! Every no of our own making, and how it is told: whose problem it is, the status and code that
 //! follow, and the two shapes in which callers expect to read it.
 
+mod fault;
+mod head;
 mod ngrok;
 mod reached;
 mod shape;
 mod told;
 mod unpaid;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use providers::catalog::UnknownProvider;
 use providers::compat::InvalidModel;
 use providers::models::NoModel;
@@ -15,37 +17,14 @@ use providers::path::InvalidPath;
 use providers::prices::InvalidCustomCost;
 use providers::request::InvalidBody;
 
-use crate::headers::{NGROK_ERROR_CODE, TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
+use crate::headers::{TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
 use crate::limits::left::{insert_dollars, whole_seconds};
 use crate::metadata::InvalidMetadata;
+pub use fault::Fault;
+pub(crate) use head::head;
 pub use reached::Reached;
 pub use shape::{Listener, Shape};
 pub use unpaid::Unpaid;
-
-/// Whose problem a refusal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The request is wrong.
-    Caller,
-    /// The account lacks something: a gateway, a key, money.
-    Account,
-    /// The provider did not do its part.
-    Provider,
-    /// We did not.
-    Tollgate,
-}
-
-impl Fault {
-    /// The metric's label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Account => "account",
-            Self::Provider => "provider",
-            Self::Tollgate => "tollgate",
-        }
-    }
-}
 
 /// Why a request is not answered by a provider. The messages are written for callers.
 #[derive(Debug, thiserror::Error)]
@@ -417,23 +396,6 @@ fn quoted(aliases: &[String]) -> String {
         return "none".to_owned();
     }
     aliases.iter().map(|alias| format!("'{alias}'")).collect::<Vec<_>>().join(", ")
-}
-
-/// The headers of every refusal.
-pub(crate) fn head(listener: Listener, refusal: &Refusal) -> http::response::Builder {
-    let mut head = http::Response::builder()
-        .status(listener.status(refusal))
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(code) = listener.known_as(refusal) {
-        head = head.header(&NGROK_ERROR_CODE, code);
-    }
-    if let Some(retry_after) = refusal.retry_after() {
-        head = head.header(header::RETRY_AFTER, retry_after);
-    }
-    if refusal.leaves_body_unread() {
-        head = head.header(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    head
 }
 
 #[cfg(test)]
