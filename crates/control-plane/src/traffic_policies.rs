@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use model::document::Mistake;
 use model::traffic_policy::LONGEST;
-use policy::operator::KnownProvider;
 use policy::{Operator, Policy};
 
 pub(crate) use policy::Problems;
@@ -43,11 +42,7 @@ pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
 
 /// What policies may name: the providers of the catalogue, as proxies know them.
 static OPERATOR: LazyLock<Operator> = LazyLock::new(|| {
-    let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
-        id: provider.id.to_owned(),
-        aliases: provider.names().map(str::to_owned).collect(),
-    });
-    Operator { providers: providers.collect(), ..Operator::default() }
+    Operator::of(providers::catalog::all().iter().map(|provider| (provider.id, provider.names())))
 });
 
 impl From<Unusable> for Vec<Mistake> {

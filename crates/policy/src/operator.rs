@@ -41,6 +41,18 @@ pub struct KnownProvider {
 }
 
 impl Operator {
+    /// Knows these providers, each by its id and all its names, and allows nothing.
+    pub fn of<'a, Names>(providers: impl IntoIterator<Item = (&'a str, Names)>) -> Self
+    where
+        Names: IntoIterator<Item = &'a str>,
+    {
+        let known = |(id, names): (&str, Names)| KnownProvider {
+            id: id.to_owned(),
+            aliases: names.into_iter().map(str::to_owned).collect(),
+        };
+        Self { providers: providers.into_iter().map(known).collect(), ..Self::default() }
+    }
+
     /// The provider of the catalogue with this id or alias; case does not matter.
     pub(crate) fn provider(&self, name: &str) -> Option<&KnownProvider> {
         self.providers.iter().find(|provider| {

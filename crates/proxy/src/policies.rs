@@ -5,7 +5,6 @@ mod selection;
 use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use policy::operator::KnownProvider;
 use policy::{Operator, Phase, Policy, Problems};
 use providers::catalog;
 use providers::models::{InvalidSelection, Selection};
@@ -71,13 +70,8 @@ impl Compiled {
 }
 
 /// What policies may name here: the providers of the catalogue.
-static OPERATOR: LazyLock<Operator> = LazyLock::new(|| {
-    let known = |provider: &catalog::Provider| KnownProvider {
-        id: provider.id.to_owned(),
-        aliases: provider.names().map(str::to_owned).collect(),
-    };
-    Operator { providers: catalog::all().iter().copied().map(known).collect(), ..Operator::default() }
-});
+static OPERATOR: LazyLock<Operator> =
+    LazyLock::new(|| Operator::of(catalog::all().iter().map(|provider| (provider.id, provider.names()))));
 
 /// A gateway's policy, compiled when the first request asks for it.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Args;
 use model::traffic_policy::LONGEST;
-use policy::operator::KnownProvider;
 use policy::problem::{Code, Position};
 use policy::{Operator, Policy, Problem};
 use serde::Serialize;
@@ -98,11 +97,7 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
 
 /// What policies may name. Plain HTTP and names of the operator's own are for the installation to allow.
 fn operator() -> Operator {
-    let providers = providers::catalog::all().iter().map(|provider| KnownProvider {
-        id: provider.id.to_owned(),
-        aliases: provider.names().map(str::to_owned).collect(),
-    });
-    Operator { providers: providers.collect(), ..Operator::default() }
+    Operator::of(providers::catalog::all().iter().map(|provider| (provider.id, provider.names())))
 }
 
 /// Problems as compilers write them, so that editors find the place.
