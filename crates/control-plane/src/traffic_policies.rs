@@ -14,19 +14,12 @@ pub(crate) use policy::Problems;
 pub(crate) enum Unusable {
     /// It is longer than any needs to be.
     TooLong,
-    /// It has mistakes.
+    /// It has mistakes, or wants what the proxies of this release do not do.
     Problems(Problems),
-    /// It wants what the proxies of this release do not do.
-    Unserved(Vec<&'static str>),
 }
 
 /// What a policy that is too long is told.
 pub(crate) const TOO_LONG: &str = "a traffic policy has at most 131072 bytes";
-
-/// What a policy is told that wants what is not done yet.
-pub(crate) fn not_served(what: &str) -> String {
-    format!("{what} is not served by the proxies of this release; leave it out")
-}
 
 /// Whether a policy can be obeyed.
 pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
@@ -34,10 +27,7 @@ pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
         return Err(Unusable::TooLong);
     }
     let policy = Policy::parse(text, &OPERATOR).map_err(Unusable::Problems)?;
-    match policy.unserved() {
-        unserved if unserved.is_empty() => Ok(policy),
-        unserved => Err(Unusable::Unserved(unserved)),
-    }
+    policy.unserved(text).map_or(Ok(policy), |unserved| Err(Unusable::Problems(unserved)))
 }
 
 /// What policies may name: the providers of the catalogue, as proxies know them.
@@ -52,9 +42,6 @@ impl From<Unusable> for Vec<Mistake> {
             body.chain((!path.is_empty()).then(|| path.to_owned())).collect()
         };
         match unusable {
-            Unusable::Unserved(what) => {
-                what.into_iter().map(|what| Mistake { path: at(""), message: not_served(what) }).collect()
-            }
             Unusable::TooLong => vec![Mistake { path: at(""), message: TOO_LONG.to_owned() }],
             Unusable::Problems(problems) => problems
                 .iter()

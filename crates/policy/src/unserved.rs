@@ -4,55 +4,121 @@
 use crate::actions::Action;
 use crate::actions::ai_gateway::{AiGateway, OnError, Provider};
 use crate::document::policy::Policy;
+use crate::document::{Node, Value, parse};
 use crate::phase::Phase;
+use crate::problem::{Code, Position, Problem, Problems};
+
+/// A field of an action, and what it wants.
+type Unserved = (String, &'static str);
 
 impl Policy {
-    /// What of it is not done yet, each once; empty for a policy that can be served.
-    pub fn unserved(&self) -> Vec<&'static str> {
+    /// What of it is not done yet, each with its place in the text that was read; nothing for a policy that
+    /// can be served.
+    pub fn unserved(&self, text: &str) -> Option<Problems> {
         let mut found = Vec::new();
         for phase in Phase::ALL {
-            for action in self.rules(phase).iter().flat_map(|rule| &rule.actions) {
-                found.extend(unserved(phase, action));
+            for rule in self.rules(phase) {
+                for (index, action) in rule.actions.iter().enumerate() {
+                    found.extend(unserved(phase, action).into_iter().map(|what| (rule.path(), index, what)));
+                }
             }
         }
-        if let Some(gateway) = self.ai_gateway() {
-            found.extend(of_gateway(gateway));
+        if found.is_empty() {
+            return None;
         }
-        found.sort_unstable();
-        found.dedup();
-        found
+        let document = parse(text).ok();
+        let problem = |(rule, index, (field, what)): (&str, usize, Unserved)| {
+            // An action may stand where a rule would.
+            let is_bare =
+                document.as_ref().is_some_and(|document| at(document, &format!("{rule}.type")).is_some());
+            let action = if is_bare { rule.to_owned() } else { format!("{rule}.actions[{index}]") };
+            let path = format!("{action}.{field}");
+            let node =
+                document.as_ref().and_then(|document| at(document, &path).or_else(|| at(document, &action)));
+            Problem {
+                code: Code::UnknownAction,
+                at: node.map_or(Position::START, |node| node.at),
+                path,
+                message: format!("The proxies of this release do not serve {what} yet."),
+                advice: Some("Leave it out.".to_owned()),
+            }
+        };
+        Problems::found(found.into_iter().map(problem).collect())
     }
 }
 
-fn unserved(phase: Phase, action: &Action) -> Option<&'static str> {
-    match action {
-        Action::HttpRequest(_) if phase != Phase::Request => Some("`http-request` when an answer is there"),
-        Action::CompressResponse(_) => Some("the action `compress-response`"),
-        Action::Log(_) => Some("the action `log`"),
-        Action::FindReplace(_) if phase != Phase::Request => Some("replacing text in answers"),
+/// What stands at a path.
+fn at<'n>(document: &'n Node, path: &str) -> Option<&'n Node> {
+    path.split(['.', '[']).map(|step| step.trim_end_matches(']')).try_fold(document, |node, step| match &node
+        .value
+    {
+        Value::List(nodes) => nodes.get(step.parse::<usize>().ok()?),
+        Value::Map(entries) => entries.iter().find(|entry| entry.name == step).map(|entry| &entry.node),
         _ => None,
+    })
+}
+
+fn unserved(phase: Phase, action: &Action) -> Vec<Unserved> {
+    let action_itself = |what| vec![("type".to_owned(), what)];
+    match action {
+        Action::HttpRequest(_) if phase != Phase::Request => {
+            action_itself("`http-request` when an answer is there")
+        }
+        Action::CompressResponse(_) => action_itself("the action `compress-response`"),
+        Action::Log(_) => action_itself("the action `log`"),
+        Action::FindReplace(_) if phase != Phase::Request => action_itself("replacing text in answers"),
+        Action::AiGateway(gateway) => of_gateway(gateway),
+        _ => Vec::new(),
     }
 }
 
-fn of_gateway(gateway: &AiGateway) -> Vec<&'static str> {
-    let any = |is: fn(&Provider) -> bool| gateway.providers.iter().any(is);
+fn of_gateway(gateway: &AiGateway) -> Vec<Unserved> {
+    let field = |is_there: bool, name: &str| is_there.then(|| format!("config.{name}"));
+    let first = |is: fn(&Provider) -> bool, name: &str| {
+        let index = gateway.providers.iter().position(is)?;
+        Some(format!("config.providers[{index}].{name}"))
+    };
     let found = [
-        (any(|provider| !provider.known || provider.base_url.is_some()), "`base_url` of a provider"),
-        (gateway.on_error == OnError::Continue, "`on_error: continue` of `ai-gateway`"),
-        (!gateway.model_selection.is_empty(), "`model_selection`"),
-        (!gateway.api_key_selection.is_empty(), "`api_key_selection`"),
-        (gateway.max_input_tokens.is_some(), "`max_input_tokens`"),
-        (gateway.max_output_tokens.is_some(), "`max_output_tokens`"),
         (
-            any(|provider| {
-                provider.supported_api_surfaces.iter().any(|one| !one.supported_params.is_empty())
-            }),
+            first(|provider| !provider.known || provider.base_url.is_some(), "base_url"),
+            "`base_url` of a provider",
+        ),
+        (field(gateway.on_error == OnError::Continue, "on_error"), "`on_error: continue` of `ai-gateway`"),
+        (field(!gateway.model_selection.is_empty(), "model_selection"), "`model_selection`"),
+        (field(!gateway.api_key_selection.is_empty(), "api_key_selection"), "`api_key_selection`"),
+        (field(gateway.max_input_tokens.is_some(), "max_input_tokens"), "`max_input_tokens`"),
+        (field(gateway.max_output_tokens.is_some(), "max_output_tokens"), "`max_output_tokens`"),
+        (
+            first(
+                |provider| provider.supported_api_surfaces.iter().any(|one| !one.supported_params.is_empty()),
+                "supported_api_surfaces",
+            ),
             "`supported_params`",
         ),
         (
-            any(|provider| provider.models.iter().any(|model| !model.unsupported_params.is_empty())),
+            first(
+                |provider| provider.models.iter().any(|model| !model.unsupported_params.is_empty()),
+                "models",
+            ),
             "`unsupported_params`",
         ),
     ];
-    found.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect()
+    found.into_iter().filter_map(|(field, what)| Some((field?, what))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Operator;
+
+    #[test]
+    fn what_is_not_served_is_told_with_its_place() {
+        let text = "on_http_request:\n  - actions:\n      - type: add-headers\n        config: {headers: {a: b}}\n      - type: ai-gateway\n        config:\n          on_error: continue\n  - type: deny\non_http_response:\n  - type: log\n    config: {metadata: {a: b}}\n";
+        let policy = Policy::parse(text, &Operator::default()).unwrap();
+        let found = policy.unserved(text).unwrap();
+        let told: Vec<_> = found.iter().map(|problem| (problem.at.line, problem.path.as_str())).collect();
+        let expected =
+            [(7, "on_http_request[0].actions[1].config.on_error"), (10, "on_http_response[0].type")];
+        assert_eq!(told, expected);
+    }
 }

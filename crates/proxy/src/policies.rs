@@ -29,7 +29,7 @@ pub enum Unusable {
     /// It names providers or models twice.
     Selection(InvalidSelection),
     /// It wants what is not done here.
-    Unserved(Vec<&'static str>),
+    Unserved(Problems),
 }
 
 impl fmt::Display for Unusable {
@@ -37,8 +37,8 @@ impl fmt::Display for Unusable {
         match self {
             Self::Problems(problems) => write!(f, "the traffic policy has mistakes: {problems}"),
             Self::Selection(invalid) => write!(f, "the traffic policy cannot be used: {invalid}"),
-            Self::Unserved(what) => {
-                write!(f, "the traffic policy wants what is not served: {}", what.join(", "))
+            Self::Unserved(problems) => {
+                write!(f, "the traffic policy wants what is not served: {problems}")
             }
         }
     }
@@ -59,8 +59,7 @@ impl Compiled {
     /// Compiles a policy's text.
     pub fn new(text: &str) -> Result<Self, Unusable> {
         let policy = Policy::parse(text, &OPERATOR).map_err(Unusable::Problems)?;
-        let unserved = policy.unserved();
-        if !unserved.is_empty() {
+        if let Some(unserved) = policy.unserved(text) {
             return Err(Unusable::Unserved(unserved));
         }
         let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;

@@ -333,10 +333,6 @@ fn check_policy(text: &str) -> Result<(), Refusal> {
             Err(Refusal::Invalid { message: format!("traffic_policy: {TOO_LONG}"), code: Some(18002) })
         }
         Err(Unusable::Problems(problems)) => Err(Refusal::Policy(problems)),
-        Err(Unusable::Unserved(what)) => {
-            let message = format!("traffic_policy: {}", traffic_policies::not_served(&what.join(", ")));
-            Err(Refusal::Invalid { message, code: Some(18002) })
-        }
     }
 }
 

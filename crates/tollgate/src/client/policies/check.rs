@@ -73,19 +73,14 @@ fn policies_of(name: &str, text: &str) -> anyhow::Result<Vec<Checked>> {
 
 /// Why the management API would not keep a policy.
 pub(crate) fn problems(text: &str) -> Vec<Problem> {
-    let of_document =
-        |code, message| Problem { code, at: Position::START, path: String::new(), message, advice: None };
     // In the file of an agent a policy stands below others, which are not counted.
     if text.trim_start().len() > LONGEST {
         let message = format!("A traffic policy has at most {LONGEST} bytes.");
-        return vec![of_document(Code::TooLong, message)];
+        let (code, at, path) = (Code::TooLong, Position::START, String::new());
+        return vec![Problem { code, at, path, message, advice: None }];
     }
     match policy(text) {
-        Ok(policy) => {
-            let told = |what| format!("This release's proxies do not do this yet: {what}. Leave it out.");
-            let unserved = policy.unserved().into_iter();
-            unserved.map(|what| of_document(Code::UnknownAction, told(what))).collect()
-        }
+        Ok(policy) => policy.unserved(text).iter().flatten().cloned().collect(),
         Err(problems) => problems,
     }
 }
