@@ -1,6 +1,7 @@
 //! The stages of a request, in their order. Each hands the next one evidence that it took place.
 
 pub mod admit;
+mod answered;
 pub mod attempts;
 pub mod authenticate;
 pub mod consult;

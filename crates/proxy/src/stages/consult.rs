@@ -14,7 +14,7 @@ use model::Secret;
 use policy::Run;
 use policy::actions::ai_gateway::Dispatch;
 use policy::facts::{Connection, Endpoint, Tls};
-use policy::run::{Answer, Arrival, BodyWanted, Effect, FindSecret, Outcome, Relay, Step, Unavailable};
+use policy::run::{Answer, Arrival, BodyWanted, Effect, FindSecret, Outcome, Step, Unavailable};
 use process::Peer;
 use providers::path::InvalidPath;
 use providers::request;
@@ -37,8 +37,8 @@ pub struct Consulted {
     pub compiled: Arc<Compiled>,
     /// Whether it says who is asked.
     dispatch: bool,
-    run: Run,
-    whose: Whose,
+    pub(super) run: Run,
+    pub(super) whose: Whose,
 }
 
 /// What follows.
@@ -73,16 +73,6 @@ impl Consulted {
             _ => return,
         };
         deps.effects.fared(self.whose, self.run.breakers(), asked, fared);
-    }
-
-    /// What becomes of a provider's answer.
-    pub fn answered(&mut self, status: http::StatusCode, headers: HeaderMap) -> Result<Relay, Box<Answer>> {
-        match self.run.response(status, headers, None) {
-            Step::Relay(relay) => Ok(relay),
-            Step::Respond(answer) => Err(Box::new(answer)),
-            // Policies that want more of an answer are not served.
-            Step::Ask(_) | Step::Forward => Err(Box::new(Answer::Refused(unserved()))),
-        }
     }
 }
 
@@ -218,7 +208,7 @@ async fn whole(
     })
 }
 
-fn unserved() -> policy::run::Refusal {
+pub(super) fn unserved() -> policy::run::Refusal {
     policy::run::Refusal {
         status: http::StatusCode::INTERNAL_SERVER_ERROR,
         code: Some(2254),
