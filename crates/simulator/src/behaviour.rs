@@ -2,7 +2,7 @@
 //!
 //! Written as `key=value; key=value` in the header `x-simulator`, in the member `metadata.simulator`, in the text as
 //! `[simulator: key=value]`, or after an `@` in the model's name (`gpt-4o-mini@status=429;retry_after=0`); a key alone
-//! means its default.
+//! means its default. Of several simulators one is asked alone by its name: `[groq: status=500]`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -48,7 +48,7 @@ pub(crate) struct Behaviour {
     pub(crate) trailers: bool,
     /// How the answer goes wrong.
     pub(crate) failure: Option<Failure>,
-    /// The answer's `retry-after` and `retry-after-ms`.
+    /// The answer's `retry-after` and `retry-after-ms`; `none` leaves out the one that an error would have.
     pub(crate) retry_after: Option<String>,
     pub(crate) retry_after_ms: Option<String>,
     /// Fails only the first requests that bear this key.
@@ -63,6 +63,10 @@ pub(crate) enum Failure {
     Status(StatusCode),
     /// A TCP reset instead of an answer.
     Reset,
+    /// The end of the connection, in good order, instead of an answer.
+    HangUp,
+    /// The answer's head, and then the end of the connection.
+    HeadOnly,
     /// No answer, ever.
     Hang,
     /// Half of the body whose whole length was announced, then the end of the connection.
@@ -76,8 +80,9 @@ pub(crate) enum Failure {
 }
 
 impl Behaviour {
-    /// Takes the wishes out of a question; a model's name is left as the provider would know it.
-    pub(crate) fn taken_from(question: &mut Question) -> Self {
+    /// Takes the wishes to a simulator of this name out of a question; a model's name is left as the provider would
+    /// know it.
+    pub(crate) fn taken_from(question: &mut Question, name: &str) -> Self {
         let mut behaviour = Self::default();
         if let Some(Value::String(model)) = question.json.get_mut("model")
             && let Some((name, wishes)) = model.split_once('@')
@@ -89,7 +94,8 @@ impl Behaviour {
         if let Some(wishes) = question.json.pointer("/metadata/simulator").and_then(Value::as_str) {
             behaviour.wish(wishes);
         }
-        for wishes in [question.mark("simulator"), question.header("x-simulator")].into_iter().flatten() {
+        let marks = [question.mark("simulator"), question.mark(name), question.header("x-simulator")];
+        for wishes in marks.into_iter().flatten() {
             behaviour.wish(wishes);
         }
         behaviour
@@ -126,6 +132,8 @@ impl Behaviour {
                     self.failure = Some(Failure::Status(status));
                 }
                 "reset" => self.failure = Some(Failure::Reset),
+                "hang_up" => self.failure = Some(Failure::HangUp),
+                "head_only" => self.failure = Some(Failure::HeadOnly),
                 "hang" => self.failure = Some(Failure::Hang),
                 "half_json" => self.failure = Some(Failure::HalfDocument),
                 "half_stream" => self.failure = Some(Failure::HalfStream(count)),
@@ -143,6 +151,11 @@ impl Behaviour {
 }
 
 impl Behaviour {
+    /// Whether the connection ends before anything was produced.
+    pub(crate) fn produces_nothing(&self) -> bool {
+        matches!(self.failure, Some(Failure::Reset | Failure::HangUp | Failure::HeadOnly))
+    }
+
     /// The tokens that are reported and billed for an answer that has `tokens`.
     pub(crate) fn tokens(&self, tokens: Tokens) -> Tokens {
         Tokens {

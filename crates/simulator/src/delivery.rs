@@ -55,7 +55,7 @@ pub(crate) fn response(
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let (Some(Failure::HalfDocument), Some(Step::Announce(length))) = (behaviour.failure, steps.front()) {
+    if let Some(Step::Announce(length)) = steps.front() {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(*length));
     }
     if behaviour.trailers {
@@ -91,6 +91,7 @@ fn ordinary_headers(headers: &mut HeaderMap, elapsed: Duration) {
 fn retry_headers(headers: &mut HeaderMap, refusal: &Refusal, behaviour: &Behaviour) {
     let after = behaviour.retry_after.as_ref().or(refusal.retry_after.as_ref());
     for (name, value) in [("retry-after", after), ("retry-after-ms", behaviour.retry_after_ms.as_ref())] {
+        let value = value.filter(|value| *value != "none");
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -121,13 +122,15 @@ enum Step {
 
 fn document_steps(bytes: Bytes, behaviour: &Behaviour) -> VecDeque<Step> {
     let mut steps = VecDeque::new();
-    if behaviour.failure == Some(Failure::HalfDocument) {
+    if let Some(Failure::HalfDocument | Failure::HeadOnly) = behaviour.failure {
         steps.push_back(Step::Announce(bytes.len()));
     }
     if !behaviour.first_chunk.is_zero() {
         steps.push_back(Step::Wait(behaviour.first_chunk));
     }
-    if behaviour.failure == Some(Failure::HalfDocument) {
+    if behaviour.failure == Some(Failure::HeadOnly) {
+        steps.extend(BREAKS_OFF);
+    } else if behaviour.failure == Some(Failure::HalfDocument) {
         let half = bytes.slice(..bytes.len() / 2);
         steps.push_back(Step::Send(half, 0));
         steps.extend(BREAKS_OFF);
@@ -144,6 +147,9 @@ fn event_steps(events: Vec<Event>, dialect: Dialect, behaviour: &Behaviour) -> V
     let mut contents = 0;
     let mut pause = behaviour.first_chunk;
     let mut has_failed = false;
+    if behaviour.failure == Some(Failure::HeadOnly) {
+        return VecDeque::from(BREAKS_OFF);
+    }
     for event in events {
         if event.content.is_some() {
             if behaviour.gate_after == Some(contents) {

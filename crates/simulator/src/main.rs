@@ -34,6 +34,9 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
     #[arg(long, env = "TOLLGATE_SIMULATOR_ADDR", default_value = "127.0.0.1:8089", global = true)]
     addr: SocketAddr,
+    /// What it is called, where several are asked at once and only one of them is to fail.
+    #[arg(long, env = "TOLLGATE_SIMULATOR_NAME", default_value = "simulator", global = true)]
+    name: String,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -59,9 +62,9 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Arguments { addr, command } = Arguments::parse();
+    let Arguments { addr, name, command } = Arguments::parse();
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => listener::runtime()?.block_on(serve::run(addr)),
+        Command::Serve => listener::runtime()?.block_on(serve::run(addr, name)),
         Command::Healthcheck => healthcheck::run(addr),
         Command::Mock { chunk_ms } => {
             listener::runtime()?.block_on(mock::run(addr, Duration::from_millis(chunk_ms.max(1))))

@@ -21,6 +21,8 @@ use crate::{anthropic, control, credentials, openai};
 /// Everything that outlives a request.
 #[derive(Default)]
 pub(crate) struct Simulator {
+    /// What it is called where there are several.
+    pub(crate) name: String,
     pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) failures: Failures,
     pub(crate) gates: Gates,
@@ -28,8 +30,8 @@ pub(crate) struct Simulator {
 }
 
 /// Serves the simulated provider until the process is told to stop.
-pub(crate) async fn run(addr: SocketAddr) -> anyhow::Result<()> {
-    let simulator = Arc::new(Simulator::default());
+pub(crate) async fn run(addr: SocketAddr, name: String) -> anyhow::Result<()> {
+    let simulator = Arc::new(Simulator { name, ..Simulator::default() });
     listener::listen("Simulator", addr, move |request, abort| answer(Arc::clone(&simulator), request, abort))
         .await
 }
@@ -52,12 +54,11 @@ async fn answer(
     let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
     let mut question = Question::new(head, body);
     arrival.received(&question);
-    let mut behaviour = Behaviour::taken_from(&mut question);
+    let mut behaviour = Behaviour::taken_from(&mut question, &simulator.name);
     simulator.failures.spend(&mut behaviour);
 
     let answer = answered(&simulator, &question, &behaviour).await;
-    // A provider that resets the connection has produced nothing.
-    if let (Ok(answer), false) = (&answer, behaviour.failure == Some(Failure::Reset)) {
+    if let (Ok(answer), false) = (&answer, behaviour.produces_nothing()) {
         arrival.accepted(answer.bill, behaviour.bills_on);
     }
 
@@ -72,6 +73,10 @@ async fn answer(
         Some(Failure::Hang) => std::future::pending().await,
         Some(Failure::Reset) => {
             abort.reset();
+            arrival.broken();
+            return Err(Unanswered);
+        }
+        Some(Failure::HangUp) => {
             arrival.broken();
             return Err(Unanswered);
         }

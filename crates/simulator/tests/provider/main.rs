@@ -18,8 +18,12 @@ struct Simulator {
 
 impl Simulator {
     fn start() -> Self {
+        Self::called("simulator")
+    }
+
+    fn called(name: &str) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_simulator"))
-            .args(["--addr", "127.0.0.1:0"])
+            .args(["--addr", "127.0.0.1:0", "--name", name])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -163,4 +167,32 @@ fn answers_break_where_they_were_asked_to() {
     assert_eq!((simulator.post(CHAT, "", &retried).0, simulator.post(CHAT, "", &retried).0), (503, 200));
     let arrivals = simulator.arrivals();
     assert_eq!(arrivals.iter().filter(|arrival| arrival["test_id"] == "retried").count(), 2);
+}
+
+#[test]
+fn a_connection_ends_before_the_answer_or_after_its_head() {
+    let simulator = Simulator::start();
+    let sent = |wishes: &str| {
+        let call = simulator.agent.post(format!("http://{}{CHAT}", simulator.address));
+        let call = call.header("authorization", "Bearer sk-test").header("x-simulator", wishes);
+        call.send(chat(json!({})).to_string()).map(|mut answer| answer.body_mut().read_to_string().is_err())
+    };
+    assert!(sent("hang_up").is_err());
+    assert!(sent("head_only").unwrap(), "the head is there, and nothing of the body");
+    let (status, body) = simulator.post(CHAT, "head_only", &chat(json!({"stream": true})));
+    assert_eq!((status, body.is_err()), (200, true));
+    let states: Vec<_> = simulator.arrivals().iter().map(|arrival| arrival["state"].clone()).collect();
+    assert_eq!(states, ["broken"; 3]);
+    assert!(simulator.arrivals().iter().all(|arrival| arrival["billed"]["input_tokens"] == 0));
+}
+
+#[test]
+fn one_of_several_fails_alone() {
+    let simulator = Simulator::called("groq");
+    let said = |text: &str| {
+        simulator.post(CHAT, "", &chat(json!({"messages": [{"role": "user", "content": text}]}))).0
+    };
+    assert_eq!(said("[groq: status=500]"), 500);
+    assert_eq!(said("[openai: status=500]"), 200);
+    assert_eq!(said("[simulator: status=503]"), 503);
 }
