@@ -3,6 +3,7 @@
 
 mod address;
 mod model;
+mod names;
 mod provider;
 
 use std::fmt;
@@ -18,7 +19,6 @@ use crate::actions::texts::short_text;
 use crate::document::compiled::Tree;
 use crate::document::place::{Place, all};
 use crate::expression::{Expression, Scope};
-use crate::problem::Code;
 use crate::run::{Effect, Exchange, Failure, Outcome};
 use crate::template::Template;
 
@@ -194,16 +194,6 @@ fn strategies(place: &Place<'_>, scope: Scope) -> Option<Vec<Expression>> {
 fn providers(place: &Place<'_>) -> Option<Vec<Provider>> {
     let places = place.items(0..=100)?;
     let providers = all(places.iter().map(Provider::read))?;
-    // Names have no case, and a request that gives one must mean one provider.
-    let mut seen = std::collections::HashSet::new();
-    for (provider, place) in providers.iter().zip(&places) {
-        let mut own = std::collections::HashSet::new();
-        for name in std::iter::once(&provider.id).chain(&provider.id_aliases) {
-            let name = name.to_ascii_lowercase();
-            if own.insert(name.clone()) && !seen.insert(name) {
-                return place.wrong(Code::Duplicate, "Another provider has this id or alias already.");
-            }
-        }
-    }
+    names::check(&providers, place)?;
     Some(providers)
 }

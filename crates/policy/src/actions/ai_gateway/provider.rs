@@ -5,7 +5,7 @@ use model::Secret;
 use super::address::base_url;
 use super::model::Model;
 use crate::actions::texts::short_text;
-use crate::document::place::{Place, all};
+use crate::document::place::Place;
 use crate::facts::Facts;
 use crate::problem::Code;
 use crate::run::Failure;
@@ -215,17 +215,5 @@ pub(super) fn nothing() -> Value {
 }
 
 fn models(place: &Place<'_>) -> Option<Vec<Model>> {
-    let places = place.items(0..=1000)?;
-    let models = all(places.iter().map(Model::read))?;
-    let mut seen = std::collections::HashSet::new();
-    for (model, place) in models.iter().zip(&places) {
-        let mut own = std::collections::HashSet::new();
-        for name in std::iter::once(&model.id).chain(&model.id_aliases) {
-            let name = name.to_ascii_lowercase();
-            if own.insert(name.clone()) && !seen.insert(name) {
-                return place.wrong(Code::Duplicate, "Another model has this id or alias already.");
-            }
-        }
-    }
-    Some(models)
+    place.list(0..=1000, Model::read)
 }
