@@ -29,6 +29,7 @@ pub mod serve;
 pub mod snapshot;
 pub mod spans;
 pub mod stages;
+pub mod strategies;
 pub mod subscription;
 pub mod upstream;
 pub mod visit;
