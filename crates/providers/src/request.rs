@@ -1,6 +1,9 @@
 //! What we read in a request's JSON body, and the splices that it may need. The members that we act on
 //! are called the same in every dialect.
 
+mod output;
+mod params;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -8,6 +11,9 @@ use bytes::Bytes;
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind, Malformed, Member};
 use crate::splice::Splices;
+
+pub use output::OutputLimit;
+pub use params::without;
 
 /// The members of a body that we act on.
 #[derive(Debug, Clone, PartialEq, Eq)]

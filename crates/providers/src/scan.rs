@@ -108,7 +108,7 @@ fn quoted(raw: &[u8]) -> Vec<u8> {
 }
 
 /// Shows every member with its name as it is written.
-fn each_member(
+pub(crate) fn each_member(
     body: &[u8],
     mut see: impl FnMut(&[u8], &dyn Fn() -> Member) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
