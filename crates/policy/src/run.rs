@@ -29,6 +29,7 @@ use self::exchange::{Body, MOST_STEPS};
 pub(crate) use self::exchange::{BodyOrEffect, Exchange};
 pub(crate) use self::failure::Failure;
 pub use self::message::Message;
+use crate::actions::ai_gateway::report::Report;
 use crate::actions::circuit_breaker::Breaker;
 use crate::actions::compress_response::Algorithm;
 use crate::actions::{Action, Next};
@@ -152,6 +153,11 @@ impl Run {
         }
         self.answer_with(status, headers, State::Relaying);
         self.walk(None)
+    }
+
+    /// What an `ai-gateway` action did, as `actions.ngrok.ai_gateway` becomes.
+    pub fn told(&self, report: &Report) -> Value {
+        report.value(&self.exchange.arrival, &self.exchange.consumed)
     }
 
     /// The request as rules have left it.

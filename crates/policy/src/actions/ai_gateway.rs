@@ -5,12 +5,14 @@ mod address;
 mod model;
 mod names;
 mod provider;
+pub mod report;
 
 use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
 
+pub use self::address::BaseUrl;
 pub use self::model::{Modality, Model};
 pub use self::provider::{Format, Provider, Surface, SurfaceName};
 use super::Next;
@@ -188,7 +190,7 @@ impl AiGateway {
 /// `{strategy: […]}`
 fn strategies(place: &Place<'_>, scope: Scope) -> Option<Vec<Expression>> {
     let fields = place.fields(&["strategy"])?;
-    fields.need("strategy", |place| place.list(0..=20, |place| place.expression_in(scope)))
+    fields.need("strategy", |place| place.list(0..=20, |place| place.strategy(scope)))
 }
 
 fn providers(place: &Place<'_>) -> Option<Vec<Provider>> {

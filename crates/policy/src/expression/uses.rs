@@ -22,6 +22,8 @@ pub struct Uses {
     pub vars: BTreeSet<String>,
     /// Actions whose results are named, as in `actions.ngrok.rate_limit`.
     pub actions: BTreeSet<String>,
+    /// Whether the results of actions are asked for together, or by a name that is computed.
+    pub all_actions: bool,
 }
 
 /// A secret as expressions name it.
@@ -43,8 +45,16 @@ impl Uses {
 
     /// Adds what another expression speaks of.
     pub fn merge(&mut self, other: &Uses) {
-        let Uses { namespaces, request_headers, response_headers, secrets, computed_secrets, vars, actions } =
-            other;
+        let Uses {
+            namespaces,
+            request_headers,
+            response_headers,
+            secrets,
+            computed_secrets,
+            vars,
+            actions,
+            all_actions,
+        } = other;
         self.namespaces.extend(namespaces);
         self.request_headers.extend(request_headers.iter().cloned());
         self.response_headers.extend(response_headers.iter().cloned());
@@ -52,5 +62,11 @@ impl Uses {
         self.computed_secrets |= computed_secrets;
         self.vars.extend(vars.iter().cloned());
         self.actions.extend(actions.iter().cloned());
+        self.all_actions |= all_actions;
+    }
+
+    /// Whether the result of an action may be read.
+    pub fn reads_result_of(&self, action: &str) -> bool {
+        self.all_actions || self.actions.contains(action)
     }
 }

@@ -11,6 +11,7 @@ mod case;
 mod closed;
 mod drive;
 mod fuzz;
+mod reports;
 
 use std::fmt::Write as _;
 use std::fs;

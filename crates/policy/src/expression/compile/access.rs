@@ -40,11 +40,13 @@ impl Compiler<'_> {
         match variables::resolve(chain, self.scope) {
             Ok(Resolved::Variable(variable, names)) => {
                 self.uses.namespaces.insert(variable.namespace);
+                self.uses.all_actions |= variable.namespace == Namespace::Actions && names == chain.len();
                 let node = self.folded(Step::Variable(variable), self.part(tree, chain.len() - names));
                 Ok(self.selected(node, &chain[names..], tree))
             }
             Ok(Resolved::Group(group, names)) => {
                 self.uses.namespaces.extend(group.namespaces());
+                self.uses.all_actions |= group.namespaces().any(|part| part == Namespace::Actions);
                 Ok(self.folded(Step::Group(group), self.part(tree, chain.len() - names)))
             }
             Err(unknown) => {
