@@ -20,7 +20,9 @@ use clap::Args;
 use http::uri::Authority;
 use http::{Request, Response, Uri};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
+use tokio::net::TcpStream;
 use tower::Service as _;
 
 use crate::exchange::exchange;
@@ -98,6 +100,9 @@ pub struct Answer {
     pub address: IpAddr,
 }
 
+/// An open connection, encrypted or not.
+pub type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 /// What went wrong, for whoever only passes it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -147,14 +152,19 @@ impl Egress {
         tokio::time::timeout(bounds.time, steps).await.unwrap_or(Err(EgressError::TooSlow(bounds.time)))
     }
 
-    async fn step(&self, request: Request<Bytes>, most: usize) -> Result<Answer, EgressError> {
-        check(request.uri())?;
-        let stream = if request.uri().scheme_str() == Some("https") {
+    /// A connection to the host of an address, for whoever speaks on it himself. How long all of it may
+    /// take is for him to say.
+    pub async fn connect(&self, address: &Uri) -> Result<Stream, EgressError> {
+        check(address)?;
+        if address.scheme_str() == Some("https") {
             let mut https = self.https().map_err(EgressError::Unreachable)?;
-            https.call(request.uri().clone()).await.map_err(refusal)?
-        } else {
-            MaybeHttpsStream::Http(self.connector.connect(request.uri()).await?)
-        };
+            return https.call(address.clone()).await.map_err(refusal);
+        }
+        Ok(MaybeHttpsStream::Http(self.connector.connect(address).await?))
+    }
+
+    async fn step(&self, request: Request<Bytes>, most: usize) -> Result<Answer, EgressError> {
+        let stream = self.connect(request.uri()).await?;
         let plain = match &stream {
             MaybeHttpsStream::Http(plain) => plain,
             MaybeHttpsStream::Https(encrypted) => encrypted.inner().get_ref().0.inner(),

@@ -44,11 +44,14 @@ impl InvalidModel {
 
 /// Reads `openai/gpt-4o`.
 pub fn model(text: &str) -> Result<CompatModel<'_>, InvalidModel> {
-    let (prefix, model) = text.split_once('/').ok_or(InvalidModel::BadFormat)?;
-    if prefix.is_empty() || model.is_empty() {
-        return Err(InvalidModel::BadFormat);
-    }
+    let (prefix, model) = parts(text)?;
     Ok(CompatModel { provider: catalog::compat_name(prefix)?, model })
+}
+
+/// The name of a provider, whoever knows it, and of its model.
+pub fn parts(text: &str) -> Result<(&str, &str), InvalidModel> {
+    let parts = text.split_once('/').filter(|(prefix, model)| !prefix.is_empty() && !model.is_empty());
+    parts.ok_or(InvalidModel::BadFormat)
 }
 
 /// The answer to `GET /compat/models`: every model of the served providers, with its price if it has

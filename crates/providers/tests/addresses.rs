@@ -129,7 +129,8 @@ fn address(
         let version = request.provider.as_ref().and_then(|provider| provider.api_version.as_deref());
         let version = version.map(|version| HeaderValue::from_str(version).unwrap());
         let to = base.upstream(path, None, version.as_ref()).unwrap();
-        return (base.base.uri(to).to_string(), base.auths(asked.dialect).to_vec());
+        let auths = std::iter::once(asked.dialect.usual_auth()).chain(base.second_auth(asked.dialect));
+        return (base.base.uri(to).to_string(), auths.collect());
     }
     let provider = candidate.host.built_in.unwrap();
     let format = provider.format(asked.dialect, asked.operation).unwrap();

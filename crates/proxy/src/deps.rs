@@ -13,6 +13,7 @@ use crate::limits::local::LocalLimits;
 use crate::metrics::Metrics;
 use crate::operator_keys::OperatorKeys;
 use crate::origins::Origins;
+use crate::policies::Compiler;
 use crate::relayed::Drains;
 use crate::snapshot::SnapshotHandle;
 use crate::spans::Spans;
@@ -31,6 +32,8 @@ pub struct Deps {
     pub origins: Origins,
     /// What requests may cost us.
     pub bounds: Bounds,
+    /// What makes traffic policies ready to be obeyed.
+    pub compiler: Compiler,
     /// What traffic policies ask of the outside.
     pub effects: Effects,
     /// How the operator's keys fared.

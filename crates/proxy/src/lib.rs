@@ -26,6 +26,7 @@ pub mod request_id;
 mod run;
 pub mod saved_snapshot;
 pub mod serve;
+pub mod servers;
 pub mod snapshot;
 pub mod spans;
 pub mod stages;

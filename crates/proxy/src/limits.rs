@@ -6,6 +6,7 @@ pub mod left;
 pub mod local;
 mod window;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -64,7 +65,7 @@ pub struct Plan {
     tokens: Mutex<HashMap<GatewayTokenId, Option<Arc<Rule>>>>,
 }
 
-type Asked = (&'static str, String, String);
+type Asked = (Cow<'static, str>, String, String);
 
 /// So many different requests are remembered. Whoever sends more than that has them looked up again.
 const MOST: usize = 1024;
@@ -72,7 +73,13 @@ const MOST: usize = 1024;
 impl Plan {
     /// The limits for requests of `provider` and `model` with this metadata, which is a JSON object or
     /// nothing.
-    pub fn rules(&self, gateway: &Gateway, provider: &'static str, model: &str, metadata: &str) -> Rules {
+    pub fn rules(
+        &self,
+        gateway: &Gateway,
+        provider: Cow<'static, str>,
+        model: &str,
+        metadata: &str,
+    ) -> Rules {
         let same = self.same.get_or_init(|| {
             let splits = gateway
                 .spend_rules
@@ -88,7 +95,7 @@ impl Plan {
         if let Some(rules) = apart.get(&asked) {
             return Arc::clone(rules);
         }
-        let rules = named(gateway, provider, model, metadata);
+        let rules = named(gateway, &asked.0, model, metadata);
         if apart.len() >= MOST {
             apart.clear();
         }
@@ -181,12 +188,12 @@ mod tests {
             "spend_limits": {"enabled": true, "rules": [{"id": "aa", "limitType": "cost", "limit": 1, "window": 60}]},
         }));
         let plan = Plan::default();
-        let rules = plan.rules(&gateway, "openai", "gpt-4o", "");
+        let rules = plan.rules(&gateway, "openai".into(), "gpt-4o", "");
         assert_eq!(
             rules.iter().map(|rule| &rule.kind).collect::<Vec<_>>(),
             [&Kind::Rate, &Kind::Spend { rule: "aa".to_owned() }]
         );
-        assert!(Arc::ptr_eq(&rules, &plan.rules(&gateway, "openai", "other", r#"{"a":1}"#)));
+        assert!(Arc::ptr_eq(&rules, &plan.rules(&gateway, "openai".into(), "other", r#"{"a":1}"#)));
     }
 
     #[test]
@@ -196,11 +203,11 @@ mod tests {
             {"id": "bb", "limitType": "cost", "limit": 1, "window": 60, "model": {"mode": "filter", "values": ["m"]}},
         ]}}));
         let plan = Plan::default();
-        let red = plan.rules(&gateway, "openai", "m", r#"{"team":"red"}"#);
-        let blue = plan.rules(&gateway, "openai", "x", r#"{"team":"blue"}"#);
+        let red = plan.rules(&gateway, "openai".into(), "m", r#"{"team":"red"}"#);
+        let blue = plan.rules(&gateway, "openai".into(), "x", r#"{"team":"blue"}"#);
         assert_eq!((red.len(), blue.len()), (2, 1));
         assert_ne!(red[0].counter.id, blue[0].counter.id);
-        assert!(Arc::ptr_eq(&red, &plan.rules(&gateway, "openai", "m", r#"{"team":"red"}"#)));
+        assert!(Arc::ptr_eq(&red, &plan.rules(&gateway, "openai".into(), "m", r#"{"team":"red"}"#)));
     }
 
     #[test]

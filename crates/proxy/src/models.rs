@@ -5,13 +5,14 @@ use bytes::Bytes;
 use http::HeaderName;
 use http::request::Parts;
 use providers::Endpoint;
-use providers::catalog::{self, Dialect, Provider};
+use providers::catalog::{Dialect, Provider};
 use providers::credits::{self, Permit};
-use providers::models::{Asked, Candidate, listing};
+use providers::models::{Asked, Candidate, Host, listing};
 use providers::prices::Catalogue;
 
 use crate::deps::Deps;
 use crate::refusal::Refusal;
+use crate::servers;
 use crate::stages::authenticate::Caller;
 use crate::stages::consult::Consulted;
 use crate::stages::plan::selection;
@@ -64,21 +65,22 @@ pub(crate) fn open(
         false => (Dialect::OpenAi, &OPENAI[..], Endpoint::ChatCompletions),
     };
     let selection = consulted.map_or(selection(), |consulted| &consulted.compiled.selection);
-    let may_ask = |provider: &'static Provider| {
-        let whom = (provider, endpoint);
-        let in_policy = selection.host(provider.slug).and_then(|host| host.configured);
-        let of_policy = match (consulted, in_policy) {
+    let may_ask = |host: &Host<'_>| {
+        let Some(server) = servers::of(consulted.map(|consulted| &*consulted.compiled), *host) else {
+            return false;
+        };
+        let of_policy = match (consulted, host.configured) {
             (Some(consulted), Some((in_policy, _))) => consulted.keys(in_policy).unwrap_or_default(),
             _ => Vec::new(),
         };
+        let whom = (&server, endpoint);
         route::credentials(deps, place, caller, &head.headers, whom, Brought::Anywhere, of_policy).is_ok()
     };
-    let providers: Vec<&str> =
-        catalog::all().iter().copied().filter(|one| may_ask(one)).map(|one| one.slug).collect();
+    let hosts: Vec<Host<'_>> = selection.hosts().into_iter().filter(may_ask).collect();
     let asked = |operation: &&'static str| Asked { dialect, operation };
     let mut candidates: Vec<Candidate<'_>> =
         operations.iter().flat_map(|operation| selection.everything(asked(operation))).collect();
-    candidates.retain(|candidate| providers.contains(&candidate.host.slug()));
+    candidates.retain(|candidate| hosts.iter().any(|host| host.is(candidate.host)));
     let created = Catalogue::current().effective_from();
     let Some(name) = name else {
         return Ok(match dialect {

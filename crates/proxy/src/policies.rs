@@ -3,12 +3,18 @@
 mod selection;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
+use egress::Egress;
+use policy::actions::ai_gateway::Provider;
 use policy::{Operator, Phase, Policy, Problems};
 use providers::catalog;
-use providers::models::{InvalidSelection, Selection};
+use providers::models::{ConfiguredProvider, Host, InvalidSelection, Selection};
 use tracing::error;
+
+use crate::config::Policies;
+use crate::servers::Server;
+use crate::upstream::Connector;
 
 /// A policy, ready to be obeyed.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub struct Compiled {
     pub selection: Selection,
     /// Whether answers are to be shown to it.
     pub looks_at_answers: bool,
+    /// By their places in the policy, those whose address it gives.
+    servers: Vec<Option<Server>>,
 }
 
 /// Why a policy cannot be obeyed.
@@ -28,6 +36,8 @@ pub enum Unusable {
     Problems(Problems),
     /// It names providers or models twice.
     Selection(InvalidSelection),
+    /// The address of a provider cannot stand in a request.
+    Address,
     /// It wants what is not done here.
     Unserved(Problems),
 }
@@ -37,6 +47,7 @@ impl fmt::Display for Unusable {
         match self {
             Self::Problems(problems) => write!(f, "the traffic policy has mistakes: {problems}"),
             Self::Selection(invalid) => write!(f, "the traffic policy cannot be used: {invalid}"),
+            Self::Address => write!(f, "the traffic policy has an address that cannot be called"),
             Self::Unserved(problems) => {
                 write!(f, "the traffic policy wants what is not served: {problems}")
             }
@@ -50,6 +61,7 @@ impl Unusable {
         match self {
             Self::Problems(_) => "it has mistakes",
             Self::Selection(_) => "its providers or models contradict each other",
+            Self::Address => "one of its addresses cannot be called",
             Self::Unserved(_) => "it wants what this release does not do",
         }
     }
@@ -57,20 +69,54 @@ impl Unusable {
 
 impl Compiled {
     /// Compiles a policy's text.
-    pub fn new(text: &str) -> Result<Self, Unusable> {
-        let policy = Policy::parse(text, &OPERATOR).map_err(Unusable::Problems)?;
+    pub fn new(text: &str, compiler: &Compiler) -> Result<Self, Unusable> {
+        let policy = Policy::parse(text, &compiler.operator).map_err(Unusable::Problems)?;
         if let Some(unserved) = policy.unserved(text) {
             return Err(Unusable::Unserved(unserved));
         }
         let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;
         let looks_at_answers = !policy.rules(Phase::Response).is_empty();
-        Ok(Self { policy: Arc::new(policy), selection, looks_at_answers })
+        let servers = compiler.servers(&policy, &selection).map_err(|_| Unusable::Address)?;
+        Ok(Self { policy: Arc::new(policy), selection, looks_at_answers, servers })
+    }
+
+    /// Whoever is asked for what a provider of the policy's, or of the catalogue, serves.
+    pub fn server(&self, host: Host<'_>) -> Option<Server> {
+        let own = host.configured.and_then(|(place, _)| self.servers.get(place)?.clone());
+        own.or_else(|| host.built_in.map(Server::of))
     }
 }
 
-/// What policies may name here: the providers of the catalogue.
-static OPERATOR: LazyLock<Operator> =
-    LazyLock::new(|| Operator::of(catalog::all().iter().map(|provider| (provider.id, provider.names()))));
+/// What policies are compiled with: what they may name, and how servers are reached at addresses of theirs.
+#[derive(Debug)]
+pub struct Compiler {
+    operator: Operator,
+    /// To wherever the operator lets them.
+    connector: Connector,
+    /// To wherever anybody may go.
+    egress: Egress,
+}
+
+impl Compiler {
+    /// Policies may name the providers of the catalogue, and what the operator allows besides.
+    pub fn new(config: &Policies, connector: &Connector) -> Self {
+        let known = catalog::all().iter().map(|provider| (provider.id, provider.names()));
+        let egress = Egress::new(&config.egress);
+        Self { operator: Operator::of(known), connector: connector.clone(), egress }
+    }
+
+    fn servers(&self, policy: &Policy, selection: &Selection) -> Result<Vec<Option<Server>>, http::Error> {
+        let said = policy.ai_gateway().map_or(&[][..], |gateway| &gateway.providers);
+        let guarded = self.connector.guarded(self.egress.clone());
+        let server = |(place, (configured, said)): (usize, (&ConfiguredProvider, &Provider))| {
+            let (Some(base), Some(url)) = (&configured.base, &said.base_url) else { return Ok(None) };
+            let host = Host { built_in: configured.built_in(), configured: Some((place, configured)) };
+            let connector = if url.is_operators { &self.connector } else { &guarded };
+            Server::at(base.clone(), host, connector.clone()).map(Some)
+        };
+        selection.providers().iter().zip(said).enumerate().map(server).collect()
+    }
+}
 
 /// A gateway's policy, compiled when the first request asks for it.
 #[derive(Debug)]
@@ -88,9 +134,9 @@ impl LivePolicy {
     }
 
     /// The policy. One that cannot be obeyed is logged once; what stands in it is not.
-    pub fn compiled(&self) -> Result<&Arc<Compiled>, &Unusable> {
+    pub fn compiled(&self, compiler: &Compiler) -> Result<&Arc<Compiled>, &Unusable> {
         let compile = || {
-            let compiled = Compiled::new(&self.text).map(Arc::new);
+            let compiled = Compiled::new(&self.text, compiler).map(Arc::new);
             if let Err(unusable) = &compiled {
                 error!(
                     "A traffic policy cannot be obeyed, so its gateway answers nothing: {}",

@@ -13,7 +13,6 @@ use model::AccountId;
 use model::prices::Tier;
 use model::usage::{Provenance, Tokens, UsageRecord};
 use providers::answer::Answer;
-use providers::catalog::Provider;
 use providers::openai::units;
 use providers::prices::{Catalogue, Found, Price, Rules, custom_cost};
 use providers::rated::{Rated, Served};
@@ -22,6 +21,7 @@ use time::OffsetDateTime;
 
 use crate::headers::CF_AIG_CUSTOM_COST;
 use crate::refusal::{Refusal, Unpaid};
+use crate::servers::Server;
 use crate::snapshot::Snapshot;
 use crate::stages::authenticate::Caller;
 use crate::stages::inspect::Inquiry;
@@ -49,7 +49,7 @@ pub enum Produced {
 #[derive(Debug)]
 pub struct Rating {
     /// Who serves it.
-    pub provider: &'static Provider,
+    pub server: Server,
     /// The operation.
     pub endpoint: Endpoint,
     /// The model as the provider knows it.
@@ -80,17 +80,17 @@ struct Reporting {
 }
 
 impl Rating {
-    /// What `inquiry` asks of `provider`.
+    /// What `inquiry` asks of `server`.
     pub fn new(
         snapshot: &Snapshot,
         arrival: Arrival,
         place: &Place,
         caller: &Caller,
-        payer: (&'static Provider, Endpoint, &Credential),
+        payer: (&Server, Endpoint, &Credential),
         inquiry: &mut Inquiry,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
-        let (provider, endpoint, credential) = payer;
+        let (server, endpoint, credential) = payer;
         let callers = headers.get(&CF_AIG_CUSTOM_COST).map(|said| custom_cost(said.as_bytes())).transpose();
         let callers = callers.map_err(Refusal::CustomCost)?.map(Box::new);
         let on_credits = matches!(credential, Credential::Credits);
@@ -108,7 +108,7 @@ impl Rating {
         };
         let markup = if on_credits { Some(markup()?) } else { None };
         Ok(Self {
-            provider,
+            server: server.clone(),
             endpoint,
             model: std::mem::take(&mut inquiry.model),
             service_tier: inquiry.service_tier.take(),
@@ -140,7 +140,7 @@ impl Rating {
     /// The same, and where the dearer of two prices holds, the other one.
     pub fn prices(&self) -> impl Iterator<Item = Found<'_>> {
         let Reporting { callers, accounts, is_limited } = &self.reporting;
-        let (provider, model) = (self.provider.slug, self.model.as_str());
+        let (provider, model) = (self.server.slug(), self.model.as_str());
         let callers = callers.as_deref().map(|price| Found::of(price, "", ""));
         let accounts = || accounts.as_ref()?.find(self.account, provider, model, self.at);
         let listed = || self.catalogue().price(self.account, provider, model, self.at);
@@ -233,7 +233,7 @@ impl Rating {
     fn rated(&self, answer: &Answer) -> Option<(Rated, bool)> {
         let served = Served {
             account: self.account,
-            provider: self.provider.slug,
+            provider: self.server.slug(),
             endpoint: self.endpoint,
             model: &self.model,
             service_tier: self.service_tier.as_deref(),
@@ -247,7 +247,7 @@ impl Rating {
             return by_callers;
         }
         let names = [answer.model.as_deref().unwrap_or_default(), &self.model];
-        let find = |name| accounts.as_ref()?.find(self.account, self.provider.slug, name, self.at);
+        let find = |name| accounts.as_ref()?.find(self.account, self.server.slug(), name, self.at);
         let others = match names.into_iter().find_map(find) {
             Some(found) => served.by(&found, answer).map(|rated| (rated, true)),
             None => served.rated(self.catalogue(), answer).map(|rated| (rated, false)),

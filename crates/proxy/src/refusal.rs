@@ -9,6 +9,8 @@ mod shape;
 mod told;
 mod unpaid;
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderValue, StatusCode};
 use providers::catalog::UnknownProvider;
 use providers::compat::InvalidModel;
@@ -155,7 +157,7 @@ pub enum Refusal {
     )]
     UnknownAlias {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
         /// What was asked for.
         alias: String,
         /// What there is.
@@ -167,7 +169,7 @@ pub enum Refusal {
     )]
     StoredKeyNeedsToken {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
     },
     /// No key, and credits are forbidden.
     #[error(
@@ -185,7 +187,7 @@ pub enum Refusal {
     )]
     NoCredential {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
     },
     /// Credits would pay, but nobody says whose.
     #[error(
@@ -247,13 +249,13 @@ pub enum Refusal {
     #[error("Failed to get response from provider: `{provider}` could not be reached")]
     ProviderUnreachable {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
     },
     /// The provider hung up before its answer was complete.
     #[error("Failed to get response from provider: `{provider}` broke off")]
     ProviderBrokeOff {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
     },
     /// The provider's answer did not begin in time.
     #[error(
@@ -261,7 +263,7 @@ pub enum Refusal {
     )]
     ProviderTimeout {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
         /// The bound.
         milliseconds: u64,
     },
@@ -269,7 +271,7 @@ pub enum Refusal {
     #[error("Failed to get response from provider: `{provider}` sent nothing for {seconds} s")]
     ProviderStill {
         /// The provider.
-        provider: &'static str,
+        provider: Cow<'static, str>,
         /// The bound.
         seconds: u64,
     },
@@ -405,7 +407,7 @@ mod tests {
     #[test]
     fn an_unknown_alias_is_told_with_what_there_is() {
         let refusal = Refusal::UnknownAlias {
-            provider: "openai",
+            provider: "openai".into(),
             alias: "x".to_owned(),
             configured: vec!["default".to_owned(), "spare".to_owned()],
         };

@@ -19,6 +19,7 @@ use crate::listener::{bind, serve_callers};
 use crate::metrics::{MeterMetrics, Metrics};
 use crate::operator_keys::OperatorKeys;
 use crate::origins::Origins;
+use crate::policies::Compiler;
 use crate::relayed::Drains;
 use crate::snapshot::{Snapshot, SnapshotHandle};
 use crate::spans::Spans;
@@ -73,6 +74,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
         opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,
         bounds: config.bounds.clone(),
+        compiler: Compiler::new(&config.policies, &connector),
         effects: Effects::new(&config.policies, prometheus::default_registry())?,
         operator_keys: OperatorKeys::default(),
         zero_retention: config.credits.zero_retention.clone(),

@@ -94,7 +94,8 @@ async fn through_the_stages(
         Some(Consulting::Go(consulted)) => Some(consulted),
         Some(Consulting::Answer(answer)) => return Ok(Reply::Policy(answer)),
     };
-    let target = resolve::target(&deps.origins, &head.method, &below, head.uri.query())?;
+    let policy = consulted.as_ref().map(|consulted| &*consulted.compiled);
+    let target = resolve::target(&deps.origins, policy, &head, &below)?;
     note_target(visit, &target, &head)?;
     match &target.address {
         Address::CompatModels => return Ok(Reply::Own(providers::compat::models())),
@@ -103,12 +104,12 @@ async fn through_the_stages(
                 .map(Reply::Own);
         }
         // Who has no credential need not send a body.
-        Address::Native { provider, .. } if consulted.is_none() => {
-            drop(route::credential(deps, place, &caller, &head.headers, (provider, target.endpoint))?);
+        Address::Native { server, .. } if consulted.is_none() => {
+            drop(route::credential(deps, place, &caller, &head.headers, (server, target.endpoint))?);
         }
         Address::Native { .. } | Address::Compat | Address::Open => (),
     }
-    let inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body).await?;
+    let inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body, policy).await?;
     note_inquiry(visit, &inquiry);
     let plan = plan::plan(deps, place, &caller, &head, &target, &inquiry, consulted.as_deref())?;
     let asking = Asking { place, caller: &caller, target: &target };
@@ -120,8 +121,8 @@ fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), R
     target.endpoint.as_str().clone_into(&mut record.endpoint);
     record.path = bounded(&target.path, 1024);
     target.address.dialect().clone_into(&mut record.dialect);
-    if let Address::Native { provider, .. } = &target.address {
-        provider.slug.clone_into(&mut record.provider);
+    if let Address::Native { server, .. } = &target.address {
+        server.slug().clone_into(&mut record.provider);
     }
     if let Some(labels) = head.headers.get(&headers::CF_AIG_METADATA) {
         record.metadata = metadata(labels.as_bytes())?;
@@ -136,8 +137,8 @@ fn note_inquiry(visit: &mut Visit, inquiry: &Inquiry) {
     record.model_asked = bounded(&inquiry.model_asked, 256);
     record.streamed = inquiry.stream;
     record.request_bytes = inquiry.received;
-    if let Some(provider) = inquiry.provider {
-        provider.slug.clone_into(&mut record.provider);
+    if let Some(server) = &inquiry.server {
+        server.slug().clone_into(&mut record.provider);
     }
 }
 

@@ -4,8 +4,19 @@
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use super::{Auth, Dialect};
+use super::{Auth, Dialect, Format, OPENAI_LIKE, Provider};
 use crate::path::{self, Base, InvalidBase, InvalidPath};
+
+/// Whoever has an id that the catalogue does not know speaks as this does, and is called what the gateway says.
+pub const SPEAKS_OPENAI: Provider = OPENAI_LIKE;
+
+/// The same for those who speak nothing but Anthropic's format.
+pub const SPEAKS_ANTHROPIC: Provider = Provider {
+    auth: Auth::XApiKey,
+    dialect: Dialect::Anthropic,
+    formats: &[Format::messages(None, Auth::XApiKey)],
+    ..OPENAI_LIKE
+};
 
 /// Where a provider that a gateway configures is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +35,24 @@ impl CustomBase {
         Ok(Self { base, is_azure })
     }
 
-    /// The headers in which a key is presented. Azure's deployments read a key of theirs in one header
+    /// Whether it is one of Azure's.
+    pub fn is_azure(&self) -> bool {
+        self.is_azure
+    }
+
+    /// Whether this is where a provider of the catalogue is at home, in one of its regions perhaps:
+    /// `eu.api.openai.com`.
+    pub fn is_at(&self, provider: &Provider) -> bool {
+        let (home, host) = (Base::of(provider), self.base.authority.host().to_ascii_lowercase());
+        let region = host.strip_suffix(home.authority.host()).unwrap_or("-");
+        let port = self.base.authority.port_u16().unwrap_or(443);
+        !self.base.is_plain() && port == 443 && (region.is_empty() || region.ends_with('.'))
+    }
+
+    /// The second header in which a key is presented. Azure's deployments read a key of theirs in one header
     /// and a token of the directory in the other, and which of the two it is cannot be seen.
-    pub fn auths(&self, dialect: Dialect) -> &'static [Auth] {
-        match dialect {
-            Dialect::OpenAi if self.is_azure => &[Auth::Bearer, Auth::ApiKey],
-            Dialect::OpenAi => &[Auth::Bearer],
-            Dialect::Anthropic => &[Auth::XApiKey],
-        }
+    pub fn second_auth(&self, dialect: Dialect) -> Option<Auth> {
+        (self.is_azure && dialect == Dialect::OpenAi).then_some(Auth::ApiKey)
     }
 
     /// The path and query for what a caller asks below `/v1`. Azure wants its version in the query,
@@ -104,10 +125,30 @@ mod tests {
         assert_eq!(at(None, Some("1&x=y")), plain);
         assert_eq!(at(None, None), plain);
         assert_eq!(to("https://a.com/v1", "/v1/x", None, Some("1")), "https://a.com/v1/x");
-        let auths = |url| CustomBase::parse(url).unwrap().auths(Dialect::OpenAi);
-        assert_eq!(auths(azure), [Auth::Bearer, Auth::ApiKey]);
-        assert_eq!(auths("https://ME.OpenAI.Azure.com"), [Auth::Bearer, Auth::ApiKey]);
-        assert_eq!(auths("https://openai.azure.com.evil.example"), [Auth::Bearer]);
+        let second = |url| CustomBase::parse(url).unwrap().second_auth(Dialect::OpenAi);
+        assert_eq!(second(azure), Some(Auth::ApiKey));
+        assert_eq!(second("https://ME.OpenAI.Azure.com"), Some(Auth::ApiKey));
+        assert_eq!(second("https://openai.azure.com.evil.example"), None);
+    }
+
+    #[test]
+    fn a_provider_is_at_home_in_its_regions_and_nowhere_else() {
+        let openai = crate::catalog::find("openai").unwrap();
+        let is_at = |url| CustomBase::parse(url).unwrap().is_at(openai);
+        for home in
+            ["https://api.openai.com/v1", "https://EU.api.openai.com", "https://us.api.openai.com:443/v1"]
+        {
+            assert!(is_at(home), "{home}");
+        }
+        for elsewhere in [
+            "http://api.openai.com",
+            "https://api.openai.com:8443",
+            "https://evilapi.openai.com",
+            "https://api.openai.com.evil.example",
+            "https://openai.com",
+        ] {
+            assert!(!is_at(elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::catalog::custom::CustomBase;
 use crate::catalog::{self, Dialect, Format, Provider};
+use crate::path::InvalidBase;
 
 /// A provider that a gateway names: one of the catalogue's, to which it adds, or one of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,6 +79,14 @@ pub enum InvalidSelection {
     /// A provider that is not in the catalogue, and of which it is not said where it is.
     #[error("the provider `{0}` is not in the catalogue and needs a `base_url`")]
     NoBaseUrl(String),
+    /// An address that leads nowhere.
+    #[error("the `base_url` of the provider `{provider}` cannot be used: {reason}")]
+    BaseUrl {
+        /// Whose.
+        provider: String,
+        /// What is wrong with it.
+        reason: InvalidBase,
+    },
 }
 
 impl ConfiguredProvider {

@@ -59,7 +59,8 @@ impl Estimate {
             TokenPrices { output, ..prices }
         };
         let prices = [found.first().map(dearest), found.get(1).map(dearest)];
-        let known_cost = |found| credits::known_cost(rating.provider, rating.endpoint, &inquiry.text, found);
+        let known_cost =
+            |found| credits::known_cost(rating.server.provider, rating.endpoint, &inquiry.text, found);
         let known_cost = found.iter().filter_map(known_cost).max().unwrap_or_default();
         let is_bounded = output == 0 || named.is_some();
         // Keeping and fetching costs nothing to speak of; what else is begun, nobody here knows the cost of.

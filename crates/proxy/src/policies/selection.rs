@@ -2,6 +2,7 @@
 
 use policy::actions::ai_gateway::{AiGateway, Format, Model, Provider, Surface, SurfaceName};
 use providers::catalog::Dialect;
+use providers::catalog::custom::CustomBase;
 use providers::models::{
     ConfiguredModel, ConfiguredProvider, ConfiguredSurface, InvalidSelection, Models, Restrictions, Selection,
 };
@@ -9,23 +10,26 @@ use providers::models::{
 /// What callers may choose from.
 pub(super) fn of(gateway: Option<&AiGateway>) -> Result<Selection, InvalidSelection> {
     let Some(gateway) = gateway else { return Ok(Selection::of(Models::current())) };
+    let providers = gateway.providers.iter().map(provider).collect::<Result<_, _>>()?;
     let restrictions = Restrictions {
         only_configured_providers: gateway.only_allow_configured_providers,
         only_configured_models: gateway.only_allow_configured_models,
     };
-    Selection::new(Models::current(), gateway.providers.iter().map(provider).collect(), restrictions)
+    Selection::new(Models::current(), providers, restrictions)
 }
 
-fn provider(provider: &Provider) -> ConfiguredProvider {
-    ConfiguredProvider {
+fn provider(provider: &Provider) -> Result<ConfiguredProvider, InvalidSelection> {
+    let invalid = |reason| InvalidSelection::BaseUrl { provider: provider.id.clone(), reason };
+    let base = provider.base_url.as_ref().map(|base| CustomBase::parse(&base.url).map_err(invalid));
+    Ok(ConfiguredProvider {
         id: provider.id.clone(),
         id_aliases: provider.id_aliases.clone(),
         display_name: provider.display_name.clone().unwrap_or_default(),
-        base: None,
+        base: base.transpose()?,
         disabled: provider.disabled,
         surfaces: provider.supported_api_surfaces.iter().map(surface).collect(),
         models: provider.models.iter().map(model).collect(),
-    }
+    })
 }
 
 fn surface(surface: &Surface) -> ConfiguredSurface {

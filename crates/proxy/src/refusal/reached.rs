@@ -1,5 +1,6 @@
 //! A limit that has no room for a request.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct Reached {
     /// How long it makes no sense to try again.
     pub retry_after: Duration,
     /// Who would have been asked.
-    pub provider: &'static str,
+    pub provider: Cow<'static, str>,
     /// For which model.
     pub model: String,
 }
@@ -107,7 +108,7 @@ mod tests {
             rule: Arc::new(rule),
             remaining: 0,
             retry_after: Duration::from_secs(9),
-            provider: "openai",
+            provider: "openai".into(),
             model: "gpt-4o".to_owned(),
         };
         assert_eq!(

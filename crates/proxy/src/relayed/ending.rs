@@ -69,7 +69,7 @@ impl Ended {
         let record = ended.visit.record();
         match ending {
             Ending::Open if is_stream && ended.rating.endpoint.writes_text() => {
-                ended.visit.blame(&Refusal::ProviderBrokeOff { provider: ended.rating.provider.slug });
+                ended.visit.blame(&Refusal::ProviderBrokeOff { provider: ended.rating.server.name() });
                 ended.is_free = ended.is_empty();
             }
             Ending::Failed(_) => {

@@ -92,7 +92,7 @@ impl Flow {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
         let Some(Running { visit, tap, rating, .. }) = &mut self.running else { return Poll::Ready(None) };
-        let (provider, idle) = (rating.provider.slug, visit.deps().bounds.answer_idle);
+        let (server, idle) = (&rating.server, visit.deps().bounds.answer_idle);
         match Pin::new(&mut self.source.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.source.watch.expect_within(idle);
@@ -101,11 +101,15 @@ impl Flow {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Refusal::ProviderBrokeOff { provider }))),
+            Poll::Ready(Some(Err(_))) => {
+                Poll::Ready(Some(Err(Refusal::ProviderBrokeOff { provider: server.name() })))
+            }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.source.watch.poll_alarm(context).map(|alarm| {
                 Some(Err(match alarm {
-                    Alarm::Still => Refusal::ProviderStill { provider, seconds: idle.as_secs() },
+                    Alarm::Still => {
+                        Refusal::ProviderStill { provider: server.name(), seconds: idle.as_secs() }
+                    }
                     alarm => ended(alarm),
                 }))
             }),
@@ -204,7 +208,7 @@ impl Flow {
         if !tap.is_stream() {
             return Err(refusal.to_string().into());
         }
-        let dialect = rating.provider.dialect_of(rating.endpoint);
+        let dialect = rating.server.dialect_of(rating.endpoint);
         let event = visit.listener().event(refusal, dialect, rating.endpoint);
         Ok(Frame::data(event.into()))
     }
@@ -231,7 +235,7 @@ impl Flow {
     pub(super) fn keep_connection(&mut self) {
         let connection = self.source.connection.take().filter(|_| self.source.reusable);
         if let (Some(connection), Some(Running { visit, rating, .. })) = (connection, &self.running) {
-            visit.deps().origins.pool(rating.provider).keep(connection);
+            rating.server.pool(&visit.deps().origins).keep(connection);
         }
     }
 }

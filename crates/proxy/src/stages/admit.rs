@@ -51,7 +51,7 @@ pub struct Asked<'a> {
 /// Writes down what is about to be asked, and sets aside what it needs.
 pub async fn admission(visit: &mut Visit, mut asked: Asked<'_>) -> Result<Admission, Refusal> {
     let record = visit.record();
-    record.key_source = Some(asked.credential.source());
+    record.key_source = asked.credential.source();
     asked.credential.alias().clone_into(&mut record.key_alias);
     let rules = rules(visit, &asked);
     match asked.facts.take() {
@@ -65,7 +65,7 @@ fn rules(visit: &mut Visit, asked: &Asked<'_>) -> Vec<Arc<Rule>> {
     let Asked { place, rating, .. } = asked;
     let metadata = &visit.record().metadata;
     let of_gateway =
-        place.gateway.limits.rules(&place.gateway.gateway, rating.provider.slug, rating.model(), metadata);
+        place.gateway.limits.rules(&place.gateway.gateway, rating.server.name(), rating.model(), metadata);
     let of_account = place.account.spending_rule(place.account_id);
     let bounded = asked.caller.token().and_then(|token| token.bounded.as_ref());
     let of_token =
@@ -76,9 +76,11 @@ fn rules(visit: &mut Visit, asked: &Asked<'_>) -> Vec<Arc<Rule>> {
             let calls = snapshot.terms().and_then(|terms| terms.calls_a_minute);
             calls.map(|calls| Arc::new(Rule::wholesale(&place.gateway.gateway, calls)))
         }
-        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) | Credential::Policy(_) => {
-            None
-        }
+        Credential::None
+        | Credential::Request(..)
+        | Credential::Stored(_)
+        | Credential::Bound(_)
+        | Credential::Policy(_) => None,
     };
     let all = of_gateway.iter().cloned().chain(of_account.cloned()).chain(of_token).chain(of_operator);
     // However often a request is tried, it is one call.
@@ -101,7 +103,7 @@ fn reached(visit: &mut Visit, rating: &Rating, rules: &[Arc<Rule>], full: Full) 
         rule: Arc::clone(rule),
         remaining,
         retry_after,
-        provider: rating.provider.slug,
+        provider: rating.server.name(),
         model: rating.model().to_owned(),
     }))
 }

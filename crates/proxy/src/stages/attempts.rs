@@ -84,9 +84,9 @@ async fn tried(
         let is_last = plan.peek().is_none();
         // The last one takes it with it: most requests have one attempt, and no copy is made for it.
         let head = if is_last { head.take() } else { head.clone() }.ok_or(Refusal::Bug)?;
-        let provider = attempt.provider.slug;
+        let server = attempt.server.clone();
         let fitted = match &attempt.model {
-            Some(model) => Some(inquiry.fitted(asking.target.endpoint, attempt.provider, model)?),
+            Some(model) => Some(inquiry.fitted(asking.target.endpoint, &server, model)?),
             None => None,
         };
         let asked = match fitted {
@@ -96,7 +96,7 @@ async fn tried(
             None => inquiry.handed_over(),
         };
         let result = attempted(visit, &asking, attempt, head, asked, patience).await;
-        let failure = Failure::of(provider, &result);
+        let failure = Failure::of(server.slug(), &result);
         let is_last = is_last || patience.is_over();
         let is_told = |failure: &Failure| is_last && failures.iter().all(|earlier| earlier.is_like(failure));
         let failure = match failure {
@@ -127,19 +127,21 @@ async fn attempted(
     patience: Patience,
 ) -> Result<Reply, Refusal> {
     let Asking { place, caller, target } = *asking;
-    let Attempt { provider, model, credential } = attempt;
-    visit.asked = model.map(|model| format!("{}:{model}", provider.id));
-    provider.slug.clone_into(&mut visit.record().provider);
+    let Attempt { server, model, credential } = attempt;
+    visit.asked = model.map(|model| format!("{}:{model}", server.id()));
+    server.slug().clone_into(&mut visit.record().provider);
     let facts = match credential {
-        Credential::Request(..) | Credential::Stored(_) | Credential::Bound(_) | Credential::Policy(_) => {
-            None
-        }
-        Credential::Credits => match inspect::permit(provider, target, &head, &inquiry)? {
+        Credential::None
+        | Credential::Request(..)
+        | Credential::Stored(_)
+        | Credential::Bound(_)
+        | Credential::Policy(_) => None,
+        Credential::Credits => match inspect::permit(server.provider, target, &head, &inquiry)? {
             Permit::Call(facts) => Some(facts),
-            list => return models::on_credits(visit, place, provider, list).map(Reply::Own),
+            list => return models::on_credits(visit, place, server.provider, list).map(Reply::Own),
         },
     };
-    let whom = (provider, target.endpoint, &credential);
+    let whom = (&server, target.endpoint, &credential);
     let snapshot = visit.deps().snapshot.load_full();
     let arrival = visit.arrival();
     let rating = Rating::new(&snapshot, arrival, place, caller, whom, &mut inquiry, &head.headers)?;
@@ -153,7 +155,7 @@ async fn attempted(
         rating: &rating,
     };
     let admission = admit::admission(visit, asked).await?;
-    let way = Way { place, caller, target, provider, credential, patience };
+    let way = Way { place, caller, target, server, credential, patience };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
     let hides_usage = inquiry.hides_usage;
     Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage, consulted: None })))

@@ -86,7 +86,7 @@ pub async fn consult(
     body: &mut Arriving,
 ) -> Result<Option<Consulting>, Refusal> {
     let Some(policy) = &place.gateway.policy else { return Ok(None) };
-    let compiled = Arc::clone(policy.compiled().map_err(|_| Refusal::PolicyUnusable)?);
+    let compiled = Arc::clone(policy.compiled(&visit.deps().compiler).map_err(|_| Refusal::PolicyUnusable)?);
     let deps = Arc::clone(visit.deps());
     let whose = Whose {
         account: place.account_id,

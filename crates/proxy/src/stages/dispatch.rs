@@ -18,7 +18,7 @@ use model::operator_key::Cancel;
 use model::resource::OperatorKey;
 use process::failpoint_soon;
 use providers::catalog::Provider;
-use providers::{credits, path};
+use providers::credits;
 use tracing::debug;
 
 use super::admit::Admission;
@@ -31,6 +31,7 @@ use crate::deps::Deps;
 use crate::headers::{self, CF_AIG_REQUEST_TIMEOUT, CF_AIG_REQUEST_TIMEOUT_MS, TRACEPARENT};
 use crate::refusal::Refusal;
 use crate::relayed::Paying;
+use crate::servers::Server;
 use crate::upstream::{CallersBody, Connection, NoAnswer, UpstreamBody};
 use crate::visit::Visit;
 use crate::watch::{Alarm, Watch};
@@ -63,7 +64,7 @@ pub struct Way<'a> {
     /// What is asked.
     pub target: &'a Target,
     /// Whom.
-    pub provider: &'static Provider,
+    pub server: Server,
     /// With which credential.
     pub credential: Credential,
     /// How long it may take.
@@ -80,17 +81,18 @@ pub async fn dispatched(
 ) -> Result<Dispatched, Refusal> {
     let deps = Arc::clone(visit.deps());
     let patience = way.patience.within(patience(&deps, &head.headers)?);
-    let Opened { header, credential, operator_key } = opened(&deps, &way)?;
+    let Opened { credential, second, operator_key } = opened(&deps, &way)?;
     let (body, replaced) = inquiry.sealed(matches!(way.credential, Credential::Credits));
-    let pool = deps.origins.pool(way.provider);
-    prepare(&mut head.headers, &way, (header, credential), replaced, &body);
+    let pool = way.server.pool(&deps.origins);
+    let path = upstream_path(&deps, &way, &head)?;
+    prepare(&mut head.headers, &way, credential.into_iter().chain(second), replaced, &body);
     head.headers.insert(header::HOST, pool.host());
     // A caller's trace goes on through our span only if that span is sent anywhere.
     let trace = visit.trace.filter(|_| deps.spans.is_some());
     if let Some(traceparent) = trace.and_then(|trace| trace.traceparent()) {
         head.headers.insert(&TRACEPARENT, traceparent);
     }
-    head.uri = Uri::from(upstream_path(&deps, &way, head.uri.query())?);
+    head.uri = Uri::from(path);
     head.version = Version::HTTP_11;
     head.extensions.clear();
 
@@ -109,15 +111,15 @@ pub async fn dispatched(
     match sent.await {
         Ok(Ok((answer, connection))) => {
             if let Some(key) = &operator_key {
-                serves(&deps, way.provider, key, &answer)?;
+                serves(&deps, way.server.provider, key, &answer)?;
             }
-            let stops_billing = is_visible && stops_billing(way.provider, operator_key.as_deref());
+            let stops_billing = is_visible && stops_billing(way.server.provider, operator_key.as_deref());
             Ok(Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing })
         }
-        Ok(Err(no_answer)) => Err(unanswered(way.provider, &no_answer)),
+        Ok(Err(no_answer)) => Err(unanswered(&way.server, &no_answer)),
         Err(Alarm::Still) => {
             let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-            Err(Refusal::ProviderTimeout { provider: way.provider.slug, milliseconds })
+            Err(Refusal::ProviderTimeout { provider: way.server.name(), milliseconds })
         }
         Err(alarm) => Err(ended(alarm)),
     }
@@ -146,7 +148,7 @@ pub fn ended(alarm: Alarm) -> Refusal {
 fn prepare(
     headers: &mut HeaderMap,
     way: &Way<'_>,
-    (header, credential): (HeaderName, HeaderValue),
+    credentials: impl Iterator<Item = (HeaderName, HeaderValue)>,
     replaced: Replaced,
     body: &UpstreamBody,
 ) {
@@ -154,7 +156,9 @@ fn prepare(
     if matches!(way.credential, Credential::Credits) {
         headers::keep(headers, credits::passes);
     }
-    headers.insert(header, credential);
+    for (header, credential) in credentials {
+        headers.insert(header, credential);
+    }
     if way.target.endpoint.runs_a_model() {
         // Usage is read beside the answer, and a chunk of ours is taken out of it: both need plain
         // bytes. A caller that offers compression takes plain bytes too.
@@ -168,12 +172,11 @@ fn prepare(
     }
 }
 
-fn upstream_path(deps: &Deps, way: &Way<'_>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
+fn upstream_path(deps: &Deps, way: &Way<'_>, head: &Parts) -> Result<PathAndQuery, Refusal> {
     match &way.target.address {
         Address::Native { upstream, .. } => Ok(upstream.clone()),
         Address::Open | Address::Models(_) | Address::Compat | Address::CompatModels => {
-            let base = deps.origins.base_for(way.provider, way.target);
-            Ok(path::below(&base, &way.target.path, query)?)
+            Ok(way.server.open_path(&deps.origins, way.target, head.uri.query(), &head.headers)?)
         }
     }
 }
@@ -193,17 +196,17 @@ fn patience(deps: &Deps, headers: &HeaderMap) -> Result<Duration, Refusal> {
     Ok(asked.min(deps.bounds.first_byte))
 }
 
-fn unanswered(provider: &'static Provider, no_answer: &NoAnswer) -> Refusal {
-    let slug = provider.slug;
-    debug!(provider = slug, "The provider `{slug}` gave no answer: {no_answer}");
+fn unanswered(server: &Server, no_answer: &NoAnswer) -> Refusal {
+    let provider = server.name();
+    debug!(%provider, "The provider `{provider}` gave no answer: {no_answer}");
     match no_answer {
-        NoAnswer::Unreachable(_) => Refusal::ProviderUnreachable { provider: slug },
+        NoAnswer::Unreachable(_) => Refusal::ProviderUnreachable { provider },
         NoAnswer::BrokeOff(error) => {
             let callers = error.source().and_then(|source| source.downcast_ref::<CallersBody>());
             match callers {
                 Some(CallersBody::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
                 Some(CallersBody::Still(idle)) => Refusal::BodyTimeout { seconds: idle.as_secs() },
-                None => Refusal::ProviderBrokeOff { provider: slug },
+                None => Refusal::ProviderBrokeOff { provider },
             }
         }
     }

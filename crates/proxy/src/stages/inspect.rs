@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
-use providers::catalog::Provider;
 use providers::request::{Alternatives, Fields};
 use providers::splice::Splices;
 use providers::{Endpoint, compat};
 
 use super::resolve::{Address, Target};
 use crate::config::Bounds;
+use crate::policies::Compiled;
 use crate::refusal::Refusal;
+use crate::servers::{self, Server};
 use crate::upstream::{Streamed, UpstreamBody};
 use crate::visit::bounded;
 pub use arriving::{Arriving, arrived, is_json, plain};
@@ -28,7 +29,7 @@ pub use credits::permit;
 /// What is asked of a provider, as far as we act on it.
 pub struct Inquiry {
     /// Whom it is asked of; nobody when we answer ourselves, or as long as that is open.
-    pub provider: Option<&'static Provider>,
+    pub server: Option<Server>,
     /// The model as the caller wrote it; empty if the body names none.
     pub model_asked: String,
     /// What the caller would take instead, where it is open who is asked.
@@ -76,6 +77,7 @@ pub async fn inquiry(
     target: &Target,
     headers: &HeaderMap,
     mut body: Arriving,
+    policy: Option<&Compiled>,
 ) -> Result<Inquiry, Refusal> {
     let is_open = matches!(target.address, Address::Open);
     if target.endpoint.has_json_body() || is_open && is_json(headers) {
@@ -83,13 +85,13 @@ pub async fn inquiry(
         let arrived = arrived(bounds, &mut body).await?;
         let waited = begin.elapsed();
         let plain = inflated(bounds, headers, &arrived).await?;
-        return Ok(Inquiry { waited, ..read(target, arrived, plain)? });
+        return Ok(Inquiry { waited, ..read(target, arrived, plain, policy)? });
     }
-    let provider = match &target.address {
-        Address::Native { provider, .. } => Some(*provider),
+    let server = match &target.address {
+        Address::Native { server, .. } => Some(server.clone()),
         Address::Compat | Address::CompatModels | Address::Open | Address::Models(_) => None,
     };
-    let mut inquiry = Inquiry::unread(provider);
+    let mut inquiry = Inquiry::unread(server);
     let body = match body {
         Arriving::Stream(body) => body,
         Arriving::Whole(bytes) => {
@@ -134,13 +136,8 @@ impl Inquiry {
     }
 
     /// The same for one of those who may be asked. Bodies that are not read here can be sent once only.
-    pub fn fitted(
-        &mut self,
-        endpoint: Endpoint,
-        provider: &'static Provider,
-        model: &str,
-    ) -> Result<Self, Refusal> {
-        let fitted = Self { provider: Some(provider), model: bounded(model, 256), ..self.handed_over() };
+    pub fn fitted(&mut self, endpoint: Endpoint, server: &Server, model: &str) -> Result<Self, Refusal> {
+        let fitted = Self { server: Some(server.clone()), model: bounded(model, 256), ..self.handed_over() };
         if !self.is_read {
             return match self.model_asked == model {
                 true => Ok(fitted),
@@ -155,7 +152,7 @@ impl Inquiry {
         let mut splices = Splices::default();
         let is_compressed = self.was_inflated && !is_rewritten;
         let hides_usage =
-            asks_for_usage(endpoint, provider, is_compressed, &Fields::read(&text)?, &mut splices);
+            asks_for_usage(endpoint, server, is_compressed, &Fields::read(&text)?, &mut splices);
         Ok(Self { splices, hides_usage, text, is_rewritten, ..fitted })
     }
 
@@ -167,7 +164,7 @@ impl Inquiry {
         };
         Self {
             body,
-            provider: self.provider,
+            server: self.server.clone(),
             model_asked: self.model_asked.clone(),
             alternatives: Vec::new(),
             model: self.model.clone(),
@@ -195,9 +192,9 @@ impl Inquiry {
         Self::unread(None)
     }
 
-    fn unread(provider: Option<&'static Provider>) -> Self {
+    fn unread(server: Option<Server>) -> Self {
         Self {
-            provider,
+            server,
             model_asked: String::new(),
             alternatives: Vec::new(),
             model: String::new(),
@@ -217,15 +214,20 @@ impl Inquiry {
     }
 }
 
-fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusal> {
+fn read(
+    target: &Target,
+    arrived: Bytes,
+    plain: Plain,
+    policy: Option<&Compiled>,
+) -> Result<Inquiry, Refusal> {
     let received = arrived.len() as u64;
     let (text, was_inflated) = match plain {
         Plain::AsItCame => (arrived.clone(), false),
         Plain::Inflated(text) => (text, true),
         Plain::Unreadable => {
-            let Address::Native { provider, .. } = &target.address else { return Err(Refusal::Inflation) };
+            let Address::Native { server, .. } = &target.address else { return Err(Refusal::Inflation) };
             let body = UpstreamBody::Whole(arrived);
-            return Ok(Inquiry { body, received, ..Inquiry::unread(Some(provider)) });
+            return Ok(Inquiry { body, received, ..Inquiry::unread(Some(server.clone())) });
         }
     };
     let fields = Fields::read(&text).map_err(|invalid| match &target.address {
@@ -234,12 +236,14 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
     })?;
     let asked = fields.model.as_deref().unwrap_or_default();
     let (mut splices, mut alternatives) = (Splices::default(), Vec::new());
-    let (provider, model) = match &target.address {
-        Address::Native { provider, .. } => (Some(*provider), asked),
+    let (server, model) = match &target.address {
+        Address::Native { server, .. } => (Some(server.clone()), asked),
         Address::Compat | Address::CompatModels => {
-            let compat = compat::model(asked).map_err(Refusal::CompatModel)?;
-            fields.name_model(compat.model, &mut splices);
-            (Some(compat.provider), compat.model)
+            let (name, model) = compat::parts(asked).map_err(Refusal::CompatModel)?;
+            let server =
+                servers::named(policy, name).map_err(|unknown| Refusal::CompatModel(unknown.into()))?;
+            fields.name_model(model, &mut splices);
+            (Some(server), model)
         }
         Address::Open | Address::Models(_) => {
             let named = Alternatives::read(&text)?.models;
@@ -247,9 +251,9 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
             (None, asked)
         }
     };
-    let hides_usage = provider.is_some_and(|provider| {
-        asks_for_usage(target.endpoint, provider, was_inflated, &fields, &mut splices)
-    });
+    let hides_usage = server
+        .as_ref()
+        .is_some_and(|server| asks_for_usage(target.endpoint, server, was_inflated, &fields, &mut splices));
     // What is kept of a name; the provider gets it whole.
     let name = |text: &str| bounded(text, 256);
     let (model_asked, model, stream) = (bounded(asked, 1024), name(model), fields.stream);
@@ -268,7 +272,7 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
         is_read: true,
         text,
         received,
-        ..Inquiry::unread(provider)
+        ..Inquiry::unread(server)
     })
 }
 
@@ -276,12 +280,12 @@ fn read(target: &Target, arrived: Bytes, plain: Plain) -> Result<Inquiry, Refusa
 /// the address forces us to.
 fn asks_for_usage(
     endpoint: Endpoint,
-    provider: &Provider,
+    server: &Server,
     was_inflated: bool,
     fields: &Fields<'_>,
     splices: &mut Splices,
 ) -> bool {
-    let may_ask = provider.allows_splices && (!was_inflated || !splices.is_empty());
+    let may_ask = server.allows_splices() && (!was_inflated || !splices.is_empty());
     let asks = may_ask && fields.lacks_usage(endpoint);
     if asks {
         fields.ask_for_usage(splices);

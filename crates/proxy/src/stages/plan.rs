@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use http::HeaderValue;
 use http::request::Parts;
-use providers::catalog::{self, Dialect, Provider};
+use providers::catalog::Dialect;
 use providers::models::{Asked, Candidate, Models, Selection, is_auto};
 
 use super::authenticate::Caller;
@@ -14,13 +14,15 @@ use super::resolve::{Address, Place, Target};
 use super::route::{self, Brought, Credential};
 use crate::deps::Deps;
 use crate::headers::NGROK_AIG_PROVIDER;
+use crate::policies::Compiled;
 use crate::refusal::Refusal;
+use crate::servers::{self, Server};
 
 /// One try at one provider.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Who is asked.
-    pub provider: &'static Provider,
+    pub server: Server,
     /// For which model, if that is not what the body says already.
     pub model: Option<String>,
     /// With which credential.
@@ -45,28 +47,29 @@ pub fn plan(
     consulted: Option<&Consulted>,
 ) -> Result<Vec<Attempt>, Refusal> {
     let selection = consulted.map_or(selection(), |consulted| &consulted.compiled.selection);
-    let candidates = match (inquiry.provider, &target.address) {
-        (Some(provider), _) => vec![named(selection, provider, inquiry, target, consulted.is_some())?],
-        (None, Address::Open) => candidates(selection, head, inquiry, target)?,
+    let policy = consulted.map(|consulted| &*consulted.compiled);
+    let candidates = match (&inquiry.server, &target.address) {
+        (Some(server), _) => vec![named(selection, server, inquiry, target, policy.is_some())?],
+        (None, Address::Open) => candidates(selection, policy, head, inquiry, target)?,
         (None, _) => return Err(Refusal::NotCompat),
     };
-    let first = candidates.first().map(|candidate| candidate.provider);
+    let first = candidates.first().map(|candidate| candidate.server.clone());
     let (mut attempts, mut refused) = (Vec::new(), None);
-    for Found { provider, model, place: in_policy } in candidates {
+    for Found { server, model, place: in_policy } in candidates {
         let of_policy = match (consulted, in_policy) {
             (Some(consulted), Some(in_policy)) => consulted.keys(in_policy)?,
             _ => Vec::new(),
         };
-        let is_first = first.is_some_and(|first| first.slug == provider.slug);
-        let counts = match inquiry.provider {
+        let is_first = first.as_ref().is_some_and(|first| first.is(&server));
+        let counts = match inquiry.server {
             Some(_) => Brought::WhereItIsRead,
             None if is_first => Brought::Anywhere,
             None => Brought::Never,
         };
-        let whom = (provider, target.endpoint);
+        let whom = (&server, target.endpoint);
         match route::credentials(deps, place, caller, &head.headers, whom, counts, of_policy) {
             Ok(credentials) => attempts.extend(credentials.into_iter().map(|credential| Attempt {
-                provider,
+                server: server.clone(),
                 model: model.clone(),
                 credential,
             })),
@@ -83,47 +86,46 @@ pub fn plan(
 
 /// Whoever can be asked for something.
 struct Found {
-    provider: &'static Provider,
+    server: Server,
     model: Option<String>,
     /// His place in the gateway's policy, if that names him.
     place: Option<usize>,
 }
 
 impl Found {
-    /// Nothing for a provider of the gateway's own.
-    fn of(candidate: Candidate<'_>) -> Option<Self> {
+    fn of(policy: Option<&Compiled>, candidate: Candidate<'_>) -> Option<Self> {
         let place = candidate.host.configured.map(|(place, _)| place);
         let model = Some(candidate.upstream.into_owned());
-        Some(Self { provider: candidate.host.built_in?, model, place })
+        Some(Self { server: servers::of(policy, candidate.host)?, model, place })
     }
 
     /// A provider, for whatever the body says.
-    fn plain(selection: &Selection, provider: &'static Provider) -> Result<Self, Refusal> {
-        let host = selection.host(provider.slug);
+    fn plain(selection: &Selection, server: &Server) -> Result<Self, Refusal> {
+        let host = selection.host(server.id());
         if let Some(host) = host {
             selection.allows_host(host).map_err(|no_model| Refusal::NoModel(Box::new(no_model)))?;
         }
         let place = host.and_then(|host| host.configured).map(|(place, _)| place);
-        Ok(Self { provider, model: None, place })
+        Ok(Self { server: server.clone(), model: None, place })
     }
 }
 
 /// The provider that the address names, if the gateway allows what is asked of it.
 fn named(
     selection: &Selection,
-    provider: &'static Provider,
+    server: &Server,
     inquiry: &Inquiry,
     target: &Target,
     may_be_restricted: bool,
 ) -> Result<Found, Refusal> {
     let refused = |no_model| Refusal::NoModel(Box::new(no_model));
     if may_be_restricted && target.endpoint.runs_a_model() {
-        let dialect = provider.dialect_of(target.endpoint);
+        let dialect = server.dialect_of(target.endpoint);
         let asked = Asked { dialect, operation: target.path.trim_end_matches('/') };
-        let name = format!("{}:{}", provider.slug, inquiry.model);
+        let name = format!("{}:{}", server.id(), inquiry.model);
         selection.resolve(&name, asked).map_err(refused)?;
     }
-    Found::plain(selection, provider)
+    Found::plain(selection, server)
 }
 
 /// The catalogue as gateways see it that say nothing of their own.
@@ -135,6 +137,7 @@ pub fn selection() -> &'static Selection {
 /// Who can be asked for what, the first to be asked first.
 fn candidates(
     selection: &Selection,
+    policy: Option<&Compiled>,
     head: &Parts,
     inquiry: &Inquiry,
     target: &Target,
@@ -142,37 +145,40 @@ fn candidates(
     let spoken = target.endpoint.dialect();
     let operation = target.path.trim_end_matches('/');
     let asked = Asked { dialect: spoken.unwrap_or(Dialect::OpenAi), operation };
-    let named = head.headers.get(&NGROK_AIG_PROVIDER).map(said).transpose()?;
+    let named = head.headers.get(&NGROK_AIG_PROVIDER).map(|named| said(policy, named)).transpose()?;
+    let found = |candidate: Candidate<'_>| Found::of(policy, candidate);
     let names = std::iter::once(&inquiry.model_asked).chain(&inquiry.alternatives).map(String::as_str);
     let mut names = names.filter(|name| !is_auto(name)).peekable();
     if names.peek().is_none() {
         return match named {
-            Some(provider) => Found::plain(selection, provider).map(|found| vec![found]),
+            Some(server) => Found::plain(selection, &server).map(|found| vec![found]),
             None if target.endpoint.runs_a_model() => {
-                Ok(selection.everything(asked).into_iter().filter_map(Found::of).collect())
+                Ok(selection.everything(asked).into_iter().filter_map(found).collect())
             }
             None => Err(Refusal::NobodyNamed),
         };
     }
-    let (mut found, mut unknown) = (Vec::new(), None);
+    let (mut all, mut unknown) = (Vec::new(), None);
     for name in names {
         match selection.resolve(name, asked) {
-            Ok(candidates) => found.extend(candidates.into_iter().filter_map(Found::of)),
+            Ok(candidates) => all.extend(candidates.into_iter().filter_map(found)),
             Err(no_model) => _ = unknown.get_or_insert(no_model),
         }
     }
     if let Some(named) = named {
-        found.retain(|found: &Found| found.provider.slug == named.slug);
+        all.retain(|found: &Found| found.server.is(&named));
     }
     match unknown {
-        Some(no_model) if found.is_empty() => Err(Refusal::NoModel(Box::new(no_model))),
-        _ if found.is_empty() => Err(Refusal::NobodyNamed),
-        _ => Ok(found),
+        Some(no_model) if all.is_empty() => Err(Refusal::NoModel(Box::new(no_model))),
+        _ if all.is_empty() => Err(Refusal::NobodyNamed),
+        _ => Ok(all),
     }
 }
 
 /// Who is meant by the header.
-fn said(said: &HeaderValue) -> Result<&'static Provider, Refusal> {
-    let found = said.to_str().ok().and_then(|name| catalog::named(name.trim()));
+fn said(policy: Option<&Compiled>, said: &HeaderValue) -> Result<Server, Refusal> {
+    let selection = policy.map_or(selection(), |policy| &policy.selection);
+    let host = said.to_str().ok().and_then(|name| selection.host(name.trim()));
+    let found = host.and_then(|host| servers::of(policy, host));
     found.ok_or(Refusal::InvalidHeader { name: "ngrok-aig-provider", expected: "the name of a provider" })
 }

@@ -215,8 +215,10 @@ mod tests {
         let connections = prometheus::IntGauge::new("c", "c").unwrap();
         let connector = Connector::new(Duration::from_secs(1), connections);
         let origins = Origins::new(BaseUrls::default(), &connector).unwrap();
-        let target =
-            |method, rest: &str| target(&origins, &method, &Below::Path(rest.to_owned()), Some("a=b"));
+        let target = |method, rest: &str| {
+            let head = http::Request::builder().method(method).uri("/?a=b").body(()).unwrap().into_parts().0;
+            target(&origins, None, &head, &Below::Path(rest.to_owned()))
+        };
         for rest in ["openai/chat/completions", "openai/v1/chat/completions", "openai/v1/v1/chat/completions"]
         {
             let found = target(Method::POST, rest).unwrap();

@@ -18,10 +18,13 @@ use super::resolve::Place;
 use crate::deps::Deps;
 use crate::headers::{CF_AIG_BYOK_ALIAS, CF_AIG_NO_WHOLESALE, CF_AIG_ZDR, flag};
 use crate::refusal::Refusal;
+use crate::servers::Server;
 
 /// Where the credential comes from.
 #[derive(Debug, Clone)]
 pub enum Credential {
+    /// None is wanted.
+    None,
     /// The caller brought it; here is the header where the provider expects it.
     Request(HeaderName, HeaderValue),
     /// The gateway keeps it.
@@ -36,18 +39,19 @@ pub enum Credential {
 
 impl Credential {
     /// The word for it in usage records.
-    pub fn source(&self) -> KeySource {
+    pub fn source(&self) -> Option<KeySource> {
         match self {
-            Self::Request(..) => KeySource::Request,
-            Self::Stored(_) | Self::Bound(_) | Self::Policy(_) => KeySource::StoredKey,
-            Self::Credits => KeySource::Credits,
+            Self::None => None,
+            Self::Request(..) => Some(KeySource::Request),
+            Self::Stored(_) | Self::Bound(_) | Self::Policy(_) => Some(KeySource::StoredKey),
+            Self::Credits => Some(KeySource::Credits),
         }
     }
 
     /// The stored key's alias.
     pub fn alias(&self) -> &str {
         match self {
-            Self::Request(..) | Self::Bound(_) | Self::Policy(_) | Self::Credits => "",
+            Self::None | Self::Request(..) | Self::Bound(_) | Self::Policy(_) | Self::Credits => "",
             Self::Stored(key) => &key.alias,
         }
     }
@@ -70,11 +74,10 @@ pub fn credential(
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
-    whom: (&'static Provider, Endpoint),
+    whom: (&Server, Endpoint),
 ) -> Result<Credential, Refusal> {
-    let provider = whom.0.slug;
     let all = credentials(deps, place, caller, headers, whom, Brought::WhereItIsRead, Vec::new())?;
-    all.into_iter().next().ok_or(Refusal::NoCredential { provider })
+    all.into_iter().next().ok_or_else(|| Refusal::NoCredential { provider: whom.0.name() })
 }
 
 /// The credentials for a provider, in the order in which they are tried: those that are bound to the
@@ -87,29 +90,35 @@ pub fn credentials(
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
-    (provider, endpoint): (&'static Provider, Endpoint),
+    (server, endpoint): (&Server, Endpoint),
     counts: Brought,
     of_policy: Vec<Secret>,
 ) -> Result<Vec<Credential>, Refusal> {
     let of_gateway = caller.token().and_then(|token| token.of_gateway);
-    let bound = of_gateway.into_iter().flat_map(|token| place.account.bound_keys(token, provider.slug));
+    let may_have_kept = server.may_have_kept_keys();
+    let of_gateway = of_gateway.filter(|_| may_have_kept);
+    let bound = of_gateway.into_iter().flat_map(|token| place.account.bound_keys(token, server.slug()));
     let bound: Vec<_> = bound.map(|key| Credential::Bound(Arc::clone(key))).collect();
     if !bound.is_empty() {
         return Ok(bound);
     }
-    let brought = || brought(headers, provider, endpoint, counts);
+    let brought = || brought(headers, server, endpoint, counts);
     let stored_first = place.gateway.gateway.key_precedence == KeyPrecedence::Stored;
     if !stored_first && let Some(brought) = brought() {
         return Ok(vec![brought]);
     }
     if !of_policy.is_empty() {
         if caller.token().is_none() && place.gateway.gateway.stored_keys != StoredKeys::Open {
-            return Err(Refusal::StoredKeyNeedsToken { provider: provider.slug });
+            return Err(Refusal::StoredKeyNeedsToken { provider: server.name() });
         }
         return Ok(of_policy.into_iter().map(Credential::Policy).collect());
     }
-    let kept = kept(deps, place, caller, headers, provider);
+    let kept = match may_have_kept {
+        true => kept(deps, place, caller, headers, server),
+        false => Ok(Credential::None),
+    };
     match kept {
+        Ok(Credential::None) => Ok(brought().unwrap_or(Credential::None)),
         // What is missing here, the caller may have.
         Err(
             refusal @ (Refusal::NoCredential { .. }
@@ -123,15 +132,10 @@ pub fn credentials(
 }
 
 /// The caller's own key, in the header in which this provider reads one.
-fn brought(
-    headers: &HeaderMap,
-    provider: &Provider,
-    endpoint: Endpoint,
-    counts: Brought,
-) -> Option<Credential> {
+fn brought(headers: &HeaderMap, server: &Server, endpoint: Endpoint, counts: Brought) -> Option<Credential> {
     // A token of ours in a key's place, or beside it, is none.
     let is_key = |key: &str| !token::is_ours(key);
-    let auth = provider.auth_for(endpoint);
+    let auth = server.auth_for(endpoint);
     if counts == Brought::Never {
         return None;
     }
@@ -150,20 +154,21 @@ fn kept(
     place: &Place,
     caller: &Caller,
     headers: &HeaderMap,
-    provider: &'static Provider,
+    server: &Server,
 ) -> Result<Credential, Refusal> {
     let gateway = &place.gateway;
     let alias = headers.get(&CF_AIG_BYOK_ALIAS).map(|alias| String::from_utf8_lossy(alias.as_bytes()));
     let may_use = caller.token().is_some() || gateway.gateway.stored_keys == StoredKeys::Open;
-    let key = gateway.provider_key(provider.slug, alias.as_deref());
+    let key = gateway.provider_key(server.slug(), alias.as_deref());
     // Who may not use stored keys does not learn which there are either.
     if !may_use && (key.is_some() || alias.is_some()) {
-        return Err(Refusal::StoredKeyNeedsToken { provider: provider.slug });
+        return Err(Refusal::StoredKeyNeedsToken { provider: server.name() });
     }
     match key {
         Some(key) => Ok(Credential::Stored(Arc::clone(key))),
-        None if alias.is_some() => Err(unknown_alias(place, provider, alias.as_deref())),
-        None => credits(deps, place, caller, headers, provider),
+        None if alias.is_some() => Err(unknown_alias(place, server, alias.as_deref())),
+        None if server.is_operators() => credits(deps, place, caller, headers, server.provider),
+        None => Ok(Credential::None),
     }
     .map_err(|refusal| match refusal {
         // It may have been stored since.
@@ -195,7 +200,7 @@ fn credits(
         return Err(Refusal::CreditsForbidden { provider: provider_slug, forbidden_by });
     }
     if deps.snapshot.load().operator_keys(provider_slug).is_empty() {
-        return Err(Refusal::NoCredential { provider: provider_slug });
+        return Err(Refusal::NoCredential { provider: provider_slug.into() });
     }
     if caller.token().is_none() {
         return Err(Refusal::CreditsNeedToken { provider: provider_slug });
@@ -230,8 +235,8 @@ fn protection(headers: &HeaderMap, name: &HeaderName, text: &'static str) -> Res
     flag.map(Some).ok_or(Refusal::InvalidHeader { name: text, expected: "`true` or `false`" })
 }
 
-fn unknown_alias(place: &Place, provider: &'static Provider, alias: Option<&str>) -> Refusal {
-    let configured = place.gateway.aliases(provider.slug).map(str::to_owned).collect();
+fn unknown_alias(place: &Place, server: &Server, alias: Option<&str>) -> Refusal {
+    let configured = place.gateway.aliases(server.slug()).map(str::to_owned).collect();
     let alias = alias.unwrap_or_default().to_owned();
-    Refusal::UnknownAlias { provider: provider.slug, alias, configured }
+    Refusal::UnknownAlias { provider: server.name(), alias, configured }
 }

@@ -41,6 +41,7 @@ use proxy::listener::{bind, serve_callers};
 use proxy::metrics::Metrics;
 use proxy::operator_keys::OperatorKeys;
 use proxy::origins::Origins;
+use proxy::policies::Compiler;
 use proxy::relayed::Drains;
 use proxy::snapshot::{Delta, Snapshot, SnapshotHandle};
 use proxy::upstream::Connector;
@@ -211,6 +212,7 @@ impl Gateway {
             opener: keys.opener.clone(),
             origins: Origins::new(base_urls, &connector).unwrap(),
             bounds: setup.bounds,
+            compiler: Compiler::new(&policies, &connector),
             effects: Effects::new(&policies, &prometheus::Registry::new()).unwrap(),
             operator_keys: OperatorKeys::default(),
             zero_retention: setup.zero_retention,

@@ -2,7 +2,7 @@
 
 use model::Secret;
 
-use super::address::base_url;
+use super::address::{BaseUrl, base_url};
 use super::model::Model;
 use crate::actions::texts::short_text;
 use crate::document::place::Place;
@@ -20,8 +20,8 @@ pub struct Provider {
     pub id_aliases: Vec<String>,
     /// Whether the catalogue has it.
     pub known: bool,
-    /// Where it is, if not where the catalogue says. Names under `.internal` are resolved.
-    pub base_url: Option<String>,
+    /// Where it is, if not where the catalogue says.
+    pub base_url: Option<BaseUrl>,
     /// Its name for people.
     pub display_name: Option<String>,
     /// A sentence for people.

@@ -102,7 +102,7 @@ enum Short {
 
 impl Offer<'_> {
     fn bound(&self, rating: &Rating) -> Result<Bound, Unbounded> {
-        bound(rating.provider, &self.facts, &self.found, self.max_output_tokens, self.affordable)
+        bound(rating.server.provider, &self.facts, &self.found, self.max_output_tokens, self.affordable)
     }
 
     /// No more than this can be spent, as it turned out.
@@ -177,7 +177,7 @@ fn unpaid(
             Unpaid::Short { needed: markup.on(needed), free }.into()
         }
         (Unbounded::Unpriced { what, .. }, _) => {
-            let (provider, model) = (rating.provider.slug, rating.model().to_owned());
+            let (provider, model) = (rating.server.provider.slug, rating.model().to_owned());
             Unpaid::NotAvailable { provider, model, what }.into()
         }
         (Unbounded::Forbidden(forbidden), _) => Unpaid::Forbidden(forbidden).into(),

@@ -118,7 +118,7 @@ fn priced(asked: &Asked<'_>, rules: &[Arc<Rule>], estimate: &Estimate) -> Result
         Kind::Rate | Kind::Wholesale | Kind::Tokens => None,
     });
     let Some(rule) = concerned else { return Ok(()) };
-    let (provider, model) = (asked.rating.provider.slug, asked.rating.model());
+    let (provider, model) = (asked.rating.server.slug(), asked.rating.model());
     let (field, what) = match (estimate.is_later(), asked.rating.endpoint.runs_a_model()) {
         (true, _) => (Some("background"), "a response in the `background`".to_owned()),
         (false, true) => (Some("model"), format!("`{model}` of `{provider}`")),

@@ -21,16 +21,19 @@ use crate::stages::route::Credential;
 
 /// A credential as the provider expects it.
 pub(super) struct Opened {
-    pub(super) header: HeaderName,
-    pub(super) credential: HeaderValue,
+    /// Nothing for a provider that wants none.
+    pub(super) credential: Option<(HeaderName, HeaderValue)>,
+    /// The same in another header, where the provider may read it too.
+    pub(super) second: Option<(HeaderName, HeaderValue)>,
     /// Which of the operator's keys it is, if it is one.
     pub(super) operator_key: Option<Arc<OperatorKey>>,
 }
 
 /// Opens the credential of this attempt, which goes to this provider alone.
 pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
-    let auth = way.provider.auth_for(way.target.endpoint);
+    let auth = way.server.auth_for(way.target.endpoint);
     let (header, credential, operator_key) = match &way.credential {
+        Credential::None => return Ok(Opened { credential: None, second: None, operator_key: None }),
         Credential::Request(header, value) => (header.clone(), value.clone(), None),
         Credential::Stored(key) => {
             let open = |with: &CredentialsKey| with.open_provider_key(key.id, &key.provider, &key.sealed);
@@ -45,11 +48,16 @@ pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
             (auth.header(), value, None)
         }
         Credential::Credits => {
-            let (credential, key) = operators(deps, way.provider, auth)?;
+            let (credential, key) = operators(deps, way.server.provider, auth)?;
             (auth.header(), credential, Some(key))
         }
     };
-    Ok(Opened { header, credential, operator_key })
+    let second = way.server.second_auth_for(way.target.endpoint);
+    let second = second.and_then(|second| {
+        let key = Secret::new(auth.key(&credential)?);
+        Some((second.header(), second.value(&key).ok()?))
+    });
+    Ok(Opened { credential: Some((header, credential)), second, operator_key })
 }
 
 /// One of the account's own.
@@ -84,7 +92,8 @@ fn operators(
 ) -> Result<(HeaderValue, Arc<OperatorKey>), Refusal> {
     let snapshot = deps.snapshot.load();
     let keys = snapshot.operator_keys(provider.slug);
-    let key = deps.operator_keys.next(keys).ok_or(Refusal::NoCredential { provider: provider.slug })?;
+    let key =
+        deps.operator_keys.next(keys).ok_or(Refusal::NoCredential { provider: provider.slug.into() })?;
     let unusable = |reason: &dyn Display| {
         error!(operator_key.id = %key.id, "The operator's key `{}` cannot be used: {reason}", key.id);
         deps.operator_keys.rest(key.id, UNKNOWN_RESTS);

@@ -1,13 +1,15 @@
 //! What is asked of a gateway.
 
 use http::Method;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use providers::catalog::{self, Provider};
 use providers::{Endpoint, path};
 
 use super::Below;
 use crate::origins::Origins;
+use crate::policies::Compiled;
 use crate::refusal::Refusal;
+use crate::servers::{self, Server};
 
 /// What is asked of a gateway.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ pub enum Address {
     /// In the path, which goes on in the provider's own words.
     Native {
         /// The provider.
-        provider: &'static Provider,
+        server: Server,
         /// The path and query at the provider.
         upstream: PathAndQuery,
     },
@@ -54,10 +56,11 @@ impl Address {
 /// What is asked of a gateway below that which names it.
 pub fn target(
     origins: &Origins,
-    method: &Method,
+    policy: Option<&Compiled>,
+    head: &Parts,
     below: &Below,
-    query: Option<&str>,
 ) -> Result<Target, Refusal> {
+    let method = &head.method;
     let rest = match below {
         Below::Path(rest) => rest,
         Below::Host(path) => return open(method, path),
@@ -69,10 +72,10 @@ pub fn target(
     if slug == "compat" {
         return compat(method, path);
     }
-    let provider = catalog::find(slug)?;
-    let upstream = path::upstream(provider, origins.base(provider), path, query)?;
-    let endpoint = Endpoint::of(method, path::operation(provider, path));
-    Ok(Target { endpoint, path: path.to_owned(), address: Address::Native { provider, upstream } })
+    let server = servers::named(policy, slug)?;
+    let upstream = server.native_path(origins, path, head.uri.query(), &head.headers)?;
+    let endpoint = Endpoint::of(method, path::operation(server.provider, path));
+    Ok(Target { endpoint, path: path.to_owned(), address: Address::Native { server, upstream } })
 }
 
 /// `/v1/chat/completions` and its like. The version may be doubled, as clients do that are given an address
