@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use model::Secret;
 use policy::facts::{
-    Choice, Connection, Endpoint, Latencies, Metrics, ModelFacts, Randomness, Request, Secrets,
+    Choice, Connection, Endpoint, Latencies, Metrics, ModelFacts, Randomness, Remembered, Request, Secrets,
 };
 use policy::value::List;
 use policy::{Expression, Facts, Scope, Template};
@@ -98,10 +98,14 @@ fn main() {
     let facts = Facts { choice: Some(&choice), ..facts };
     for text in STRATEGIES {
         let Ok(strategy) = Expression::compile(text, Scope::ModelStrategy) else { continue };
+        let remembered = Remembered::default();
+        let again = Choice { remembered: Some(&remembered), ..choice };
+        let again = Facts { choice: Some(&again), ..facts };
         println!(
-            "choose of {} models {:?}: {text}",
+            "choose of {} models {:?}, again {:?}: {text}",
             models.len(),
-            timed(500, || drop(black_box(strategy.choose(&facts))))
+            timed(500, || drop(black_box(strategy.choose(&facts)))),
+            timed(500, || drop(black_box(strategy.choose(&again))))
         );
     }
 }
@@ -135,7 +139,7 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn models(count: usize) -> Vec<ModelFacts> {
+fn models(count: usize) -> Vec<Arc<ModelFacts>> {
     let features: Arc<List> = Arc::new(["tool-calling", "vision"].into_iter().collect());
     (0..count)
         .map(|at| ModelFacts {
@@ -143,6 +147,7 @@ fn models(count: usize) -> Vec<ModelFacts> {
             prices: vec![("text.input", (at * 31 % 97) as f64), ("text.output", 1.0)],
             ..ModelFacts::new(["p1", "p2", "p3"][at % 3], &format!("model-{at}"))
         })
+        .map(Arc::new)
         .collect()
 }
 

@@ -27,6 +27,7 @@ mod network;
 mod node;
 mod patterns;
 mod scope;
+mod steady;
 mod strategy;
 mod suggest;
 mod syntax;
@@ -81,6 +82,19 @@ impl Expression {
     /// expression is a mistake where a condition is asked for.
     pub fn never_a_condition(&self) -> Option<&'static str> {
         kinds::never_a_condition(&self.root)
+    }
+
+    /// What a strategy comes to if that is certainly neither one of those to choose from nor a list of them, as
+    /// one says it: `a list of strings`.
+    pub fn never_a_choice(&self) -> Option<String> {
+        kinds::never_a_choice(&self.root)
+    }
+
+    /// Whether the expression asks how models or keys have fared lately.
+    pub fn reads_metrics(&self) -> bool {
+        // No other member is called so, and a name that is put together of parts is nobody's habit.
+        matches!(self.scope, Scope::ModelStrategy | Scope::KeyStrategy)
+            && ["metrics", "quota", "error_rate"].iter().any(|name| self.text.contains(name))
     }
 
     /// What the expression speaks of.

@@ -15,8 +15,10 @@ use time::OffsetDateTime;
 use crate::value::{Map, Value};
 
 pub use budget::Budget;
+pub(crate) use choice::MOST_REMEMBERED;
 pub use choice::{
-    Choice, Datacenter, ErrorRates, KeyFacts, Latencies, Metrics, MetricsOf, ModelFacts, Quota, Tokens,
+    Choice, Datacenter, ErrorRates, KeyFacts, Latencies, Metrics, MetricsOf, ModelFacts, Quota, Remembered,
+    Tokens,
 };
 pub use randomness::Randomness;
 pub use secrets::Secrets;

@@ -43,6 +43,18 @@ impl Place<'_> {
         Some(expression)
     }
 
+    /// A strategy: an expression that can come to what it is to choose from.
+    pub(crate) fn strategy(&self, scope: Scope) -> Option<Expression> {
+        let strategy = self.expression_in(scope)?;
+        let Some(found) = strategy.never_a_choice() else { return Some(strategy) };
+        let what = if scope == Scope::KeyStrategy { "key" } else { "model" };
+        self.wrong_so(
+            Code::Expression,
+            format!("This comes to {found}; a strategy must come to a {what}, or a list of them."),
+            format!("Begin with `ai.{what}s`."),
+        )
+    }
+
     /// A text in which `${…}` may stand.
     pub(crate) fn template(&self) -> Option<Template> {
         let text = match self.value() {

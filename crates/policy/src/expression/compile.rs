@@ -13,7 +13,7 @@ use super::evaluate;
 use super::node::{Node, Step};
 use super::scope::Scope;
 use super::uses::Uses;
-use super::{suggest, variables};
+use super::{steady, suggest, variables};
 use crate::value::Value;
 
 pub(super) struct Compiler<'t> {
@@ -36,7 +36,10 @@ pub(super) fn compile(
     scope: Scope,
 ) -> Result<(Node, Uses), CompileError> {
     let mut compiler = Compiler { scope, source, length, locals: Vec::new(), uses: Uses::default() };
-    let node = compiler.node(tree)?;
+    let mut node = compiler.node(tree)?;
+    if scope == Scope::ModelStrategy {
+        steady::mark(&mut node, &mut 0);
+    }
     Ok((node, compiler.uses))
 }
 

@@ -111,6 +111,15 @@ impl<'a> Evaluation<'a> {
                 self.work(ranges.len() / 8).map_err(at(node))?;
                 super::network::inside(&address, ranges).map(Value::Bool).map_err(at(node))
             }
+            Step::Steady { node, part } => {
+                let Some(memory) = self.facts.choice.and_then(|choice| choice.memory(*part)) else {
+                    return self.run(node);
+                };
+                match memory.get() {
+                    Some(value) => Ok(value.clone()),
+                    None => self.run(node).map(|value| memory.get_or_init(|| value).clone()),
+                }
+            }
         }
     }
 

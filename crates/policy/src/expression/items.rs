@@ -54,7 +54,7 @@ fn choice<'a>(facts: &Facts<'a>) -> Result<&'a Choice<'a>, Failure> {
 }
 
 pub(super) fn model<'a>(at: u32, facts: &Facts<'a>) -> Result<&'a ModelFacts, Failure> {
-    choice(facts)?.models.get(at as usize).ok_or(Failure::OutOfRange)
+    choice(facts)?.model(at as usize).ok_or(Failure::OutOfRange)
 }
 
 pub(super) fn key<'a>(at: u32, facts: &Facts<'a>) -> Result<&'a KeyFacts, Failure> {

@@ -73,6 +73,11 @@ pub(super) enum Step {
         address: Box<Node>,
         ranges: Box<[IpNet]>,
     },
+    /// What comes to the same as long as there are the same models, and is kept at this place.
+    Steady {
+        node: Box<Node>,
+        part: usize,
+    },
 }
 
 /// Whose headers.

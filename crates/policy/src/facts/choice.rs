@@ -1,6 +1,6 @@
 //! What strategies choose from: models with what is known of them, and the keys of a provider.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::Secret;
 
@@ -10,7 +10,12 @@ use crate::value::{List, Map, Value};
 #[derive(Clone, Copy)]
 pub struct Choice<'a> {
     /// The models of a model selection: `ai.models`.
-    pub models: &'a [ModelFacts],
+    pub models: &'a [Arc<ModelFacts>],
+    /// Those that the request names and nobody knows, which stand behind the others.
+    pub named: &'a [Arc<ModelFacts>],
+    /// Where parts of the strategy are kept that come to the same for every request. It belongs to one strategy
+    /// and to these models; where the request names others besides, nothing of it is used.
+    pub remembered: Option<&'a Remembered>,
     /// How models have fared lately; asked only about what an expression mentions.
     pub metrics: &'a (dyn Fn(usize, MetricsOf<'_>) -> Metrics + Sync),
     /// The ids that `m.metrics.api_keys` has of a model.
@@ -21,14 +26,49 @@ pub struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     /// A choice among models of which no metrics are kept: they read as zeros.
-    pub fn of_models(models: &'a [ModelFacts]) -> Self {
-        Self { models, metrics: &|_, _| Metrics::default(), metered_keys: &|_| Vec::new(), keys: &[] }
+    pub fn of_models(models: &'a [Arc<ModelFacts>]) -> Self {
+        Self {
+            models,
+            named: &[],
+            remembered: None,
+            metrics: &|_, _| Metrics::default(),
+            metered_keys: &|_| Vec::new(),
+            keys: &[],
+        }
     }
 
     /// A choice among the keys of a provider.
     pub fn of_keys(keys: &'a [KeyFacts]) -> Self {
         Self { keys, ..Self::of_models(&[]) }
     }
+
+    /// The model at a place.
+    pub(crate) fn model(&self, at: usize) -> Option<&'a ModelFacts> {
+        let model = self.models.get(at).or_else(|| self.named.get(at.checked_sub(self.models.len())?));
+        model.map(|model| &**model)
+    }
+
+    /// All models, with their places.
+    pub(crate) fn all_models(&self) -> impl Iterator<Item = (u32, &'a ModelFacts)> {
+        let models: (&'a [_], &'a [_]) = (self.models, self.named);
+        (0..).zip(models.0.iter().chain(models.1).map(|model: &'a Arc<ModelFacts>| &**model))
+    }
+
+    /// Where a part of the strategy is kept, if it may be.
+    pub(crate) fn memory(&self, part: usize) -> Option<&'a OnceLock<Value>> {
+        let remembered = self.remembered.filter(|_| self.named.is_empty())?;
+        remembered.parts.get(part)
+    }
+}
+
+/// So many parts of a strategy are kept.
+pub(crate) const MOST_REMEMBERED: usize = 8;
+
+/// What parts of a strategy come to that depend on nothing but the models there are: most strategies begin with
+/// such a part, and there are hundreds of models.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    parts: [OnceLock<Value>; MOST_REMEMBERED],
 }
 
 /// Whose calls of a model are counted.

@@ -200,7 +200,7 @@ fn exercise_in(text: &str, scopes: &[Scope]) {
         ("text".into(), Value::text("lorem ipsum ".repeat(1_000))),
     ];
     let stage = Stage { vars: Arc::new(vars.into_iter().collect()), ..Stage::default() };
-    let models = ["a", "b"].map(|id| policy::facts::ModelFacts::new("p", id));
+    let models = ["a", "b"].map(|id| Arc::new(policy::facts::ModelFacts::new("p", id)));
     // Loops give these names meaning; elsewhere they have none.
     let bound = format!("[1, 'a', [1, 2], {{'a': 2}}].map(x, [1, 'b'].map(y, {text}))");
     for text in [text, bound.as_str()] {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use model::Secret;
 use policy::expression::StrategyError;
 use policy::facts::{
-    Choice, Datacenter, ErrorRates, KeyFacts, Latencies, Metrics, MetricsOf, ModelFacts, Quota, Tokens,
+    Choice, Datacenter, ErrorRates, KeyFacts, Latencies, Metrics, MetricsOf, ModelFacts, Quota, Remembered,
+    Tokens,
 };
 use policy::value::Map;
 use policy::{Expression, Scope, Value};
@@ -22,8 +23,8 @@ fn metadata(json: serde_json::Value) -> Arc<Map> {
 }
 
 /// 0: gpt-4o, 1: gpt-4o-mini, 2: claude-sonnet, 3: llama at groq, 4: llama3.2:1b at home.
-fn models() -> Vec<ModelFacts> {
-    vec![
+fn models() -> Vec<Arc<ModelFacts>> {
+    let models = [
         ModelFacts {
             author_id: "openai".into(),
             known: true,
@@ -66,7 +67,8 @@ fn models() -> Vec<ModelFacts> {
             provider_metadata: metadata(serde_json::json!({"place": "cellar"})),
             ..ModelFacts::new("home", "llama3.2:1b")
         },
-    ]
+    ];
+    models.map(Arc::new).into()
 }
 
 fn metrics(model: usize, of: MetricsOf<'_>) -> Metrics {
@@ -284,4 +286,74 @@ fn keys_are_chosen_by_what_is_left_of_them() {
 fn models_can_be_written_as_json() {
     let text = "json.encode(ai.models.only(['gpt-4o-mini'])).contains('\"provider_id\":\"openai\"') ? ai.models : []";
     assert_eq!(choose(text), Ok(vec![0, 1, 2, 3, 4]));
+}
+
+#[test]
+fn what_a_request_names_and_nobody_knows_can_be_chosen_too() {
+    let (models, named) = (models(), [Arc::new(ModelFacts::new("openai", "gpt-9"))]);
+    let choice = Choice { named: &named, ..Choice::of_models(&models) };
+    let choose = |text: &str| {
+        let strategy = Expression::compile(text, Scope::ModelStrategy).unwrap();
+        Stage::default().with(Some(&choice), |facts| strategy.choose(facts))
+    };
+    assert_eq!(choose("ai.models.filter(m, !m.known)"), Ok(vec![4, 5]));
+    assert_eq!(choose("ai.providers.get('openai').getModel('gpt-9')"), Ok(vec![5]));
+    assert_eq!(choose("ai.models.onlyProviders(['openai'])"), Ok(vec![0, 1, 5]));
+}
+
+#[test]
+fn what_depends_on_the_models_alone_is_computed_once() {
+    let (models, named) = (models(), [Arc::new(ModelFacts::new("openai", "gpt-9"))]);
+    let strategy = "ai.models.filter(m, m.known).filter(m, m.metrics.global.request_count < 20)";
+    let strategy = Expression::compile(strategy, Scope::ModelStrategy).unwrap();
+    let remembered = Remembered::default();
+    let choose = |models: &[Arc<ModelFacts>], named: &[Arc<ModelFacts>], count: u64| {
+        let counted = |_: usize, _: MetricsOf<'_>| Metrics { request_count: count, ..Metrics::default() };
+        let choice =
+            Choice { metrics: &counted, remembered: Some(&remembered), named, ..Choice::of_models(models) };
+        Stage::default().with(Some(&choice), |facts| strategy.choose(facts)).unwrap()
+    };
+    assert_eq!(choose(&models, &[], 1), [0, 1, 2, 3]);
+    assert!(choose(&models, &[], 100).is_empty());
+    assert_eq!(choose(&models[..2], &named, 1), [0, 1]);
+    // Whoever shows it other models has to bring another memory, which is how this can be seen.
+    let unknown = ["a", "b", "c", "d"].map(|id| Arc::new(ModelFacts::new("p", id)));
+    assert_eq!(choose(&unknown, &[], 1), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_strategy_that_can_never_choose_is_known_before_there_is_a_request() {
+    for (text, found) in [
+        ("'gpt-4o'", Some("a string")),
+        ("['gpt-4o']", Some("a list, with a string in it")),
+        ("true", Some("true or false")),
+        ("ai.providers", Some("a list, with a provider in it")),
+        ("ai.providers.get('openai')", Some("a provider")),
+        ("ai.authors.random()", Some("an author")),
+        ("ai.models.map(m, m.id)", Some("a list, with what one of them has, and not that one itself in it")),
+        ("ai.models.map(m, m)", None),
+        ("[ai.models]", Some("a list of lists")),
+        ("ai.models.size()", Some("a number")),
+        ("ai.models.exists(m, m.known)", Some("true or false")),
+        ("ai.models[0].pricing.input", Some("what one of them has, and not that one itself")),
+        ("req.headers['x-model'][0]", Some("a string")),
+        ("req.method == 'GET' ? 'gpt-4o' : ai.models.size()", Some("a string")),
+        ("req.method == 'GET' ? ai.models : 'gpt-4o'", None),
+        ("ai.models", None),
+        ("[]", None),
+        ("ai.models[0]", None),
+        ("ai.models.random()", None),
+        ("ai.models.filter(m, m.known).sortBy('price')[0]", None),
+        ("ai.models.only(['a']) + ai.models.only(['b'])", None),
+        ("[ai.models.get('openai', 'gpt-4o'), ai.models[1]]", None),
+        ("ai.providers.get('openai').getModel('gpt-4o')", None),
+        ("ai.providers.map(p, p.getModel('gpt-4o'))", None),
+        ("vars.chosen", None),
+    ] {
+        let strategy = Expression::compile(text, Scope::ModelStrategy).unwrap();
+        assert_eq!(strategy.never_a_choice().as_deref(), found, "{text}");
+    }
+    let keys = |text: &str| Expression::compile(text, Scope::KeyStrategy).unwrap().never_a_choice();
+    assert!(keys("ai.keys.map(k, k.value)").is_some() && keys("ai.keys.map(k, k.id)").is_some());
+    assert!(keys("ai.keys.filter(k, k.quota.remaining_requests > 1)").is_none());
 }

@@ -181,11 +181,10 @@ fn get_model(run: &mut Evaluation<'_>, values: &[Value]) -> Outcome {
         return Err(Failure::wrong_type("provider", &values[0]));
     };
     let provider = model(*at, run)?.provider_id.clone();
-    let count = run.facts.choice.map_or(0, |choice| choice.models.len());
-    for at in (0..count).filter_map(|at| u32::try_from(at).ok()) {
+    for (at, model) in run.facts.choice.into_iter().flat_map(|choice| choice.all_models()) {
         run.work(2)?;
         let item = Item::Model(at);
-        if model(at, run)?.provider_id == provider && named(&item, text(&values[1])?.as_str(), run)? {
+        if model.provider_id == provider && named(&item, text(&values[1])?.as_str(), run)? {
             return Ok(Value::Item(item));
         }
     }

@@ -323,22 +323,22 @@ fn places(count: usize) -> std::ops::Range<u32> {
 
 pub(super) fn models(facts: &Facts<'_>) -> Reading {
     let choice = facts.choice.ok_or(Failure::NotKnown("ai.models"))?;
-    Ok(Value::list(places(choice.models.len()).map(|at| Value::Item(Item::Model(at))).collect()))
+    Ok(Value::list(choice.all_models().map(|(at, _)| Value::Item(Item::Model(at))).collect()))
 }
 
 /// Each provider once, known by the first of its models.
 pub(super) fn providers(facts: &Facts<'_>) -> Reading {
-    let models = facts.choice.ok_or(Failure::NotKnown("ai.providers"))?.models;
+    let choice = facts.choice.ok_or(Failure::NotKnown("ai.providers"))?;
     let mut seen = std::collections::HashSet::new();
-    let firsts = places(models.len()).zip(models).filter(|(_, model)| seen.insert(&*model.provider_id));
+    let firsts = choice.all_models().filter(|(_, model)| seen.insert(&*model.provider_id));
     Ok(Value::list(firsts.map(|(at, _)| Value::Item(Item::Provider(at))).collect()))
 }
 
 /// Each author once, known by the first of the models.
 pub(super) fn authors(facts: &Facts<'_>) -> Reading {
-    let models = facts.choice.ok_or(Failure::NotKnown("ai.authors"))?.models;
+    let choice = facts.choice.ok_or(Failure::NotKnown("ai.authors"))?;
     let mut seen = std::collections::HashSet::new();
-    let named = places(models.len()).zip(models).filter(|(_, model)| !model.author_id.is_empty());
+    let named = choice.all_models().filter(|(_, model)| !model.author_id.is_empty());
     let firsts = named.filter(|(_, model)| seen.insert(&*model.author_id));
     Ok(Value::list(firsts.map(|(at, _)| Value::Item(Item::Author(at))).collect()))
 }
