@@ -5,7 +5,7 @@ use model::usage::Tokens;
 use crate::catalog::Dialect;
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind, Member};
-use crate::{anthropic, openai};
+use crate::{anthropic, google, openai};
 
 /// What an answer says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +24,19 @@ pub struct Answer {
     pub images: Option<u64>,
     /// How often the provider searched the web.
     pub searches: u64,
+    /// What makes it dearer than its model's usual prices, if anything does.
+    pub premium: Option<Premium>,
+}
+
+/// What makes an answer dearer than the usual prices of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Premium {
+    /// It was made faster than others.
+    Speed,
+    /// It was made in a place that was asked for.
+    Place,
+    /// Moving pictures were read.
+    Video,
 }
 
 impl Answer {
@@ -31,13 +44,14 @@ impl Answer {
     pub fn whole(endpoint: Endpoint, body: &[u8]) -> Self {
         match endpoint.dialect() {
             Some(Dialect::Anthropic) => anthropic::usage::answer(body),
+            Some(Dialect::Google) => google::usage::answer(endpoint, body),
             _ => openai::usage::answer(endpoint, body),
         }
     }
 
     /// Takes over what a later word says.
     pub(crate) fn hear(&mut self, later: Self) {
-        let Self { model, tokens, read, service_tier, seconds, images, searches } = later;
+        let Self { model, tokens, read, service_tier, seconds, images, searches, premium } = later;
         self.model = model.or(self.model.take());
         self.tokens = tokens.or(self.tokens);
         self.read = read.or(self.read);
@@ -45,6 +59,7 @@ impl Answer {
         self.seconds = seconds.or(self.seconds);
         self.images = images.or(self.images);
         self.searches = searches.max(self.searches);
+        self.premium = premium.or(self.premium);
     }
 }
 

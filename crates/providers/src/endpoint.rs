@@ -4,8 +4,9 @@
 use http::Method;
 
 use crate::catalog::Dialect;
+use crate::google;
 
-/// An operation of OpenAI's API or of Anthropic's, and of whoever speaks them.
+/// An operation of OpenAI's API, of Anthropic's or of Google's, and of whoever speaks them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST chat/completions`.
@@ -34,6 +35,18 @@ pub enum Endpoint {
     Messages,
     /// `POST messages/count_tokens`.
     CountTokens,
+    /// `POST models/{model}:generateContent`.
+    GenerateContent,
+    /// `POST models/{model}:streamGenerateContent`.
+    StreamGenerateContent,
+    /// `POST models/{model}:embedContent`.
+    EmbedContent,
+    /// `POST models/{model}:batchEmbedContents`, which is answered at once.
+    BatchEmbedContents,
+    /// `POST models/{model}:countTokens`.
+    CountContentTokens,
+    /// `POST models/{model}:predict`, which makes pictures.
+    Predict,
     /// Anything below `files` or `uploads`.
     Files,
     /// `GET models` and below.
@@ -68,6 +81,11 @@ impl Endpoint {
         if post != Self::Other {
             return if method == Method::POST { post } else { Self::Other };
         }
+        if method == Method::POST
+            && let Some(call) = google::Call::of(operation)
+        {
+            return call.endpoint();
+        }
         let mut segments = operation.split('/');
         match (segments.next(), segments.next()) {
             (Some("files" | "uploads"), _) => Self::Files,
@@ -93,6 +111,12 @@ impl Endpoint {
             Self::Translations => "translations",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::GenerateContent => "generate_content",
+            Self::StreamGenerateContent => "stream_generate_content",
+            Self::EmbedContent => "embed_content",
+            Self::BatchEmbedContents => "batch_embed_contents",
+            Self::CountContentTokens => "count_content_tokens",
+            Self::Predict => "predict",
             Self::Files => "files",
             Self::Models => "models",
             Self::Batches => "batches",
@@ -105,7 +129,7 @@ impl Endpoint {
         Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == word)
     }
 
-    /// Whether the operation takes a JSON object that names the model and that we act on. Such a body
+    /// Whether the operation takes a JSON object that we act on. Such a body
     /// must be readable; multipart bodies and others pass as they are.
     pub const fn has_json_body(self) -> bool {
         matches!(
@@ -119,35 +143,68 @@ impl Endpoint {
                 | Self::Speech
                 | Self::Messages
                 | Self::CountTokens
+                | Self::GenerateContent
+                | Self::StreamGenerateContent
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::CountContentTokens
+                | Self::Predict
         )
     }
 
     /// Whether the operation runs a model, so that its answer has usage.
     pub const fn runs_a_model(self) -> bool {
-        !matches!(self, Self::CountTokens | Self::Files | Self::Models | Self::Batches | Self::Other)
+        !matches!(
+            self,
+            Self::CountTokens
+                | Self::CountContentTokens
+                | Self::Files
+                | Self::Models
+                | Self::Batches
+                | Self::Other
+        )
     }
 
     /// Whether the operation writes text. Every stream of one says when it is complete, so that one
     /// which does not was cut somewhere upstream.
     pub const fn writes_text(self) -> bool {
-        matches!(self, Self::ChatCompletions | Self::Completions | Self::Responses | Self::Messages)
+        matches!(
+            self,
+            Self::ChatCompletions
+                | Self::Completions
+                | Self::Responses
+                | Self::Messages
+                | Self::GenerateContent
+                | Self::StreamGenerateContent
+        )
     }
 
     /// Whether the operation costs nothing, whatever it is given.
     pub const fn is_free(self) -> bool {
-        matches!(self, Self::CountTokens | Self::Files | Self::Models)
+        matches!(self, Self::CountTokens | Self::CountContentTokens | Self::Files | Self::Models)
+    }
+
+    /// Whether a stream that it answers may come as one list, whose elements are the events.
+    pub const fn streams_lists(self) -> bool {
+        matches!(self, Self::StreamGenerateContent)
     }
 
     /// The dialect that the operation is a part of; `None` if several have it.
     pub const fn dialect(self) -> Option<Dialect> {
         match self {
             Self::Messages | Self::CountTokens => Some(Dialect::Anthropic),
+            Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::EmbedContent
+            | Self::BatchEmbedContents
+            | Self::CountContentTokens
+            | Self::Predict => Some(Dialect::Google),
             Self::Files | Self::Models | Self::Batches | Self::Other => None,
             _ => Some(Dialect::OpenAi),
         }
     }
 
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 23] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Responses,
@@ -161,6 +218,12 @@ impl Endpoint {
         Self::Translations,
         Self::Messages,
         Self::CountTokens,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::CountContentTokens,
+        Self::Predict,
         Self::Files,
         Self::Models,
         Self::Batches,
@@ -188,6 +251,10 @@ mod tests {
         assert_eq!(of("POST", "messages/batches"), Endpoint::Batches);
         assert_eq!(of("GET", "messages/batches/b/results"), Endpoint::Batches);
         assert_eq!(of("GET", "messages"), Endpoint::Other);
+        assert_eq!(of("POST", "models/gemini-2.5-flash:generateContent"), Endpoint::GenerateContent);
+        assert_eq!(of("POST", "models/gemini-2.5-flash:batchGenerateContent"), Endpoint::Batches);
+        assert_eq!(of("GET", "models/gemini-2.5-flash"), Endpoint::Models);
+        assert_eq!(of("GET", "models/ft:gpt-4o:org::generateContent"), Endpoint::Models);
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl Refusal<'_> {
         let body = match dialect {
             Dialect::OpenAi => json!({ "error": self.openai_error() }),
             Dialect::Anthropic => self.anthropic_error(),
+            Dialect::Google => json!({ "error": self.google_error() }),
         };
         body.to_string().into_bytes()
     }
@@ -59,6 +60,9 @@ impl Refusal<'_> {
     pub fn stream_frame(&self, dialect: Dialect, responses: bool) -> Vec<u8> {
         if dialect == Dialect::Anthropic {
             return format!("event: error\ndata: {}\n\n", self.anthropic_error()).into_bytes();
+        }
+        if dialect == Dialect::Google {
+            return format!("data: {}\r\n\r\n", json!({ "error": self.google_error() })).into_bytes();
         }
         if responses {
             let mut error = self.openai_error();
@@ -93,6 +97,46 @@ impl Refusal<'_> {
             "internal_code": self.code,
         });
         json!({ "type": "error", "error": error, "request_id": self.request_id })
+    }
+
+    /// Google's SDKs show `code`, `status` and `message`, and keep the details, whose texts are all strings.
+    fn google_error(&self) -> Value {
+        let mut metadata = json!({
+            "cause": self.cause,
+            "internal_code": self.code.to_string(),
+            "request_id": self.request_id,
+        });
+        if let Some(param) = self.param {
+            metadata["param"] = param.into();
+        }
+        let details = json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": self.known_as.unwrap_or(self.cause).to_uppercase(),
+            "domain": "tollgate",
+            "metadata": metadata,
+        });
+        json!({
+            "code": self.status,
+            "message": self.message,
+            "status": self.google_status(),
+            "details": [details],
+        })
+    }
+
+    fn google_status(&self) -> &'static str {
+        match self.status {
+            401 => "UNAUTHENTICATED",
+            402 => "FAILED_PRECONDITION",
+            403 => "PERMISSION_DENIED",
+            404 => "NOT_FOUND",
+            405 | 501 => "UNIMPLEMENTED",
+            408 | 504 => "DEADLINE_EXCEEDED",
+            409 => "ABORTED",
+            429 => "RESOURCE_EXHAUSTED",
+            502 | 503 => "UNAVAILABLE",
+            500.. => "INTERNAL",
+            _ => "INVALID_ARGUMENT",
+        }
     }
 
     fn anthropic_type(&self) -> &'static str {
@@ -182,6 +226,41 @@ mod tests {
     }
 
     #[test]
+    fn googles_sdk_finds_its_error_object() {
+        let refusal = Refusal { param: Some("model"), ..REFUSAL };
+        let body: Value = serde_json::from_slice(&refusal.provider_body(Dialect::Google)).unwrap();
+        let metadata = json!({
+            "cause": "token_missing", "internal_code": "2009", "request_id": "0193", "param": "model",
+        });
+        let details = json!([{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "TOKEN_MISSING",
+            "domain": "tollgate",
+            "metadata": metadata,
+        }]);
+        let error = json!({
+            "code": 401, "message": "Unauthorized", "status": "UNAUTHENTICATED", "details": details,
+        });
+        assert_eq!(body, json!({ "error": error }));
+        let status = |status| Refusal { status, ..REFUSAL }.google_status();
+        assert_eq!(
+            [400, 402, 403, 404, 413, 429, 500, 502, 503, 504].map(status),
+            [
+                "INVALID_ARGUMENT",
+                "FAILED_PRECONDITION",
+                "PERMISSION_DENIED",
+                "NOT_FOUND",
+                "INVALID_ARGUMENT",
+                "RESOURCE_EXHAUSTED",
+                "INTERNAL",
+                "UNAVAILABLE",
+                "UNAVAILABLE",
+                "DEADLINE_EXCEEDED",
+            ]
+        );
+    }
+
+    #[test]
     fn a_gateway_client_finds_its_list() {
         let body: Value = serde_json::from_slice(&REFUSAL.gateway_body()).unwrap();
         assert_eq!(body["error"], json!([{ "code": 2009, "message": "Unauthorized" }]));
@@ -199,6 +278,8 @@ mod tests {
         assert!(chat.starts_with("data: {\"error\":{") && chat.ends_with("}\n\n"));
         let messages = String::from_utf8(REFUSAL.stream_frame(Dialect::Anthropic, false)).unwrap();
         assert!(messages.starts_with("event: error\ndata: {\"") && messages.contains("\"type\":\"error\""));
+        let gemini = String::from_utf8(REFUSAL.stream_frame(Dialect::Google, false)).unwrap();
+        assert!(gemini.starts_with("data: {\"error\":{") && gemini.ends_with("}\r\n\r\n"));
         let responses = String::from_utf8(REFUSAL.stream_frame(Dialect::OpenAi, true)).unwrap();
         assert!(responses.starts_with("event: error\ndata: {") && responses.contains("\"type\":\"error\""));
     }

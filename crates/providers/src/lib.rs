@@ -11,6 +11,8 @@ pub mod compat;
 pub mod credits;
 pub mod endpoint;
 pub mod errors;
+pub mod google;
+mod list;
 pub mod models;
 pub mod openai;
 pub mod path;

@@ -6,9 +6,11 @@ use model::usage::Unit;
 use model::{AccountId, Nanos};
 use time::OffsetDateTime;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Premium};
 use crate::anthropic;
+use crate::catalog::Dialect;
 use crate::endpoint::Endpoint;
+use crate::google;
 use crate::openai::units::{self, Asked};
 use crate::prices::{Catalogue, Found};
 
@@ -54,18 +56,24 @@ impl Served<'_> {
     pub fn rated(&self, catalogue: &Catalogue, answer: &Answer) -> Option<Rated> {
         let served = answer.model.as_deref().unwrap_or_default();
         let found = catalogue.served(self.account, self.provider, served, self.model, self.at);
-        found.and_then(|found| self.by(&found, answer)).or_else(|| {
-            let Asked { quality, size, .. } = self.asked;
-            let found = catalogue.picture(self.provider, self.model, quality, size, self.at)?;
-            self.by(&found, answer)
-        })
+        found
+            .filter(|found| knows(found.price, answer.premium))
+            .and_then(|found| self.by(&found, answer))
+            .or_else(|| {
+                let Asked { quality, size, .. } = self.asked;
+                let found = catalogue.picture(self.provider, self.model, quality, size, self.at)?;
+                self.by(&found, answer)
+            })
     }
 
     /// Rates an answer by a price that is known already, such as a caller's own.
     pub fn by(&self, found: &Found<'_>, answer: &Answer) -> Option<Rated> {
         let price: &Price = found.price;
-        let tier =
-            answer.service_tier.as_deref().or(self.service_tier).map(Tier::from_word).unwrap_or_default();
+        let said = answer.service_tier.as_deref().or(self.service_tier).map(Tier::from_word);
+        let tier = match answer.premium {
+            Some(Premium::Speed) => Tier::Priority,
+            _ => said.unwrap_or_default(),
+        };
         let mut units = units::units(self.endpoint, price, self.asked, answer);
         // What is billed by units is not billed by tokens, should somebody have counted some.
         let tokens = answer.tokens.filter(|_| units.is_empty()).unwrap_or_default();
@@ -92,8 +100,33 @@ impl Served<'_> {
     }
 }
 
+/// Whether a list's price says what such an answer costs. What does not is as if it had none: the usual prices
+/// would be too low.
+fn knows(price: &Price, premium: Option<Premium>) -> bool {
+    match premium {
+        None => true,
+        Some(Premium::Speed) => price.variants.iter().any(|variant| variant.tier == Tier::Priority),
+        Some(Premium::Place) => false,
+        Some(Premium::Video) => price
+            .unit("input_per_video_token")
+            .is_none_or(|video| price.tokens.image_input.or(price.tokens.input) == Some(video)),
+    }
+}
+
+/// The member of a question because of which nobody here knows what its answer will cost, whatever its model
+/// costs else.
+pub fn unpriced(endpoint: Endpoint, question: &[u8]) -> Option<&'static str> {
+    match endpoint.dialect()? {
+        Dialect::Anthropic => anthropic::unpriced(question),
+        Dialect::Google => google::request::unpriced(question),
+        Dialect::OpenAi => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use model::Picos;
+    use model::prices::{TokenPrices, Variant};
     use model::usage::Tokens;
     use uuid::Uuid;
 
@@ -174,6 +207,67 @@ mod tests {
         // 10 × 1 + 1,000 × 0.10 + 100 × 1.25 + 200 × 2 + 50 × 5 = 885 millionths, and twice a cent.
         assert_eq!((found.cost, found.tier), (Nanos(885_000 + 20_000_000), Tier::Standard));
         assert_eq!((found.units[0].name.as_str(), found.units[0].quantity), ("web_search", 2));
+    }
+
+    #[test]
+    fn what_is_dearer_than_the_list_says_has_no_price() {
+        let asked = Asked::default();
+        let cost = |provider, model, answer: &Answer| {
+            let served = Served {
+                account: AccountId(Uuid::nil()),
+                provider,
+                endpoint: Endpoint::Messages,
+                model,
+                service_tier: None,
+                asked: &asked,
+                at: time::macros::datetime!(2026-12-01 00:00 UTC),
+            };
+            served.rated(Catalogue::current(), answer).map(|rated| rated.cost)
+        };
+        let tokens = Tokens { input: 100, image_input: 10, ..Tokens::default() };
+        let of = |premium| Answer { tokens: Some(tokens), premium, ..Answer::default() };
+        for premium in [Premium::Speed, Premium::Place] {
+            assert_eq!(cost("anthropic", "claude-opus-5-5", &of(Some(premium))), None);
+        }
+        // 110 at 4 dollars a million.
+        assert_eq!(cost("anthropic", "claude-opus-5-5", &of(None)), Some(Nanos(440_000)));
+        // Moving pictures cost 27 times as much as others there, and as much as text elsewhere.
+        assert_eq!(cost("google-ai-studio", "gemini-embedding-2", &of(Some(Premium::Video))), None);
+        // 110 at 1.25 dollars a million.
+        let video = of(Some(Premium::Video));
+        assert_eq!(cost("google-ai-studio", "gemini-2.5-pro", &video), Some(Nanos(137_500)));
+    }
+
+    #[test]
+    fn a_faster_answer_costs_what_the_operator_says() {
+        let price = Price {
+            tokens: TokenPrices { input: Some(Picos(1_000_000)), ..TokenPrices::default() },
+            variants: vec![Variant {
+                tier: Tier::Priority,
+                above_input_tokens: 0,
+                tokens: TokenPrices { input: Some(Picos(6_000_000)), ..TokenPrices::default() },
+            }],
+            ..Price::default()
+        };
+        assert!(knows(&price, Some(Premium::Speed)));
+        let asked = Asked::default();
+        let served = Served {
+            account: AccountId(Uuid::nil()),
+            provider: "anthropic",
+            endpoint: Endpoint::Messages,
+            model: "m",
+            service_tier: Some("standard_only"),
+            asked: &asked,
+            at: time::macros::datetime!(2026-12-01 00:00 UTC),
+        };
+        let answer = Answer {
+            tokens: Some(Tokens { input: 10, ..Tokens::default() }),
+            service_tier: Some("standard".to_owned()),
+            premium: Some(Premium::Speed),
+            ..Answer::default()
+        };
+        let rated = served.by(&Found::of(&price, "m", "rule"), &answer).unwrap();
+        assert_eq!((rated.cost, rated.tier), (Nanos(60_000), Tier::Priority));
     }
 
     #[test]

@@ -33,7 +33,7 @@ enum Text {
 }
 
 /// The members that are read. Of `data` only the number of elements counts.
-const KEPT: [&str; 4] = ["model", "usage", "service_tier", "duration"];
+const KEPT: [&str; 6] = ["model", "usage", "service_tier", "duration", "usageMetadata", "modelVersion"];
 /// More than this is not kept: an answer whose shape alone takes more is not read.
 const MOST: usize = 256 << 10;
 

@@ -8,15 +8,16 @@ use model::usage::Tokens;
 use crate::answer::Answer;
 use crate::catalog::Dialect;
 use crate::endpoint::Endpoint;
+use crate::list::Elements;
 use crate::sse::{self, Boundaries};
 use crate::tokens::Encoding;
-use crate::{anthropic, openai, scan};
+use crate::{anthropic, google, openai, scan};
 
 /// Reads a stream's frames as they arrive. Most cost a few searches; only those that can say
 /// something new are read as JSON.
 #[derive(Debug)]
 pub struct SseTap {
-    boundaries: Boundaries,
+    framing: Framing,
     /// The beginning of an event that chunks cut; bounded by [`LONGEST`].
     partial: Vec<u8>,
     /// The event under way is longer than that and will not be read.
@@ -26,11 +27,29 @@ pub struct SseTap {
     reader: Reader,
 }
 
+/// How events follow each other.
+#[derive(Debug)]
+enum Framing {
+    Sse(Boundaries),
+    /// As the elements of one list.
+    List(Elements),
+}
+
+impl Framing {
+    fn next_end(&mut self, chunk: &[u8]) -> Option<usize> {
+        match self {
+            Self::Sse(boundaries) => boundaries.next_end(chunk),
+            Self::List(elements) => elements.next_end(chunk),
+        }
+    }
+}
+
 /// What understands the events.
 #[derive(Debug)]
 enum Reader {
     OpenAi(openai::stream::Reader),
     Anthropic(anthropic::stream::Reader),
+    Google(google::stream::Reader),
 }
 
 /// What a stream said, as far as it came.
@@ -91,6 +110,11 @@ impl SseTap {
         Self::with(endpoint, false)
     }
 
+    /// The same for one whose events are the elements of a list. `may_be_cut` if it is paid as it comes.
+    pub fn of_list(endpoint: Endpoint, may_be_cut: bool) -> Self {
+        Self { framing: Framing::List(Elements::default()), ..Self::with(endpoint, may_be_cut) }
+    }
+
     /// A tap for a stream that is paid as it comes, and may have to be ended: see
     /// [`cut_off`](Self::cut_off).
     pub fn for_steps(endpoint: Endpoint) -> Self {
@@ -100,10 +124,11 @@ impl SseTap {
     fn with(endpoint: Endpoint, may_be_cut: bool) -> Self {
         let reader = match endpoint.dialect() {
             Some(Dialect::Anthropic) => Reader::Anthropic(anthropic::stream::Reader::default()),
+            Some(Dialect::Google) => Reader::Google(google::stream::Reader::default()),
             _ => Reader::OpenAi(openai::stream::Reader::new(endpoint, may_be_cut)),
         };
         Self {
-            boundaries: Boundaries::default(),
+            framing: Framing::Sse(Boundaries::default()),
             partial: Vec::new(),
             too_long: false,
             gathered: Gathered::default(),
@@ -125,7 +150,7 @@ impl SseTap {
     /// the bound is then the bytes.
     pub fn count(&mut self, encoding: Encoding) {
         let heard = &self.gathered.heard;
-        let is_guess = matches!(self.reader, Reader::Anthropic(_));
+        let is_guess = matches!(self.reader, Reader::Anthropic(_) | Reader::Google(_));
         // Of a text that is no longer kept whole, the rest stays bounded by its bytes.
         if is_guess || heard.text.len() as u64 != heard.text_bytes {
             return;
@@ -139,7 +164,10 @@ impl SseTap {
 
     /// Whether everything that was pushed ended with an event, so that another may follow.
     pub fn is_between_events(&self) -> bool {
-        self.partial.is_empty() && !self.too_long
+        match &self.framing {
+            Framing::Sse(_) => self.partial.is_empty() && !self.too_long,
+            Framing::List(elements) => elements.is_between(),
+        }
     }
 
     /// The frames that end a stream of so many answers here, for want of money, as if the limit of output
@@ -150,6 +178,13 @@ impl SseTap {
         match &self.reader {
             Reader::OpenAi(reader) => reader.cut_off(answers, usage, include_usage),
             Reader::Anthropic(reader) => reader.cut_off(usage),
+            Reader::Google(reader) => {
+                let event = reader.cut_off(answers, usage, self.gathered.heard.answer.model.as_deref())?;
+                Some(match self.framing {
+                    Framing::Sse(_) => google::stream::as_event(&event),
+                    Framing::List(_) => format!(",\r\n{event}\n]").into(),
+                })
+            }
         }
     }
 
@@ -160,7 +195,7 @@ impl SseTap {
 
     /// Takes the bytes that arrived, cut anywhere.
     pub fn push(&mut self, mut chunk: &[u8]) {
-        while let Some(end) = self.boundaries.next_end(chunk) {
+        while let Some(end) = self.framing.next_end(chunk) {
             let (event, rest) = chunk.split_at(end);
             if self.partial.is_empty() && !self.too_long {
                 self.event(event);
@@ -194,10 +229,20 @@ impl SseTap {
     }
 
     fn event(&mut self, event: &[u8]) {
-        let Some(data) = sse::data(event) else { return };
+        let data = match &self.framing {
+            Framing::Sse(_) => sse::data(event),
+            Framing::List(elements) => {
+                if elements.is_closed() {
+                    self.gathered.end(Ending::Complete);
+                }
+                Elements::data(event).map(Into::into)
+            }
+        };
+        let Some(data) = data else { return };
         match &mut self.reader {
             Reader::OpenAi(reader) => reader.event(&data, &mut self.gathered),
             Reader::Anthropic(reader) => reader.event(&data, &mut self.gathered),
+            Reader::Google(reader) => reader.event(&data, &mut self.gathered),
         }
     }
 }
@@ -205,11 +250,17 @@ impl SseTap {
 impl Gathered {
     /// Keeps a JSON string that was produced.
     pub(crate) fn produced(&mut self, string: &[u8]) {
-        let Some(text) = scan::unescaped(string) else { return };
+        if let Some(text) = scan::unescaped(string) {
+            self.text(&text);
+        }
+    }
+
+    /// Keeps a text that was produced.
+    pub(crate) fn text(&mut self, text: &str) {
         let heard = &mut self.heard;
         heard.text_bytes += text.len() as u64;
         if heard.text.len() + text.len() <= MOST_TEXT {
-            heard.text.push_str(&text);
+            heard.text.push_str(text);
         }
     }
 

@@ -79,6 +79,14 @@ pub fn prompt(endpoint: Endpoint, model: &str, body: &[u8]) -> u64 {
                 };
                 system + messages(encoding, &body["messages"]) + PER_ANSWER
             }
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::CountContentTokens => {
+                contents(encoding, &body)
+            }
+            Endpoint::EmbedContent => parts(encoding, &body["content"]),
+            Endpoint::BatchEmbedContents => {
+                let requests = body["requests"].as_array().into_iter().flatten();
+                requests.map(|request| parts(encoding, &request["content"])).sum()
+            }
             Endpoint::Completions => inputs(encoding, &body["prompt"]),
             Endpoint::ImageGenerations => inputs(encoding, &body["prompt"]),
             Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Speech => {
@@ -91,7 +99,7 @@ pub fn prompt(endpoint: Endpoint, model: &str, body: &[u8]) -> u64 {
 /// Whether what is counted is only near to what the provider counts: nobody else knows the tokenizers of
 /// the models that are asked there.
 pub fn is_estimate(endpoint: Endpoint) -> bool {
-    endpoint.dialect() == Some(Dialect::Anthropic)
+    matches!(endpoint.dialect(), Some(Dialect::Anthropic | Dialect::Google))
 }
 
 /// A usage counted by us: of the request's body, and of the text that was produced.
@@ -104,7 +112,7 @@ pub fn counted(endpoint: Endpoint, model: &str, request: &[u8], produced: &str) 
 pub fn answer_text(body: &[u8]) -> String {
     let mut produced = String::new();
     if let Ok(body) = serde_json::from_slice::<Value>(body) {
-        for answers in [&body["choices"], &body["output"], &body["content"]] {
+        for answers in [&body["choices"], &body["output"], &body["content"], &body["candidates"]] {
             text::produced(answers, &mut |text| produced.push_str(text));
         }
     }
@@ -121,6 +129,20 @@ fn messages(encoding: Encoding, messages: &Value) -> u64 {
         PER_MESSAGE + name + role + words
     };
     messages.iter().map(count).sum()
+}
+
+/// What is asked in Google's words: the conversation, and what the model is told beforehand.
+fn contents(encoding: Encoding, body: &Value) -> u64 {
+    let said = ["systemInstruction", "system_instruction"].map(|name| parts(encoding, &body[name]));
+    let contents = body["contents"].as_array().into_iter().flatten();
+    contents.map(|content| parts(encoding, content)).chain(said).sum()
+}
+
+/// The words of one turn in Google's words.
+fn parts(encoding: Encoding, content: &Value) -> u64 {
+    let mut words = 0;
+    text::asked(content, &mut |text| words += encoding.count(text));
+    words
 }
 
 /// Inputs are a text, a list of texts, a list of tokens or a list of such lists.

@@ -114,7 +114,8 @@ impl Story {
         let (model, service_tier) = (model.clone(), service_tier.clone());
         let tokens = tokens.as_ref().map(ExpectedTokens::tokens);
         let read = read.as_ref().map(ExpectedTokens::tokens);
-        Answer { model, tokens, read, service_tier, seconds: *seconds, images: *images, searches: *searches }
+        let (seconds, images, searches) = (*seconds, *images, *searches);
+        Answer { model, tokens, read, service_tier, seconds, images, searches, premium: None }
     }
 
     fn heard(&self, chunks: impl IntoIterator<Item = Bytes>) -> (Heard, Vec<u8>) {

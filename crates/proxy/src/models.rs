@@ -84,7 +84,7 @@ pub(crate) fn open(
     let created = Catalogue::current().effective_from();
     let Some(name) = name else {
         return Ok(match dialect {
-            Dialect::OpenAi => listing::openai(&candidates, created),
+            Dialect::OpenAi | Dialect::Google => listing::openai(&candidates, created),
             Dialect::Anthropic => listing::anthropic(&candidates, created),
         });
     };

@@ -5,7 +5,7 @@ use model::usage::Tokens;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::answer::{self, Answer, MOST_TOKENS, object};
+use crate::answer::{self, Answer, MOST_TOKENS, Premium, object};
 use crate::scan;
 
 /// Reads an answer in one piece. What is no JSON object says nothing.
@@ -28,6 +28,10 @@ pub(super) struct Usage {
     output_tokens_details: Option<Produced>,
     server_tool_use: Option<ServerTools>,
     service_tier: Option<String>,
+    /// `fast` where it was asked for and could be had.
+    speed: Option<String>,
+    /// Where it was made, such as `us` or `global`.
+    inference_geo: Option<String>,
     /// Each time that a model was run for the request.
     iterations: Option<Box<RawValue>>,
 }
@@ -75,6 +79,8 @@ impl Usage {
             output_tokens_details,
             server_tool_use,
             service_tier,
+            speed,
+            inference_geo,
             iterations,
         } = later;
         self.input_tokens = input_tokens.max(self.input_tokens);
@@ -85,6 +91,8 @@ impl Usage {
         self.output_tokens_details = output_tokens_details.or(self.output_tokens_details.take());
         self.server_tool_use = server_tool_use.or(self.server_tool_use.take());
         self.service_tier = service_tier.or(self.service_tier.take());
+        self.speed = speed.or(self.speed.take());
+        self.inference_geo = inference_geo.or(self.inference_geo.take());
         self.iterations = iterations.or(self.iterations.take());
     }
 
@@ -143,7 +151,17 @@ impl Usage {
         let searches = self.server_tool_use.as_ref().and_then(|used| used.web_search_requests);
         let service_tier = self.service_tier.clone().filter(|tier| tier.len() <= 64);
         let searches = searches.filter(|searches| *searches <= MOST_TOKENS).unwrap_or_default();
-        Answer { service_tier, searches, ..Answer::default() }
+        Answer { service_tier, searches, premium: self.premium(), ..Answer::default() }
+    }
+
+    /// What makes it dearer: the places that cost no more are called so, or are no matter of choice.
+    fn premium(&self) -> Option<Premium> {
+        let is_usual = |place: &str| matches!(place, "" | "global" | "not_available");
+        match (self.speed.as_deref(), self.inference_geo.as_deref()) {
+            (Some("fast"), _) => Some(Premium::Speed),
+            (_, Some(place)) if !is_usual(place) => Some(Premium::Place),
+            _ => None,
+        }
     }
 }
 
@@ -229,6 +247,20 @@ mod tests {
         }
         assert_eq!(answer(b"<html>"), Answer::default());
         assert_eq!(answer(b"{\"type\":\"error\",\"error\":{}}"), Answer::default());
+    }
+
+    #[test]
+    fn what_makes_an_answer_dearer_is_told() {
+        let premium = |more: &str| {
+            let usage = format!(r#"{{"input_tokens":1,"output_tokens":2{more}}}"#);
+            answer(format!(r#"{{"usage":{usage}}}"#).as_bytes()).premium
+        };
+        assert_eq!(premium(r#","speed":"fast","inference_geo":"us""#), Some(Premium::Speed));
+        assert_eq!(premium(r#","speed":"standard","inference_geo":"us""#), Some(Premium::Place));
+        for usual in ["", r#","inference_geo":"global""#, r#","inference_geo":"not_available","speed":null"#]
+        {
+            assert_eq!(premium(usual), None, "{usual}");
+        }
     }
 
     #[test]

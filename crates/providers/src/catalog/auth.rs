@@ -32,13 +32,14 @@ impl Auth {
     }
 
     /// The headers in which callers of this provider send its credential, the usual one first.
-    /// Anthropic's clients send theirs as a bearer token too.
+    /// Anthropic's clients send theirs as a bearer token too, and OpenAI's do so wherever they are pointed.
     pub fn said_in(self) -> &'static [HeaderName] {
         static ANTHROPIC: [HeaderName; 2] = [HeaderName::from_static("x-api-key"), AUTHORIZATION];
+        static GOOGLE: [HeaderName; 2] = [HeaderName::from_static("x-goog-api-key"), AUTHORIZATION];
         match self {
             Self::Bearer => &ANTHROPIC[1..],
             Self::XApiKey => &ANTHROPIC,
-            Self::XGoogApiKey => std::slice::from_ref(&X_GOOG_API_KEY),
+            Self::XGoogApiKey => &GOOGLE,
             Self::ApiKey => std::slice::from_ref(&API_KEY),
         }
     }
@@ -64,8 +65,9 @@ impl Auth {
         let mut said = names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
         let (name, value) = said.find(|(_, value)| self.key(value).is_some_and(&is_key))?;
         let key = self.key(value)?;
-        // Those who signed in to Anthropic have access tokens, which are no keys and stay where they are.
-        let stays = *name == self.header() || key.starts_with("sk-ant-oat");
+        // Those who signed in have access tokens, of Anthropic or of Google, which are no keys and stay where
+        // they are.
+        let stays = *name == self.header() || key.starts_with("sk-ant-oat") || key.starts_with("ya29.");
         let value = if stays { value.clone() } else { self.value(&Secret::new(key)).ok()? };
         Some((if stays { name.clone() } else { self.header() }, value))
     }
@@ -158,6 +160,10 @@ mod tests {
         assert_eq!(anthropic(&token).as_deref(), Some("authorization: Bearer sk-ant-oat01-a"));
         assert_eq!(anthropic(&[("authorization", "Bearer tg_a"), ("x-api-key", "")]), None);
         assert_eq!(brought(Auth::Bearer, &[("x-api-key", "a")]), None);
+        let google = |said| brought(Auth::XGoogApiKey, said);
+        assert_eq!(google(&[("authorization", "Bearer a")]).as_deref(), Some("x-goog-api-key: a"));
+        let token = [("authorization", "Bearer ya29.a")];
+        assert_eq!(google(&token).as_deref(), Some("authorization: Bearer ya29.a"));
     }
 
     #[test]

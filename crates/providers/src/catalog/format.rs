@@ -9,20 +9,23 @@ pub enum Dialect {
     OpenAi,
     /// That of Anthropic's Messages API.
     Anthropic,
+    /// That of Google's Gemini API.
+    Google,
 }
 
 impl Dialect {
-    /// Its word in policies: `openai` or `anthropic`.
+    /// Its word in policies: `openai`, `anthropic` or `google`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Google => "google",
         }
     }
 
     /// Reads what `as_str` wrote.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::OpenAi, Self::Anthropic].into_iter().find(|dialect| dialect.as_str() == word)
+        [Self::OpenAi, Self::Anthropic, Self::Google].into_iter().find(|dialect| dialect.as_str() == word)
     }
 
     /// How a key is presented where this is spoken and nothing else is known.
@@ -30,6 +33,7 @@ impl Dialect {
         match self {
             Self::OpenAi => Auth::Bearer,
             Self::Anthropic => Auth::XApiKey,
+            Self::Google => Auth::XGoogApiKey,
         }
     }
 }
@@ -61,6 +65,12 @@ impl Format {
         Self { dialect: Dialect::Anthropic, base, auth, operations: &["messages"] }
     }
 
+    /// Google's own below one of its versions.
+    pub(crate) const fn gemini(version: &'static str) -> Self {
+        let operations = &["models", "tunedModels", "files", "cachedContents", "batches", "interactions"];
+        Self { dialect: Dialect::Google, base: Some(version), auth: Auth::XGoogApiKey, operations }
+    }
+
     /// Whether an operation, such as `chat/completions`, is among those offered.
     pub fn offers(&self, operation: &str) -> bool {
         let operation = operation.trim_end_matches('/');
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_word_reads_back() {
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
             assert_eq!(Dialect::from_word(dialect.as_str()), Some(dialect));
         }
         assert_eq!(Dialect::from_word("OpenAI"), None);

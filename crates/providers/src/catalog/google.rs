@@ -1,4 +1,3 @@
-//! Google AI Studio: the Gemini API as it is by path, and its OpenAI-compatible surface.
 
 use super::{Auth, Dialect, Format, OPENAI_LIKE, Provider, QuotaHeaders};
 
@@ -13,12 +12,18 @@ pub(super) const GOOGLE: Provider = Provider {
     prefix: "",
     prefix_spellings: &[],
     auth: Auth::XGoogApiKey,
-    formats: &[Format {
-        dialect: Dialect::OpenAi,
-        base: Some("v1beta/openai"),
-        auth: Auth::Bearer,
-        operations: &["chat/completions", "embeddings", "images/generations", "models"],
-    }],
+    dialect: Dialect::Google,
+    formats: &[
+        Format {
+            dialect: Dialect::OpenAi,
+            base: Some("v1beta/openai"),
+            auth: Auth::Bearer,
+            operations: &["chat/completions", "embeddings", "images/generations", "models"],
+        },
+        Format::gemini("v1beta"),
+        Format::gemini("v1"),
+        Format::gemini("v1alpha"),
+    ],
     quota: QuotaHeaders::NONE,
     ..OPENAI_LIKE
 };

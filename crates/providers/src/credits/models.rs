@@ -20,6 +20,15 @@ enum Model<'a> {
         created: i64,
         owned_by: &'static str,
     },
+    Google {
+        name: String,
+        #[serde(rename = "baseModelId")]
+        id: &'a str,
+        #[serde(rename = "inputTokenLimit")]
+        input: Option<u64>,
+        #[serde(rename = "outputTokenLimit")]
+        output: Option<u64>,
+    },
     Anthropic {
         #[serde(rename = "type")]
         kind: &'static str,
@@ -37,6 +46,7 @@ enum Model<'a> {
 #[serde(untagged)]
 enum List<'a> {
     OpenAi { object: &'static str, data: Vec<Model<'a>> },
+    Google { models: Vec<Model<'a>> },
     Anthropic { data: Vec<Model<'a>>, has_more: bool, first_id: Option<&'a str>, last_id: Option<&'a str> },
 }
 
@@ -44,6 +54,12 @@ impl<'a> Model<'a> {
     fn of(provider: &'static Provider, id: &'a str, price: &Price, created: i64) -> Self {
         match provider.dialect {
             Dialect::OpenAi => Self::OpenAi { id, object: "model", created, owned_by: provider.slug },
+            Dialect::Google => Self::Google {
+                name: format!("models/{id}"),
+                id,
+                input: price.context_window,
+                output: price.max_output_tokens,
+            },
             Dialect::Anthropic => Self::Anthropic {
                 kind: "model",
                 id,
@@ -70,6 +86,7 @@ pub fn list_of_models(provider: &'static Provider, catalogue: &Catalogue, at: Of
         may.map(|(id, price)| (id, Model::of(provider, id, price, created))).unzip();
     json(&match provider.dialect {
         Dialect::OpenAi => List::OpenAi { object: "list", data },
+        Dialect::Google => List::Google { models: data },
         Dialect::Anthropic => {
             let (first_id, last_id) = (ids.first().copied(), ids.last().copied());
             List::Anthropic { data, has_more: false, first_id, last_id }

@@ -33,7 +33,8 @@ pub fn anthropic(candidates: &[Candidate<'_>], created: i64) -> Bytes {
 /// The answer to `GET models/{id}` of a format.
 pub fn one(candidate: &Candidate<'_>, dialect: Dialect, created: i64) -> Bytes {
     match dialect {
-        Dialect::OpenAi => json(&OpenAiModel::of(candidate, created)),
+        // Google's clients find no gateway by its host, so nobody asks for this in their words.
+        Dialect::OpenAi | Dialect::Google => json(&OpenAiModel::of(candidate, created)),
         Dialect::Anthropic => json(&AnthropicModel::of(candidate, &written(created))),
     }
 }

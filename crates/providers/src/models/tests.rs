@@ -280,5 +280,5 @@ proptest! {
 fn every_dialect_is_somebodys() {
     let speaks =
         |dialect: Dialect| catalog::all().iter().any(|provider| provider.format(dialect, "").is_some());
-    assert!(speaks(OpenAi) && speaks(Anthropic));
+    assert!(speaks(OpenAi) && speaks(Anthropic) && speaks(Dialect::Google));
 }

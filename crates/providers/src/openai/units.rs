@@ -5,6 +5,7 @@ use model::usage::Unit;
 
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
+use crate::google;
 use crate::scan::{self, Kind};
 
 /// What a request asks for in units. What it does not say, or a form says, is empty.
@@ -25,6 +26,7 @@ impl Asked {
     pub fn read(endpoint: Endpoint, body: &[u8]) -> Self {
         match endpoint {
             Endpoint::ImageGenerations => Self::pictures(body),
+            Endpoint::Predict => Self { images: google::request::pictures(body), ..Self::default() },
             Endpoint::ImageEdits | Endpoint::ImageVariations => Self { images: 1, ..Self::default() },
             Endpoint::Speech => {
                 Self { characters: Self::characters(body).unwrap_or_default(), ..Self::default() }
@@ -68,7 +70,7 @@ pub fn units(endpoint: Endpoint, price: &Price, asked: &Asked, answer: &Answer) 
             (&["input_per_second", "output_per_second"], answer.seconds)
         }
         Endpoint::Speech => (&["input_per_character"], Some(asked.characters)),
-        Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::ImageVariations => {
+        Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::ImageVariations | Endpoint::Predict => {
             (&["output_per_image", "input_per_image"], answer.images.or(Some(asked.images)))
         }
         _ => return Vec::new(),

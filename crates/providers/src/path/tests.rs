@@ -102,7 +102,7 @@ fn every_provider_is_reached_however_its_clients_write_the_path() {
             "google-ai-studio",
             "v1beta/models/gemini-2.5-pro:generateContent",
             "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:generateContent",
-            "v1beta/models/gemini-2.5-pro:generateContent",
+            "models/gemini-2.5-pro:generateContent",
             XGoogApiKey,
         ),
         (

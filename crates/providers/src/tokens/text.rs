@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Gives each text that a message has a model read.
 pub(super) fn asked(message: &Value, text: &mut impl FnMut(&str)) {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 15] = [
         "content",
         "text",
         "thinking",
@@ -15,13 +15,18 @@ pub(super) fn asked(message: &Value, text: &mut impl FnMut(&str)) {
         "input",
         "output",
         "refusal",
+        "parts",
+        "functionCall",
+        "args",
+        "functionResponse",
+        "response",
     ];
     collect(message, &NAMES, text);
 }
 
 /// Gives each text that a model produced, in the order of an answer.
 pub(super) fn produced(answer: &Value, text: &mut impl FnMut(&str)) {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 18] = [
         "message",
         "content",
         "text",
@@ -35,6 +40,11 @@ pub(super) fn produced(answer: &Value, text: &mut impl FnMut(&str)) {
         "refusal",
         "summary",
         "reasoning_content",
+        "parts",
+        "functionCall",
+        "args",
+        "executableCode",
+        "code",
     ];
     collect(answer, &NAMES, text);
 }
@@ -47,8 +57,9 @@ fn collect(value: &Value, names: &[&str], text: &mut impl FnMut(&str)) {
         Value::Object(object) => {
             for (name, member) in names.iter().filter_map(|name| Some((*name, object.get(*name)?))) {
                 match (name, member) {
-                    // What Anthropic's tools are called with is no text that holds JSON, but JSON itself.
-                    ("input", Value::Object(_)) => text(&member.to_string()),
+                    // What Anthropic's and Google's tools are called with, and what they answer to the latter, is
+                    // no text that holds JSON, but JSON itself.
+                    ("input" | "args" | "response", Value::Object(_)) => text(&member.to_string()),
                     _ => collect(member, names, text),
                 }
             }
