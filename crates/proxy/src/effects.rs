@@ -14,6 +14,7 @@ mod key_sets;
 mod metrics;
 mod rooms;
 mod shares;
+pub mod standing;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +33,7 @@ pub use self::hops::Hops;
 use self::key_sets::KeySets;
 use self::metrics::EffectMetrics;
 use self::rooms::Rooms;
+use self::standing::Standing;
 use crate::config::Policies;
 
 /// What effects are done with.
@@ -42,6 +44,7 @@ pub struct Effects {
     counts: Counts,
     key_sets: KeySets,
     breakers: Breakers,
+    standing: Standing,
     metrics: EffectMetrics,
 }
 
@@ -68,8 +71,14 @@ impl Effects {
             counts: Counts::new(config.buckets),
             key_sets: KeySets::new(config.key_bytes),
             breakers: Breakers::default(),
+            standing: Standing::default(),
             metrics: EffectMetrics::new(registry)?,
         })
+    }
+
+    /// How models and keys have fared.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Says how the provider fared that was asked at `asked`, to the circuits that a run names. What was asked

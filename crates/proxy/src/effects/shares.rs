@@ -58,6 +58,11 @@ impl<O: Copy + Eq + Hash, K: Clone + Eq + Hash, V> Shares<O, K, V> {
         &mut entry.value
     }
 
+    /// The value under a key, if there is one. Looking at it does not keep it.
+    pub(super) fn get(&self, owner: O, key: &K) -> Option<&V> {
+        self.owners.get(&owner)?.entries.get(key).map(|entry| &entry.value)
+    }
+
     /// Says what a value weighs by now, if it is still there.
     pub(super) fn reweigh(&mut self, owner: O, key: &K, weight: usize) {
         let Some(owned) = self.owners.get_mut(&owner) else { return };
