@@ -53,7 +53,7 @@ use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use model::Secret;
-use process::{Leaving, Port, Tls};
+use process::{Leaving, Port, Tls, TrustedProxies};
 use prometheus::{IntGauge, register_int_gauge};
 use store::Store;
 use time::OffsetDateTime;
@@ -221,9 +221,10 @@ pub async fn serve(
     tls: Option<Tls>,
     state: ApiState,
     shutdown: CancellationToken,
+    trusted: TrustedProxies,
     drain: Duration,
 ) {
-    let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone(), tls };
+    let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone(), tls, trusted };
     let leaving = Leaving { shutdown, drain, ending: CancellationToken::new() };
     port.serve_router(leaving, router(state)).await;
 }

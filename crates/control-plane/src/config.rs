@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use model::Secret;
-use process::Shutdown;
+use process::{Shutdown, TrustedProxies};
 use vault::KeyRings;
 
 use crate::payments::PaymentsConfig;
@@ -53,6 +53,9 @@ pub struct Listen {
     #[arg(long, env = "TOLLGATE_METRICS_ADDR", default_value = "127.0.0.1:9101")]
     pub metrics: SocketAddr,
 }
+    /// whose word is taken on where requests come from
+    #[command(flatten)]
+    pub trusted: TrustedProxies,
 
 /// What it tells people about addresses.
 #[derive(Debug, Clone, Args)]

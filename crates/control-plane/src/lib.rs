@@ -54,7 +54,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
 
     let mut desks = JoinSet::new();
     let drain = config.shutdown.drain();
-    desks.spawn(api::serve(listener, tls, state, shutdown.clone(), drain).map(Ok));
+    desks.spawn(api::serve(listener, tls, config.listen.trusted, state, shutdown.clone(), drain).map(Ok));
     desks.spawn(push.serving);
     desks.spawn(ledger::run(store.clone(), config.stores.redis_url, shutdown.clone()));
     desks.spawn(payments::run(store.clone(), payments, shutdown.clone()));

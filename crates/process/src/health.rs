@@ -11,7 +11,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{Leaving, Port, Readiness, bind};
+use crate::{Leaving, Port, Readiness, TrustedProxies, bind};
 
 /// Serves health and metrics until `shutdown`, and returns the address that was bound.
 pub async fn serve_health(
@@ -27,7 +27,8 @@ pub async fn serve_health(
         .route("/readyz", get(move || ready(readiness.clone(), stopping.is_cancelled())))
         .route("/metrics", get(metrics));
     info!(%bound, "Serving health and metrics on http://{bound}");
-    let port = Port { listener, head: Duration::from_secs(10), most: 64, open: None, tls: None };
+    let trusted = TrustedProxies::default();
+    let port = Port { listener, head: Duration::from_secs(10), most: 64, open: None, tls: None, trusted };
     // A process that drains is still asked how it is: this port is left only with the process.
     let leaving = Leaving {
         shutdown: CancellationToken::new(),

@@ -15,7 +15,7 @@ pub use configuration::{Mistakes, from_environment};
 pub use failpoint::{failpoint, failpoint_soon};
 pub use health::serve_health;
 pub use logs::{LogFormat, LogSettings, start_logs};
-pub use port::{Leaving, Peer, Port, bind};
+pub use port::{ForwardingHeader, Leaving, Peer, Port, TrustedProxies, bind};
 pub use readiness::{Readiness, Unready};
 pub use shutdown::{Shutdown, shutdown_on_signal};
 pub use tls::{Flaw, Tls, TlsError, TlsSession};

@@ -3,6 +3,7 @@
 
 mod connection;
 mod peer;
+mod trusted;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use tracing::{info, warn};
 use crate::tls::Tls;
 use connection::{Connections, Counted};
 pub use peer::Peer;
+pub use trusted::{ForwardingHeader, TrustedProxies};
 
 const BACKLOG: i32 = 4096;
 /// How long a caller may take none of what is sent to it.
@@ -64,6 +66,8 @@ pub struct Port {
     pub open: Option<IntGauge>,
     /// With what TLS is spoken; without it, none is.
     pub tls: Option<Tls>,
+    /// Whose word is taken on where requests come from.
+    pub trusted: TrustedProxies,
 }
 
 /// How a port is left.
@@ -87,14 +91,16 @@ impl Port {
         F: Future<Output = Response<B>> + Send + 'static,
         B: HttpBody<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let Self { listener, head, most, open, tls } = self;
+        let Self { listener, head, most, open, tls, trusted } = self;
         let mut renewing = JoinSet::new();
         let acceptor = tls.map(|tls| {
             let (acceptor, renewal) = tls.start();
             renewing.spawn(renewal);
             acceptor
         });
-        let connections = Arc::new(Connections::new(head, acceptor, leaving.shutdown.clone(), answers_for));
+        let trusted = Arc::new(trusted);
+        let connections =
+            Arc::new(Connections::new(head, acceptor, trusted, leaving.shutdown.clone(), answers_for));
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         loop {
@@ -124,7 +130,8 @@ impl Port {
         let answers_for = move |peer: Peer| {
             let router = router.clone();
             move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer.address));
+                let caller = peer.caller(request.headers());
+                request.extensions_mut().insert(ConnectInfo(caller));
                 let answering = router.clone().oneshot(request.map(Body::new));
                 async move { answering.await.unwrap_or_else(|never| match never {}) }
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use process::{Leaving, Port, bind};
+use process::{ForwardingHeader, Leaving, Port, TrustedProxies, bind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -26,6 +26,10 @@ struct Served {
 }
 
 fn served(most: usize) -> Served {
+    served_behind(most, TrustedProxies::default())
+}
+
+fn served_behind(most: usize, trusted: TrustedProxies) -> Served {
     let listener = bind("127.0.0.1:0".parse().unwrap(), "a test").unwrap();
     let address = listener.local_addr().unwrap();
     let slow = || async {
@@ -37,7 +41,7 @@ fn served(most: usize) -> Served {
         .route("/slow", get(slow));
     let shutdown = CancellationToken::new();
     let leaving = Leaving { shutdown: shutdown.clone(), drain: PATIENCE, ending: CancellationToken::new() };
-    let port = Port { listener, head: HEAD, most, open: None, tls: None };
+    let port = Port { listener, head: HEAD, most, open: None, tls: None, trusted };
     Served { address, shutdown, serving: tokio::spawn(port.serve_router(leaving, router)) }
 }
 
@@ -128,4 +132,25 @@ async fn what_runs_is_finished_before_the_port_is_left() {
     // Longer than a head may take: that bound is no bound on answers.
     assert!(told(&mut busy).await.ends_with("late"));
     served.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_is_told_by_trusted_proxies_alone() {
+    let forwarded =
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.1, 198.51.100.7\r\nconnection: close\r\n\r\n";
+    let trusting = |range: &str| TrustedProxies {
+        ranges: vec![range.parse().unwrap()],
+        header: ForwardingHeader::XForwardedFor,
+    };
+    for (trusted, expected) in [
+        (TrustedProxies::default(), "127.0.0.1"),
+        (trusting("10.0.0.0/8"), "127.0.0.1"),
+        (trusting("127.0.0.0/8"), "198.51.100.7"),
+    ] {
+        let served = served_behind(10, trusted);
+        let mut stream = served.connect().await;
+        stream.write_all(forwarded).await.unwrap();
+        let answer = told(&mut stream).await;
+        assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
+    }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use egress::EgressConfig;
 use http::Uri;
 use model::Secret;
-use process::Shutdown;
+use process::{Shutdown, TrustedProxies};
 use providers::path::BaseUrls;
 use vault::KeyRings;
 
@@ -53,6 +53,9 @@ pub struct Listen {
     /// certificates with which the gateway speaks TLS; plain HTTP unless said
     #[arg(long, env = "TOLLGATE_GATEWAY_TLS_DIR")]
     pub gateway_tls_dir: Option<PathBuf>,
+    /// whose word is taken on where requests come from
+    #[command(flatten)]
+    pub trusted: TrustedProxies,
     /// health and metrics
     #[arg(long, env = "TOLLGATE_PROXY_METRICS_ADDR", default_value = "127.0.0.1:9102")]
     pub metrics: SocketAddr,

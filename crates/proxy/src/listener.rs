@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use process::{Leaving, Port, Tls};
+use process::{Leaving, Peer, Port, Tls, TrustedProxies};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub async fn serve_callers(
     listener: TcpListener,
     tls: Option<Tls>,
+    trusted: TrustedProxies,
     deps: Arc<Deps>,
     shutdown: CancellationToken,
     drain: Duration,
@@ -28,9 +29,9 @@ pub async fn serve_callers(
     // As many connections as the machine allows: who they are is known only to their requests.
     let most = usize::MAX;
     let open = Some(deps.metrics.connections.clone());
-    let port = Port { listener, head: deps.bounds.header, most, open, tls };
+    let port = Port { listener, head: deps.bounds.header, most, open, tls, trusted };
     let leaving = Leaving { shutdown, drain, ending: deps.ending.clone() };
-    let answers_for = move |peer| {
+    let answers_for = move |peer: Peer| {
         let (deps, peer) = (Arc::clone(&deps), Arc::new(peer));
         move |request| serve(Arc::clone(&deps), Arc::clone(&peer), request)
     };

@@ -90,7 +90,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
     drop(listener_unready);
     // Read beside the first requests instead of in one of them.
     tokio::task::spawn_blocking(Catalogue::current);
-    serve_callers(listener, tls, deps, shutdown, config.shutdown.drain()).await;
+    serve_callers(listener, tls, config.listen.trusted, deps, shutdown, config.shutdown.drain()).await;
     let _ = subscription.await;
     if !meter.drain(LAST_RECORDS).await {
         info!("Some usage records have not reached the control plane yet; the next start sends them");

@@ -4,6 +4,7 @@ mod support;
 
 use model::gateway::{ErrorShape, GatewaySettings, KeyPrecedence, StoredKeys};
 use model::usage::{KeySource, Outcome};
+use process::{ForwardingHeader, TrustedProxies};
 use serde_json::Value;
 use support::provider::Provider;
 use support::{COMPLETION, Gateway, Setup, Told};
@@ -217,6 +218,17 @@ on_http_request:
     let gateway = Gateway::start(provider.address, 0x78, under(elsewhere)).await;
     let forwarded = [("authorization", "Bearer sk-own"), ("x-forwarded-for", "10.0.0.1")];
     assert_eq!(ask(&gateway, &forwarded, QUESTION).await.status, 403);
+    let trusted =
+        TrustedProxies { ranges: vec!["127.0.0.0/8".parse().unwrap()], header: ForwardingHeader::Forwarded };
+    let gateway = Gateway::start(provider.address, 0x7e, Setup { trusted, ..under(elsewhere) }).await;
+    let by_the_balancer = |said| [("authorization", "Bearer sk-own"), forwarded[1], ("forwarded", said)];
+    let spoofed = by_the_balancer("for=10.0.0.1, for=203.0.113.5");
+    assert_eq!(ask(&gateway, &spoofed, QUESTION).await.status, 403);
+    assert_eq!(ask(&gateway, &forwarded, QUESTION).await.status, 403);
+    assert_eq!(provider.times_asked(), 0);
+    let within = by_the_balancer("for=203.0.113.5, for=10.0.0.1");
+    assert_eq!(ask(&gateway, &within, QUESTION).await.status, 200);
+    let provider = Provider::saying(COMPLETION).await;
     let password = r#"
 on_http_request:
   - type: basic-auth

@@ -118,8 +118,8 @@ impl FromRequestParts<ApiState> for PresentedToken {
     }
 }
 
-/// The address of whoever holds the connection. Forwarding headers are not believed: anyone can
-/// write them.
+/// The address of whoever asks: who holds the connection, or if that is a proxy that the operator trusts, who
+/// that says it was asked by.
 pub(super) fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())
 }

@@ -113,7 +113,8 @@ impl Api {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(api::serve(listener, None, state, CancellationToken::new(), std::time::Duration::ZERO));
+        let (trusted, shutdown) = (process::TrustedProxies::default(), CancellationToken::new());
+        tokio::spawn(api::serve(listener, None, trusted, state, shutdown, std::time::Duration::ZERO));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { store, credentials, contents, sessions, address, payments, client }
     }

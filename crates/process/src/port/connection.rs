@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::Peer;
+use super::{Peer, TrustedProxies};
 use crate::tls::TlsSession;
 
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -37,6 +37,7 @@ pub(super) struct Connections<C> {
     server: auto::Builder<TokioExecutor>,
     head: Duration,
     tls: Option<TlsAcceptor>,
+    trusted: Arc<TrustedProxies>,
     shutdown: CancellationToken,
     answers_for: C,
 }
@@ -51,10 +52,11 @@ where
     pub(super) fn new(
         head: Duration,
         tls: Option<TlsAcceptor>,
+        trusted: Arc<TrustedProxies>,
         shutdown: CancellationToken,
         answers_for: C,
     ) -> Self {
-        Self { server: server(head), head, tls, shutdown, answers_for }
+        Self { server: server(head), head, tls, trusted, shutdown, answers_for }
     }
 
     /// Serves a connection until it ends. It belongs to the caller of this alone: who is slow to shake
@@ -71,7 +73,8 @@ where
             return debug!(%error, "A connection was gone before it was served: {error}");
         }
         let local = stream.local_addr().ok();
-        let peer = Peer { address, local, since: OffsetDateTime::now_utc(), tls: None };
+        let trusted = self.trusted.trusts(address.ip()).then(|| Arc::clone(&self.trusted));
+        let peer = Peer { address, local, since: OffsetDateTime::now_utc(), tls: None, trusted };
         match &self.tls {
             None => self.serve(stream, peer, watcher).await,
             // Apart, so that connections without TLS do not take the memory that those with it need.

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use process::{Leaving, Peer, Port, Tls, bind};
+use process::{Leaving, Peer, Port, Tls, TrustedProxies, bind};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -136,7 +136,8 @@ impl Served {
                 }
             }
         };
-        let port = Port { listener, head: HEAD, most: 100, open: None, tls };
+        let trusted = TrustedProxies::default();
+        let port = Port { listener, head: HEAD, most: 100, open: None, tls, trusted };
         let serving = tokio::spawn(port.serve(leaving, answers_for));
         Self { authority, directory, address, shutdown, serving, streamed }
     }

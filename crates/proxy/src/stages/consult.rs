@@ -231,8 +231,8 @@ fn arrival(deps: &Arc<Deps>, visit: &Visit, place: &Place, peer: &Peer, head: &P
         seed: came.id.as_u64_pair().1,
         id: came.id.to_string(),
         connection: Connection {
-            client_ip: peer.address.ip(),
-            client_port: peer.address.port(),
+            client_ip: caller.ip(),
+            client_port: caller.port(),
             server_ip: local.ip(),
             server_port: local.port(),
             started_at: peer.since,
@@ -270,6 +270,7 @@ fn endpoint(place: &Place, authority: &str, port: u16, protocol: &'static str) -
                 "{protocol}://{authority}/v1/{}/{}",
                 place.account_id, place.gateway.gateway.id
             )),
+    let caller = peer.caller(&head.headers);
             host: Arc::from(authority),
             port,
             protocol,

@@ -31,6 +31,7 @@ use model::prices::PriceRule;
 use model::terms::{AccountTerms, Terms};
 use model::usage::UsageRecord;
 use model::{AccountId, Nanos, Revision, Secret, Shard};
+use process::TrustedProxies;
 use provider::Provider;
 use providers::path::BaseUrls;
 use proxy::config::{Bounds, Policies};
@@ -116,6 +117,8 @@ pub struct Setup {
     pub others: Vec<(&'static str, SocketAddr)>,
 }
 
+    /// Whose word is taken on where requests come from.
+    pub trusted: TrustedProxies,
 /// A key of the operator's.
 pub struct Operators {
     pub secret: &'static str,
@@ -175,6 +178,7 @@ impl Default for Setup {
 }
 
 impl Gateway {
+            trusted: TrustedProxies::default(),
     /// A gateway with the settings that are the default, before `provider`. Each test has a shard of
     /// its own, because they share a Redis.
     pub async fn before(provider: &Provider, shard: u8) -> Self {
@@ -225,8 +229,14 @@ impl Gateway {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let served =
-            tokio::spawn(serve_callers(listener, None, Arc::clone(&deps), shutdown.clone(), setup.drain));
+        let served = tokio::spawn(serve_callers(
+            listener,
+            None,
+            setup.trusted,
+            Arc::clone(&deps),
+            shutdown.clone(),
+            setup.drain,
+        ));
         Self {
             address,
             account,
