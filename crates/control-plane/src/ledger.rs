@@ -12,6 +12,7 @@ mod claims;
 mod demands;
 mod eras;
 mod incarnations;
+mod last_used;
 mod loading;
 mod metrics;
 mod points;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use demands::{Demands, Verdict};
 use eras::Opening;
 use incarnations::Incarnations;
+use last_used::LastUsed;
 use meter::desk::{Desk, DeskError, Entry, Place, Server, Standing};
 use metrics::Held;
 use model::{AccountId, Secret, Shard};
@@ -193,6 +195,8 @@ struct Ledger {
     loaded: HashSet<AccountId>,
     /// Days known to have a partition.
     days: HashSet<Date>,
+    /// What was used last.
+    last_used: LastUsed,
     times: Times,
     points: Points,
 }
@@ -223,6 +227,7 @@ impl Ledger {
             openings: BTreeMap::new(),
             loaded: HashSet::new(),
             days: HashSet::new(),
+            last_used: LastUsed::default(),
             times: Times::default(),
             points: Points::default(),
         };

@@ -42,7 +42,7 @@ pub struct UsageRecord {
     pub streamed: bool,
     /// Where the credential came from.
     pub key_source: Option<KeySource>,
-    /// The stored key's alias.
+    /// The stored key's alias; of a gateway token's own key, its id.
     pub key_alias: String,
     /// `native` or `compat`: how the caller addressed the provider.
     pub dialect: String,

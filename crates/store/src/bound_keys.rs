@@ -35,6 +35,8 @@ pub struct BoundKey {
     pub created_at: OffsetDateTime,
     /// When anything about it was changed last.
     pub modified_at: OffsetDateTime,
+    /// When it was used last, within a minute.
+    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// What people say about a key.
@@ -76,7 +78,7 @@ pub enum Added {
 
 const SELECT: &str =
     "select id, gateway_token_id, provider, name, description, metadata, preview, created_by,
-        last_updated_by, created_at, modified_at
+        last_updated_by, created_at, modified_at, last_used_at
      from bound_keys where account_id = $1 and ($2::uuid is null or gateway_token_id = $2)";
 
 #[derive(sqlx::FromRow)]
@@ -92,6 +94,7 @@ struct Row {
     last_updated_by: String,
     created_at: OffsetDateTime,
     modified_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
 }
 
 impl From<Row> for BoundKey {
@@ -108,6 +111,7 @@ impl From<Row> for BoundKey {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         } = row;
         Self {
             id: BoundKeyId(id),
@@ -119,6 +123,7 @@ impl From<Row> for BoundKey {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         }
     }
 }

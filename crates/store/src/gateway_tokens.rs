@@ -26,6 +26,8 @@ pub struct GatewayToken {
     pub budget: Option<Budget>,
     /// When it was created.
     pub created_at: OffsetDateTime,
+    /// When it was used last, within a minute.
+    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// What people say about a token.
@@ -37,7 +39,7 @@ pub struct Terms {
     pub budget: Option<Budget>,
 }
 
-const COLUMNS: &str = "id, name, expires_on, budget, created_at";
+const COLUMNS: &str = "id, name, expires_on, budget, created_at, last_used_at";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -46,17 +48,19 @@ struct Row {
     expires_on: Option<OffsetDateTime>,
     budget: Option<Json<Budget>>,
     created_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
 }
 
 impl From<Row> for GatewayToken {
     fn from(row: Row) -> Self {
-        let Row { id, name, expires_on, budget, created_at } = row;
+        let Row { id, name, expires_on, budget, created_at, last_used_at } = row;
         Self {
             id: GatewayTokenId(id),
             name,
             expires_on,
             budget: budget.map(|Json(budget)| budget),
             created_at,
+            last_used_at,
         }
     }
 }

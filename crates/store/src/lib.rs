@@ -12,6 +12,7 @@ pub mod gateway_tokens;
 pub mod gateways;
 pub mod installation;
 pub mod join_tokens;
+pub mod last_used;
 pub mod ledger;
 pub mod logs;
 pub mod members;

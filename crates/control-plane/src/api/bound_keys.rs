@@ -307,6 +307,9 @@ pub struct BoundKeyShown {
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     modified_at: OffsetDateTime,
+    /// When a provider was asked with it last, within a minute; null if none was.
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_used_on: Option<OffsetDateTime>,
 }
 
 impl From<BoundKey> for BoundKeyShown {
@@ -321,7 +324,8 @@ impl From<BoundKey> for BoundKeyShown {
             last_updated_by: _,
             created_at,
             modified_at,
+            last_used_at: last_used_on,
         } = key;
-        Self { id, provider, name, description, metadata, preview, created_at, modified_at }
+        Self { id, provider, name, description, metadata, preview, created_at, modified_at, last_used_on }
     }
 }

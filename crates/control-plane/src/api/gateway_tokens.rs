@@ -236,6 +236,9 @@ pub struct GatewayToken {
     budget: Option<Budget>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// When a request with it came last, within a minute; null if none has.
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_used_on: Option<OffsetDateTime>,
     /// The token itself, in the answer that creates it and in no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -253,7 +256,7 @@ pub enum GatewayTokenStatus {
 
 impl GatewayToken {
     fn of(token: &gateway_tokens::GatewayToken, now: OffsetDateTime, value: Option<&Secret>) -> Self {
-        let gateway_tokens::GatewayToken { id, name, expires_on, budget, created_at } = token;
+        let gateway_tokens::GatewayToken { id, name, expires_on, budget, created_at, last_used_at } = token;
         let expired = expires_on.is_some_and(|at| at <= now);
         Self {
             id: *id,
@@ -262,6 +265,7 @@ impl GatewayToken {
             expires_on: *expires_on,
             budget: *budget,
             created_at: *created_at,
+            last_used_on: *last_used_at,
             value: value.map(|value| value.expose().to_owned()),
         }
     }

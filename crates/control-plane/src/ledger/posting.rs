@@ -12,6 +12,7 @@ use model::{AccountId, Nanos, Shard};
 use store::StoreError;
 use store::shards::{MoneyShard, Pending};
 use store::usage::{self, Known};
+use time::OffsetDateTime;
 use tracing::error;
 use uuid::Uuid;
 
@@ -101,6 +102,8 @@ impl Ledger {
         };
         self.points.reached("desk_committed")?;
         metrics::written(written.counts, began.elapsed());
+        let records = batch.items.iter().map(|(_, item)| &item.record);
+        self.last_used.note(&self.store, OffsetDateTime::now_utc(), records).await;
         let places: Vec<Place> = batch.places.values().copied().collect();
         self.move_to(&places);
         Ok(places.into_iter().map(|place| posting(place, written.pending.get(&place.shard))).collect())

@@ -3,6 +3,7 @@
 mod deaths;
 mod demands;
 mod eras;
+mod last_used;
 mod money;
 mod office;
 mod plants;

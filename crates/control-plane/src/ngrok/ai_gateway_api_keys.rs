@@ -54,7 +54,7 @@ struct KeyChange {
     metadata: Option<String>,
 }
 
-/// A key as it is shown. When it was used last is not kept: the logs say it.
+/// A key as it is shown.
 #[derive(Serialize)]
 struct Shown {
     id: String,
@@ -69,7 +69,9 @@ struct Shown {
     last_updated_by: Option<Reference>,
     endpoint: Reference,
     display_name: String,
-    last_used: Option<String>,
+    /// Within a minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_used: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     /// In the answers about a single key.
@@ -99,6 +101,7 @@ impl Shown {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         } = key;
         let digits = id.0.simple().to_string();
         Self {
@@ -112,7 +115,7 @@ impl Shown {
             last_updated_by: Reference::to_actor(state, &last_updated_by),
             endpoint: Reference::of(state, super::endpoints::PATH, endpoint),
             display_name: format!("ng-{}***", &digits[digits.len() - 8..]),
-            last_used: None,
+            last_used: last_used_at,
             token: None,
             provider_keys: None,
             position: id.0,

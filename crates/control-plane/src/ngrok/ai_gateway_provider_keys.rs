@@ -55,7 +55,7 @@ struct ProviderKeyChange {
     metadata: Option<String>,
 }
 
-/// A provider key as it is shown. When it was used last is not kept: the logs say it.
+/// A provider key as it is shown.
 #[derive(Serialize)]
 pub(super) struct Shown {
     id: String,
@@ -72,7 +72,9 @@ pub(super) struct Shown {
     last_updated_by: Option<Reference>,
     ai_gateway_api_key: Reference,
     display_name: String,
-    last_used: Option<String>,
+    /// Within a minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_used: Option<OffsetDateTime>,
     #[serde(skip)]
     position: Uuid,
 }
@@ -99,6 +101,7 @@ impl Shown {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         } = key;
         Self {
             uri: uri(state, PATH, &id.to_string()),
@@ -113,7 +116,7 @@ impl Shown {
             last_updated_by: Reference::to_actor(state, &last_updated_by),
             ai_gateway_api_key: Reference::of(state, api_keys::PATH, shown_id(gateway_token)),
             display_name: preview,
-            last_used: None,
+            last_used: last_used_at,
             position: id.0,
         }
     }

@@ -52,7 +52,7 @@ pub struct Asked<'a> {
 pub async fn admission(visit: &mut Visit, mut asked: Asked<'_>) -> Result<Admission, Refusal> {
     let record = visit.record();
     record.key_source = asked.credential.source();
-    asked.credential.alias().clone_into(&mut record.key_alias);
+    record.key_alias = asked.credential.alias().into_owned();
     let rules = rules(visit, &asked);
     match asked.facts.take() {
         Some(facts) => credits::admission(visit, asked, *facts, rules).await,

@@ -1,6 +1,7 @@
 //! With which credential the provider is asked: the caller's own, else the one that is stored, else one
 //! of the operator's, which is paid from credits.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -48,11 +49,12 @@ impl Credential {
         }
     }
 
-    /// The stored key's alias.
-    pub fn alias(&self) -> &str {
+    /// The stored key's alias, or the id of one that has none.
+    pub fn alias(&self) -> Cow<'_, str> {
         match self {
-            Self::None | Self::Request(..) | Self::Bound(_) | Self::Policy(_) | Self::Credits => "",
-            Self::Stored(key) => &key.alias,
+            Self::None | Self::Request(..) | Self::Policy(_) | Self::Credits => Cow::Borrowed(""),
+            Self::Stored(key) => Cow::Borrowed(&key.alias),
+            Self::Bound(key) => Cow::Owned(key.id.to_string()),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct EndpointToken {
     pub created_at: OffsetDateTime,
     /// When anything about it was changed last.
     pub modified_at: OffsetDateTime,
+    /// When it was used last, within a minute.
+    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// What people say about a token.
@@ -43,7 +45,7 @@ pub struct Terms {
 
 const SELECT: &str = "select token.id, token.gateway_internal_id, endpoint.id as endpoint_id,
         token.description, token.metadata, token.created_by, token.last_updated_by,
-        token.created_at, token.modified_at
+        token.created_at, token.modified_at, token.last_used_at
      from gateway_tokens token join lateral (
          select id from endpoints where gateway_internal_id = token.gateway_internal_id
          order by id is distinct from token.endpoint_id, created_at, id limit 1) endpoint on true
@@ -60,6 +62,7 @@ struct Row {
     last_updated_by: String,
     created_at: OffsetDateTime,
     modified_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
 }
 
 impl From<Row> for EndpointToken {
@@ -74,6 +77,7 @@ impl From<Row> for EndpointToken {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         } = row;
         Self {
             id: GatewayTokenId(id),
@@ -83,6 +87,7 @@ impl From<Row> for EndpointToken {
             last_updated_by,
             created_at,
             modified_at,
+            last_used_at,
         }
     }
 }
