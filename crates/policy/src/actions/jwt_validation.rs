@@ -6,6 +6,7 @@
 
 mod keys;
 mod place;
+mod seen;
 mod verify;
 
 use std::collections::HashMap;

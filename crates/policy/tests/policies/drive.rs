@@ -1,7 +1,7 @@
 //! Drives a run as a proxy would, with the outside played from a list.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -217,6 +217,18 @@ fn words(effect: &Effect) -> String {
     }
 }
 
+/// A set is kept from request to request, as proxies do: it remembers whom it has let in.
+fn key_set(text: &str) -> Result<Arc<KeySet>, String> {
+    static SETS: LazyLock<Mutex<HashMap<String, Arc<KeySet>>>> = LazyLock::new(Mutex::default);
+    let mut sets = SETS.lock().map_err(|error| error.to_string())?;
+    if let Some(set) = sets.get(text) {
+        return Ok(Arc::clone(set));
+    }
+    let set = Arc::new(KeySet::parse(text.as_bytes()).map_err(|error| error.to_string())?);
+    sets.insert(text.to_owned(), Arc::clone(&set));
+    Ok(set)
+}
+
 /// What the outside answers.
 pub(crate) fn outcome(effect: &Effect, outcome: Option<&case::Outcome>) -> Result<Outcome, String> {
     let unavailable = matches!(outcome, Some(case::Outcome::Unavailable));
@@ -227,10 +239,7 @@ pub(crate) fn outcome(effect: &Effect, outcome: Option<&case::Outcome>) -> Resul
             Outcome::Count(Ok(Counted::Exceeded { retry_after: Duration::from_secs(*seconds) }))
         }
         (Effect::Keys(_), _) if unavailable => Outcome::Keys(Err(Unavailable)),
-        (Effect::Keys(_), Some(case::Outcome::Keys(set))) => {
-            let set = KeySet::parse(set.to_string().as_bytes()).map_err(|error| error.to_string())?;
-            Outcome::Keys(Ok(Arc::new(set)))
-        }
+        (Effect::Keys(_), Some(case::Outcome::Keys(set))) => Outcome::Keys(Ok(key_set(&set.to_string())?)),
         (Effect::Call(_), _) if unavailable => {
             Outcome::Call(Err(CallFailed { reason: "connection refused", took: Duration::from_millis(5) }))
         }

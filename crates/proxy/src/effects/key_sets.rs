@@ -36,10 +36,8 @@ const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 256 * 1024 
 const REDIRECTS: u8 = 3;
 /// The longest address that is asked.
 const LONGEST_URL: usize = 16 * 1024;
-/// What a set takes of memory beside its keys.
-const OVERHEAD: usize = 1024;
 /// An account must have room for the longest set, or it would be brought for every request.
-const LEAST: usize = 4 * (BOUNDS.bytes + OVERHEAD + 2 * LONGEST_URL);
+const LEAST: usize = 4 * (BOUNDS.bytes + KeySet::OVERHEAD + 2 * LONGEST_URL);
 
 #[derive(Debug)]
 pub(super) struct KeySets {
@@ -90,7 +88,7 @@ impl KeySets {
         }
         let url: Arc<str> = wanted.url.as_str().into();
         let slot = {
-            let weight = OVERHEAD + 2 * url.len();
+            let weight = KeySet::OVERHEAD + 2 * url.len();
             Arc::clone(lock(&self.slots).of(owner.0, Arc::clone(&url), weight, Arc::default))
         };
         let turn = match slot.decision(wanted.fresh, now) {
@@ -121,7 +119,7 @@ impl KeySets {
             }
             let length = slot.tried(brought.ok(), now);
             if let Some(length) = length {
-                lock(&slots).reweigh(owner.0, &url, OVERHEAD + 2 * url.len() + length);
+                lock(&slots).reweigh(owner.0, &url, KeySet::OVERHEAD + 2 * url.len() + length);
             }
             drop((turn, room));
             slot.usable(now)

@@ -1,16 +1,21 @@
 //! Sets of public keys, as identity providers publish them.
 
+use std::sync::Arc;
+
 use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header};
+
+use super::seen::{self, Seen};
 
 /// The most keys that a set may have.
 const MOST_KEYS: usize = 200;
 
 /// The keys that stood at an address: those of them that can check signatures. Parsed once, used for many
 /// requests.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
+    seen: Arc<Seen>,
 }
 
 #[derive(Clone)]
@@ -18,6 +23,13 @@ struct Key {
     id: Option<String>,
     algorithm: Option<Algorithm>,
     decoding: DecodingKey,
+}
+
+/// Its keys; which tokens it has seen is nobody's business.
+impl std::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.keys).finish()
+    }
 }
 
 impl std::fmt::Debug for Key {
@@ -32,6 +44,9 @@ impl std::fmt::Debug for Key {
 pub struct NoKeySet;
 
 impl KeySet {
+    /// What a set takes of memory at most, beside its keys.
+    pub const OVERHEAD: usize = 1024 + seen::BYTES;
+
     /// Reads a key set. Keys of kinds that we do not know, and keys for encryption, are passed over.
     pub fn parse(document: &[u8]) -> Result<Self, NoKeySet> {
         #[derive(serde::Deserialize)]
@@ -43,7 +58,12 @@ impl KeySet {
             return Err(NoKeySet);
         }
         let keys = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        Ok(Self { keys: keys.filter_map(|key| Key::of(&key)).collect() })
+        Ok(Self { keys: keys.filter_map(|key| Key::of(&key)).collect(), seen: Arc::default() })
+    }
+
+    /// The tokens that were signed with one of these keys.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Whether there is a key with this id.

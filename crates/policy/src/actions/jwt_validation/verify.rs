@@ -1,5 +1,7 @@
 //! Whether a token is what it claims to be.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Header, Validation, decode};
 use serde_json::Value as Json;
 use time::OffsetDateTime;
@@ -40,22 +42,11 @@ pub(super) fn verified<'k>(
     token: &str,
     header: &Header,
     kind: Kind,
-    sets: impl Iterator<Item = &'k KeySet>,
+    sets: impl Iterator<Item = &'k KeySet> + Clone,
     expected: &Expected<'_>,
 ) -> Result<Json, Invalid> {
     is_of_kind(header, kind)?;
-    // The claims are looked at below, against the time of the request rather than the clock of this process.
-    let mut validation = Validation::new(header.alg);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    let claims = sets
-        .flat_map(|set| set.candidates(header))
-        .take(MOST_TRIED)
-        .find_map(|key| decode::<Json>(token, key, &validation).ok())
-        .ok_or(Invalid("a token's signature is not valid"))?
-        .claims;
+    let claims = signed(token, header, sets).ok_or(Invalid("a token's signature is not valid"))?;
     let issuer = claims.get("iss").and_then(Json::as_str);
     if !issuer.is_some_and(|issuer| expected.issuers.iter().any(|allowed| allowed == issuer)) {
         return Err(Invalid("a token's issuer is not allowed"));
@@ -65,6 +56,31 @@ pub(super) fn verified<'k>(
     }
     is_current(&claims, expected.now.unix_timestamp())?;
     Ok(claims)
+}
+
+/// The claims of a token that one of the sets' keys has signed, if one has.
+fn signed<'k>(
+    token: &str,
+    header: &Header,
+    mut sets: impl Iterator<Item = &'k KeySet> + Clone,
+) -> Option<Json> {
+    if sets.clone().any(|set| set.seen().has(token)) {
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        return serde_json::from_slice(&claims).ok();
+    }
+    // The claims are looked at by who asks, against the time of the request rather than the clock of this process.
+    let mut validation = Validation::new(header.alg);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    let mut left = MOST_TRIED;
+    sets.find_map(|set| {
+        let mut keys = set.candidates(header).take(left).inspect(|_| left -= 1);
+        let claims = keys.find_map(|key| decode::<Json>(token, key, &validation).ok())?.claims;
+        set.seen().note(token);
+        Some(claims)
+    })
 }
 
 fn is_of_kind(header: &Header, kind: Kind) -> Result<(), Invalid> {
