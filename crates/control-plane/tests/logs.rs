@@ -35,6 +35,7 @@ impl Logs {
             UsageRecord {
                 provider: "anthropic".to_owned(),
                 metadata: r#"{"team":"blue"}"#.to_owned(),
+                policy_logs: r#"[{"team":"red"},{"a":[1]}]"#.to_owned(),
                 ..record(2)
             },
             UsageRecord { status: 429, model_asked: "gpt-5".to_owned(), ..record(3) },
@@ -229,11 +230,15 @@ async fn a_log_shows_cloudflares_fields_and_ours(pool: PgPoolOptions, address: P
         ("outcome", json!("answered")),
         ("feedback", Value::Null),
         ("request_head", Value::Null),
+        ("traffic_policy", json!({"logs": []})),
     ] {
         assert_eq!(log[field], value, "{field}");
     }
     assert_eq!(log["usage_metadata"]["reasoning"], json!(3));
     assert_eq!(log["timings"]["total"], json!(1000.499));
+    let (_, logged) = logs.call(Method::GET, &format!("/{}", logs.ids[1]), None).await;
+    let told = json!([{"metadata": {"team": "red"}}, {"metadata": {"a": [1]}}]);
+    assert_eq!(logged["result"]["traffic_policy"]["logs"], told);
 
     for part in ["request", "response"] {
         let (status, body) = logs.call(Method::GET, &format!("/{}/{part}", logs.ids[0]), None).await;

@@ -14,6 +14,7 @@ mod holder;
 mod incarnations;
 mod leases;
 mod link;
+mod logged;
 mod meter;
 mod open_record;
 pub mod protocol;

@@ -22,6 +22,7 @@ use crate::holder::{self, Holder};
 use crate::incarnations::Incarnations;
 use crate::leases::Leases;
 use crate::link::Link;
+use crate::logged::Logged;
 use crate::open_record::OpenRecord;
 use crate::settlement::Closed;
 use crate::spool::{Slot, Spool, SpoolError, SpoolFull};
@@ -178,7 +179,8 @@ impl Meter {
     /// Writes down a request that reached no provider.
     pub fn record(&self, record: &UsageRecord) -> Result<(), SpoolFull> {
         let slot = self.counted(record, self.0.spool.record(record))?;
-        self.0.send(Closed { shard: record.account.shard(), slot, settlement: None });
+        let logged = Logged::of(record);
+        self.0.send(Closed { shard: record.account.shard(), slot, settlement: None, logged });
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::claim::{Claim, Denied, Standing, reasons};
 use crate::desk::measured;
 use crate::held::{Held, Phase, SetAside, State};
 use crate::leases::Taken;
+use crate::logged::Logged;
 use crate::meter::Meter;
 use crate::protocol::calls::GrantedPart;
 use crate::settlement::{Closed, Settlement};
@@ -114,7 +115,7 @@ impl OpenRecord {
         let Some(held) = self.held.take() else {
             shared.spool.close(&mut slot, record, None);
             failpoint("closed");
-            return shared.send(Closed { shard, slot, settlement: None });
+            return shared.send(Closed { shard, slot, settlement: None, logged: Logged::of(record) });
         };
         let mut state = held.state();
         let is_taken = matches!(state.phase, Phase::Taken { .. });
@@ -128,7 +129,7 @@ impl OpenRecord {
             let unused = unused.as_ref().map(|(amount, parts)| (*amount, parts.as_slice()));
             shared.leases.over(shard, settlement.aside(), unused);
         }
-        shared.send(Closed { shard, slot, settlement });
+        shared.send(Closed { shard, slot, settlement, logged: Logged::of(record) });
         // Sent before it is forgotten, under one lock: a new era finds it in one place or the other.
         state.phase = Phase::Gone;
         drop(state);

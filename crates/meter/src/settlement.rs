@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::desk::measured;
 use crate::held::{SetAside, State};
+use crate::logged::Logged;
 use crate::protocol::calls::{Batch, Declared, Group, Settled};
 use crate::spool::{Kept, Slot, Spool, with_hold};
 
@@ -16,6 +17,7 @@ pub(crate) struct Closed {
     pub(crate) slot: Slot,
     /// Nothing if nothing was set aside.
     pub(crate) settlement: Option<Box<Settlement>>,
+    pub(crate) logged: Option<Logged>,
 }
 
 /// What a record uses up.
@@ -169,7 +171,7 @@ impl Closed {
     /// What a former process left.
     pub(crate) fn kept(kept: Kept) -> Self {
         let settlement = Settlement::of_kept(&kept.record);
-        Self { shard: kept.record.account.shard(), slot: kept.slot, settlement }
+        Self { shard: kept.record.account.shard(), slot: kept.slot, settlement, logged: None }
     }
 }
 
@@ -192,17 +194,22 @@ pub(crate) fn batch(number: u64, records: &[Closed], spool: &Spool, era: u64, pr
         };
         group.records.push(settlement.settled(place));
     }
-    let encoded = encoded(records.iter().map(|closed| spool.closed_bytes(&closed.slot)));
+    let encoded = encoded(records.iter().map(|closed| {
+        let logged = closed.logged.as_ref().map(Logged::bytes).unwrap_or_default();
+        (spool.closed_bytes(&closed.slot), logged)
+    }));
     Batch { number, encoded, length: records.len(), groups }
 }
 
-/// A `proto::UsageBatch` of records that are encoded already: field 1, length-delimited, repeated.
-fn encoded<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+/// A `proto::UsageBatch` of records that are encoded already, each in two parts: field 1, length-delimited,
+/// repeated.
+fn encoded<'a>(records: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let mut batch = Vec::with_capacity(1 << 15);
-    for record in records {
+    for (record, rest) in records {
         prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, &mut batch);
-        prost::encoding::encode_varint(record.len() as u64, &mut batch);
+        prost::encoding::encode_varint((record.len() + rest.len()) as u64, &mut batch);
         batch.extend_from_slice(record);
+        batch.extend_from_slice(rest);
     }
     batch
 }
@@ -216,7 +223,7 @@ mod tests {
     fn a_batch_of_encoded_records_reads_as_a_batch() {
         let records = [1, 2].map(|number| crate::samples::record(number).to_wire());
         let bytes = records.each_ref().map(|record| record.encode_to_vec());
-        let batch = encoded(bytes.iter().map(Vec::as_slice));
+        let batch = encoded(bytes.iter().map(|bytes| bytes.split_at(bytes.len() / 2)));
         assert_eq!(proto::UsageBatch::decode(&*batch).unwrap().records, records);
     }
 }

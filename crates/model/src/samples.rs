@@ -58,6 +58,7 @@ pub fn usage_record(id: Uuid, account: AccountId) -> UsageRecord {
         event_id: id.to_string(),
         metadata: r#"{"team":"red"}"#.to_owned(),
         collect_log: true,
+        policy_logs: String::new(),
         trace_id: [0; 16],
     }
 }

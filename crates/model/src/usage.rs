@@ -96,6 +96,9 @@ pub struct UsageRecord {
     pub metadata: String,
     /// Whether the log shows this request.
     pub collect_log: bool,
+    /// What the gateway's traffic policy has logged, as a JSON array of objects; empty for nothing. A spool
+    /// does not keep it: it is lost with its process.
+    pub policy_logs: String,
     /// The W3C trace id, zero for none.
     pub trace_id: [u8; 16],
 }
@@ -370,6 +373,7 @@ impl UsageRecord {
             event_id: self.event_id.clone(),
             metadata_json: self.metadata.clone(),
             collect_log: self.collect_log,
+            policy_logs_json: self.policy_logs.clone(),
             trace_id: self.trace_id.to_vec(),
         }
     }
@@ -465,6 +469,7 @@ impl UsageRecord {
             event_id: wire.event_id,
             metadata: wire.metadata_json,
             collect_log: wire.collect_log,
+            policy_logs: wire.policy_logs_json,
             trace_id: wire.trace_id.try_into().unwrap_or_default(),
         })
     }

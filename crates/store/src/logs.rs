@@ -83,6 +83,7 @@ pub struct Log {
     pub wholesale: bool,
     pub compatibility_mode: bool,
     pub trace_id: Option<Vec<u8>>,
+    pub policy_logs: Option<Value>,
 }
 
 /// The least and the most of a list, where it has any.

@@ -54,6 +54,8 @@ pub(super) fn encode(record: &UsageRecord, aside: Option<&SetAside>) -> Vec<u8> 
         event_id,
         metadata,
         collect_log,
+        // Sent beside what the spool keeps.
+        policy_logs: _,
         trace_id,
     } = record;
     wire.bytes(1, id.as_bytes());

@@ -18,6 +18,7 @@ pub(crate) fn write(area: &mut [u8], record: &UsageRecord, aside: Option<&SetAsi
     let mut bytes = encode(record, aside);
     if bytes.len() > room {
         let mut wire = record.to_wire();
+        wire.policy_logs_json.clear();
         wire.hold = aside.map(|aside| aside.to_model().to_wire());
         shorten(&mut wire, room);
         bytes = wire.encode_to_vec();

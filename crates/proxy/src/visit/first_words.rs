@@ -62,6 +62,7 @@ pub(super) fn first_words(
         event_id: visible(&head.headers, &CF_AIG_EVENT_ID, 128).unwrap_or_else(|| arrival.id.to_string()),
         metadata: String::new(),
         collect_log: flag(&head.headers, &CF_AIG_COLLECT_LOG).unwrap_or(gateway.collect_logs),
+        policy_logs: String::new(),
         trace_id: trace.map(|trace| trace.id).unwrap_or_default(),
     }
 }

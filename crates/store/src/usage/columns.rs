@@ -98,6 +98,7 @@ columns! {
     event_id: String => "text";
     metadata: Option<serde_json::Value> => "jsonb";
     collect_log: bool => "boolean";
+    policy_logs: Option<serde_json::Value> => "jsonb";
     trace_id: Option<Vec<u8>> => "bytea";
     transaction_id: Option<Uuid> => "uuid";
 }
@@ -156,6 +157,7 @@ impl Row {
             event_id,
             metadata,
             collect_log,
+            policy_logs,
             trace_id,
         } = record;
         let Tokens {
@@ -233,6 +235,7 @@ impl Row {
             event_id: text(event_id),
             metadata: labels(metadata),
             collect_log: *collect_log,
+            policy_logs: logged(policy_logs),
             trace_id: (*trace_id != [0; 16]).then(|| trace_id.to_vec()),
             transaction_id: transaction,
         }
@@ -253,6 +256,12 @@ fn labels(metadata: &str) -> Option<serde_json::Value> {
     let parsed: Option<serde_json::Value> = serde_json::from_str(metadata).ok();
     let parsed = parsed.filter(|value| value.is_object() && !metadata.contains("\\u0000"));
     Some(parsed.unwrap_or_else(|| serde_json::json!({ "tollgate.unreadable": text(metadata) })))
+}
+
+/// What a policy has logged, always an array. What is none, or one that Postgres cannot keep, is left out.
+fn logged(logs: &str) -> Option<serde_json::Value> {
+    let parsed: serde_json::Value = serde_json::from_str(logs).ok()?;
+    (parsed.is_array() && !logs.contains("\\u0000")).then_some(parsed)
 }
 
 /// Quantities by name.

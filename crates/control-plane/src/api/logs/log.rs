@@ -2,7 +2,7 @@
 
 use model::Nanos;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::logs;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -99,6 +99,22 @@ pub(super) struct Detail {
     paid_usd: String,
     /// The W3C trace id.
     trace_id: Option<String>,
+    traffic_policy: TrafficPolicy,
+}
+
+/// What the gateway's traffic policy had to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TrafficPolicy {
+    /// What its `log` actions left, in their order: each a map with `metadata`.
+    #[schema(value_type = Vec<Object>)]
+    logs: Vec<Value>,
+}
+
+impl TrafficPolicy {
+    fn with(logs: Option<Value>) -> Self {
+        let Some(Value::Array(logs)) = logs else { return Self { logs: Vec::new() } };
+        Self { logs: logs.into_iter().map(|metadata| json!({ "metadata": metadata })).collect() }
+    }
 }
 
 /// How long it took, in milliseconds.
@@ -207,6 +223,7 @@ impl Log {
             wholesale,
             compatibility_mode,
             trace_id,
+            policy_logs,
         } = log;
         let cost = cost_nanos.map(Nanos);
         Self {
@@ -282,6 +299,7 @@ impl Log {
                 charge_usd: Nanos(charge_nanos).to_string(),
                 paid_usd: Nanos(paid_nanos).to_string(),
                 trace_id: trace_id.map(hex::encode),
+                traffic_policy: TrafficPolicy::with(policy_logs),
             }),
         }
     }
