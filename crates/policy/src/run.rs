@@ -160,6 +160,12 @@ impl Run {
         report.value(&self.exchange.arrival, &self.exchange.consumed)
     }
 
+    /// Lets rules for answers read what an `ai-gateway` action did.
+    pub fn learns(&mut self, report: &Report) {
+        let told = self.told(report);
+        self.exchange.found_value("ai_gateway", told);
+    }
+
     /// The request as rules have left it.
     pub fn request(&self) -> Request<'_> {
         let arrival = &self.exchange.arrival;
@@ -302,16 +308,23 @@ impl Run {
                 self.state = State::Ended;
                 let (status, headers) = self.exchange.response.take().unwrap_or_default();
                 let body = self.exchange.response_body.replacement().cloned().unwrap_or_default();
-                let compress = self.exchange.compress;
+                let compress = self.compress(&headers);
                 Some(Step::Respond(Answer::Written(Written { status, headers, body, compress })))
             }
             (State::Relaying | State::Ended, _) => {
                 self.state = State::Ended;
                 let (status, headers) = self.exchange.response.clone().unwrap_or_default();
                 let body = self.exchange.response_body.replacement().cloned();
-                Some(Step::Relay(Relay { status, headers, body, compress: self.exchange.compress }))
+                let compress = self.compress(&headers);
+                Some(Step::Relay(Relay { status, headers, body, compress }))
             }
         }
+    }
+
+    /// How the body is to be compressed, if its headers still say so.
+    fn compress(&self, headers: &HeaderMap) -> Option<Algorithm> {
+        let said = headers.get(http::header::CONTENT_ENCODING);
+        self.exchange.compress.filter(|algorithm| said.is_some_and(|said| said == algorithm.name()))
     }
 
     /// An answer of the policy's author. One to a request is looked at by the rules for answers; one of theirs

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::Next;
 use crate::document::place::Place;
+use crate::problem::Code;
 use crate::run::{Exchange, Failure};
 use crate::value::Value;
 
@@ -36,39 +37,42 @@ impl CompressResponse {
         let fields = place.fields(&["algorithms"])?;
         let all = vec![Algorithm::Gzip, Algorithm::Deflate];
         let algorithms = fields.or("algorithms", all, |place| {
-            // The vendor's other two may be listed, and are never chosen: whoever lists them lists these too, or
-            // gets the answer as it is.
+            // The vendor's other two may be listed, and are never chosen: who reads them reads these too.
             let choices = [
                 ("gzip", Some(Algorithm::Gzip)),
                 ("deflate", Some(Algorithm::Deflate)),
                 ("br", None),
                 ("compress", None),
             ];
-            Some(place.list(1..=4, |place| place.choice(&choices))?.into_iter().flatten().collect())
+            let listed = place.list(1..=4, |place| place.choice(&choices))?;
+            let done: Vec<Algorithm> = listed.into_iter().flatten().collect();
+            if done.is_empty() {
+                return place.wrong_so(
+                    Code::Choice,
+                    "Neither `br` nor `compress` is done here.",
+                    "List `gzip` or `deflate` too: whoever reads those reads one of these.",
+                );
+            }
+            Some(done)
         })?;
         Some(Self { algorithms })
     }
 
     pub(crate) fn act(&self, exchange: &mut Exchange) -> Result<Next, Failure> {
         let Some((status, headers)) = &mut exchange.response else { return Ok(Next::Go) };
-        let already = headers.contains_key(header::CONTENT_ENCODING);
-        let streamed = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
-        // The messages of a stream are to arrive when they are sent; a compressor would keep them.
+        let already = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 205 | 206 | 304);
-        let chosen = if already || streamed || bodiless {
-            None
-        } else {
-            negotiated(&self.algorithms, &exchange.arrival.headers)
-        };
+        let mut chosen = None;
+        if !already && !bodiless && !is_dense(headers) {
+            chosen = negotiated(&self.algorithms, &exchange.arrival.headers);
+            vary(headers);
+        }
         if let Some(algorithm) = chosen {
             headers.remove(header::CONTENT_LENGTH);
-            headers.remove(header::ETAG);
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(algorithm.name()));
-            headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+            weaken(headers);
+            exchange.compress = chosen;
         }
-        exchange.compress = chosen;
         let name = chosen.map_or("", Algorithm::name);
         exchange.found(
             "compress",
@@ -78,19 +82,61 @@ impl CompressResponse {
     }
 }
 
+/// Whether what is in the body is compressed by its own nature, as sounds and pictures are.
+fn is_dense(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    let kind = kind.unwrap_or_default();
+    let dense: [&[u8]; 7] = [
+        b"audio/",
+        b"image/",
+        b"video/",
+        b"font/",
+        b"application/gzip",
+        b"application/zip",
+        b"application/octet-stream",
+    ];
+    dense.iter().any(|dense| kind.starts_with(dense)) && !kind.starts_with(b"image/svg")
+}
+
+/// Says that others may get other bytes.
+fn vary(headers: &mut HeaderMap) {
+    let says = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(',').any(|name| matches!(&*name.trim().to_ascii_lowercase(), "*" | "accept-encoding"))
+    };
+    if !headers.get_all(header::VARY).iter().any(says) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// The answer is the same, and its bytes are not.
+fn weaken(headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(header::ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) else {
+        return;
+    };
+    match HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()) {
+        Ok(weak) => headers.insert(header::ETAG, weak),
+        Err(_) => headers.remove(header::ETAG),
+    };
+}
+
 /// The encoding that the caller likes best; among equals the one that stands first.
 fn negotiated(algorithms: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
-    let mut best: Option<(u32, Algorithm)> = None;
-    for algorithm in algorithms {
-        let weight = headers
+    let said = |name: &str| {
+        headers
             .get_all(header::ACCEPT_ENCODING)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .filter_map(|coding| weight(coding, algorithm.name()))
+            .filter_map(|coding| weight(coding, name))
             .max_by_key(|(named, _)| *named)
-            .map_or(0, |(_, weight)| weight);
-        if weight > best.map_or(0, |(weight, _)| weight) {
+    };
+    // Who likes the answer better as it is gets it so.
+    let plain = said("identity").filter(|(named, _)| *named).map_or(0, |(_, weight)| weight);
+    let mut best: Option<(u32, Algorithm)> = None;
+    for algorithm in algorithms {
+        let weight = said(algorithm.name()).map_or(0, |(_, weight)| weight);
+        if weight >= plain && weight > best.map_or(0, |(weight, _)| weight) {
             best = Some((weight, *algorithm));
         }
     }
@@ -104,7 +150,7 @@ fn weight(coding: &str, name: &str) -> Option<(bool, u32)> {
     if !named && coding.trim() != "*" {
         return None;
     }
-    let quality = match parameter.trim().strip_prefix("q=") {
+    let quality = match parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('=')) {
         Some(text) => text.trim().parse::<f64>().ok().filter(|quality| (0.0..=1.0).contains(quality))?,
         None => 1.0,
     };
@@ -138,6 +184,8 @@ mod tests {
             ("gzip;q=0, *;q=0.1", Some(Algorithm::Deflate)),
             ("br", None),
             ("gzip;q=nonsense", None),
+            ("identity, gzip;q=0.5", None),
+            ("gzip;Q=0.5, identity;q=0.4", Some(Algorithm::Gzip)),
             ("", None),
         ] {
             let mut headers = HeaderMap::new();

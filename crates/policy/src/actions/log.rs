@@ -1,5 +1,8 @@
 //! `log`: puts values into the usage record.
 
+mod hidden;
+
+use self::hidden::Hidden;
 use super::Next;
 use crate::document::Value as Written;
 use crate::document::compiled::Tree;
@@ -31,10 +34,10 @@ impl Log {
     pub(crate) fn act(&self, exchange: &mut Exchange) -> Result<Next, Failure> {
         // A secret that somebody logs by mistake is not logged.
         let metadata = exchange.look(|facts| self.metadata.render(facts))?.redacted();
-        let metadata = if metadata.weight() > MOST_WEIGHT {
+        let metadata = if metadata.weight() > MOST_WEIGHT || !metadata.fits() {
             Value::map([("error", Value::from("the metadata was too large to be kept"))])
         } else {
-            metadata
+            Hidden::of(&exchange.arrival).hide(&metadata)
         };
         if exchange.logs.len() < MOST_ENTRIES {
             exchange.logs.push(metadata.clone());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use model::Secret;
 use time::OffsetDateTime;
 
@@ -241,6 +241,11 @@ impl Exchange {
         for name in ["content-encoding", "content-length", "content-md5", "digest", "content-digest", "etag"]
         {
             headers.remove(name);
+        }
+        // It is compressed on its way out, whatever it is by then.
+        if let (true, Some(algorithm)) = (self.phase >= Phase::Response, self.compress) {
+            let name = HeaderValue::from_static(algorithm.name());
+            self.headers_mut().insert(http::header::CONTENT_ENCODING, name);
         }
         *(if self.phase >= Phase::Response { &mut self.response_body } else { &mut self.request_body }) =
             Body::own(bytes);
