@@ -58,12 +58,7 @@ impl Boundaries {
 pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut found: Option<Cow<'_, [u8]>> = None;
     for line in lines(event) {
-        let Some(value) = line.strip_prefix(b"data") else { continue };
-        let value = match value {
-            [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-            [] => value,
-            _ => continue,
-        };
+        let Some(value) = value(line, b"data") else { continue };
         match &mut found {
             None => found = Some(Cow::Borrowed(value)),
             Some(data) => {
@@ -76,10 +71,71 @@ pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     found
 }
 
+/// The time to wait before connecting again, as the last line of an event that names it says.
+pub fn retry(event: &[u8]) -> Option<&[u8]> {
+    lines(event).filter_map(|line| value(line, b"retry")).last()
+}
+
+/// The event with other data, if there is some, and another time to wait; its other lines stay as they
+/// were. A field takes the place of its first line.
+pub fn rewritten(event: &[u8], data: Option<&str>, retry: Option<&str>) -> Vec<u8> {
+    let mut written = Vec::with_capacity(event.len() + data.map_or(0, str::len));
+    let (mut data, mut retry) = ((data, false), (retry, false));
+    let mut rest = event;
+    if let Some(after) = rest.strip_prefix(MARK) {
+        written.extend_from_slice(MARK);
+        rest = after;
+    }
+    while !rest.is_empty() {
+        let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let end = length + rest[length..].iter().take(2).take_while(|byte| is_end(**byte)).count();
+        // A second line feed, or one before a carriage return, ends another line.
+        let end = if rest[length..].starts_with(b"\r\n") { end } else { end.min(length + 1) };
+        let (line, after) = (&rest[..length], &rest[end..]);
+        let terminator = if end > length { &rest[length..end] } else { b"\n" };
+        let field = if value(line, b"data").is_some() {
+            Some(("data: ", &mut data))
+        } else if value(line, b"retry").is_some() {
+            Some(("retry: ", &mut retry))
+        } else {
+            None
+        };
+        match field {
+            Some((name, (Some(text), was_written))) => {
+                if !std::mem::replace(was_written, true) {
+                    for part in text.replace("\r\n", "\n").split(['\n', '\r']) {
+                        written.extend_from_slice(name.as_bytes());
+                        written.extend_from_slice(part.as_bytes());
+                        written.extend_from_slice(terminator);
+                    }
+                }
+            }
+            _ => written.extend_from_slice(&rest[..end]),
+        }
+        rest = after;
+    }
+    written
+}
+
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// What a line says, if it is this field's.
+fn value<'l>(line: &'l [u8], field: &[u8]) -> Option<&'l [u8]> {
+    match line.strip_prefix(field)? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
+    }
+}
+
 /// A CRLF shows as two ends with an empty line between, which means nothing inside an event. A byte
 /// order mark may stand before the first line of a stream.
 fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
+    let mut rest = event.strip_prefix(MARK).unwrap_or(event);
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -129,5 +185,24 @@ mod tests {
         assert_eq!(read("data:  x\n\n").as_deref(), Some(" x"));
         assert_eq!(read("data\n\n").as_deref(), Some(""));
         assert_eq!(read("database: x\n\n"), None);
+    }
+
+    #[test]
+    fn an_event_gets_other_data_and_keeps_the_rest() {
+        let rewritten = |event: &str, data: Option<&str>, retry: Option<&str>| {
+            String::from_utf8(super::rewritten(event.as_bytes(), data, retry)).unwrap()
+        };
+        for end in ["\n", "\r\n", "\r"] {
+            let lines = |text: &str| text.replace('\n', end);
+            let event = lines(": hi\nevent: x\ndata: a\nid: 1\ndata:b\nretry:5\n\n");
+            let said = lines(": hi\nevent: x\ndata: c\nid: 1\nretry:5\n\n");
+            assert_eq!(rewritten(&event, Some("c"), None), said, "{end:?}");
+            let both = lines(": hi\nevent: x\ndata: c\ndata: d\nid: 1\nretry: 7\n\n");
+            assert_eq!(rewritten(&event, Some("c\r\nd"), Some("7")), both, "{end:?}");
+            assert_eq!(rewritten(&event, None, None), event, "{end:?}");
+        }
+        assert_eq!(rewritten("\u{feff}data: a", Some("b\nc"), None), "\u{feff}data: b\ndata: c\n");
+        assert_eq!(rewritten("database: a\ndata\n\n", Some("b"), None), "database: a\ndata: b\n\n");
+        assert_eq!(super::retry(b"data: a\nretry: 5\n\n"), Some(&b"5"[..]));
     }
 }
