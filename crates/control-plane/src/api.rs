@@ -110,6 +110,8 @@ pub struct ApiSettings {
     pub sign_up_open: bool,
     /// The domains under which tenants may bind hosts; any host if there are none.
     pub endpoint_domains: Vec<String>,
+    /// What traffic policies may name.
+    pub policies: policy::Operator,
 }
 
 impl FromRef<ApiState> for Store {
@@ -219,9 +221,9 @@ static OPEN: LazyLock<Option<IntGauge>> = LazyLock::new(|| {
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
+    trusted: TrustedProxies,
     state: ApiState,
     shutdown: CancellationToken,
-    trusted: TrustedProxies,
     drain: Duration,
 ) {
     let port = Port { listener, head: HEAD, most: CONNECTIONS, open: OPEN.clone(), tls, trusted };

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use egress::TrustedHosts;
 use model::Secret;
 use process::{Shutdown, TrustedProxies};
 use vault::KeyRings;
@@ -35,6 +36,9 @@ pub struct Config {
     /// what seals secrets
     #[command(flatten)]
     pub keys: KeyRings,
+    /// where tenants' providers may be
+    #[command(flatten)]
+    pub trusted_hosts: TrustedHosts,
     /// how it leaves
     #[command(flatten)]
     pub shutdown: Shutdown,
@@ -49,13 +53,13 @@ pub struct Listen {
     /// certificates with which the management API speaks TLS; plain HTTP unless said
     #[arg(long, env = "TOLLGATE_API_TLS_DIR")]
     pub api_tls_dir: Option<PathBuf>,
+    /// whose word is taken on where requests come from
+    #[command(flatten)]
+    pub trusted: TrustedProxies,
     /// health and metrics
     #[arg(long, env = "TOLLGATE_METRICS_ADDR", default_value = "127.0.0.1:9101")]
     pub metrics: SocketAddr,
 }
-    /// whose word is taken on where requests come from
-    #[command(flatten)]
-    pub trusted: TrustedProxies,
 
 /// What it tells people about addresses.
 #[derive(Debug, Clone, Args)]

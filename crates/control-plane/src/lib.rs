@@ -127,6 +127,7 @@ async fn api_state(
             public_api_url: public_api_url.unwrap_or_else(|| address.to_owned()),
             sign_up_open: config.entrance.sign_up == config::SignUp::Open,
             endpoint_domains: config.public.endpoint_domains()?,
+            policies: traffic_policies::operator(&config.trusted_hosts),
         }),
         spans: traces.map(|traces| Spans::new(traces.tracer())),
     })

@@ -1,8 +1,7 @@
 //! Traffic policies as they come in: each is checked before it is kept, so that what proxies are told
 //! can be obeyed.
 
-use std::sync::LazyLock;
-
+use egress::TrustedHosts;
 use model::document::Mistake;
 use model::traffic_policy::LONGEST;
 use policy::{Operator, Policy};
@@ -22,18 +21,20 @@ pub(crate) enum Unusable {
 pub(crate) const TOO_LONG: &str = "a traffic policy has at most 131072 bytes";
 
 /// Whether a policy can be obeyed.
-pub(crate) fn check(text: &str) -> Result<Policy, Unusable> {
+pub(crate) fn check(text: &str, operator: &Operator) -> Result<Policy, Unusable> {
     if text.len() > LONGEST {
         return Err(Unusable::TooLong);
     }
-    let policy = Policy::parse(text, &OPERATOR).map_err(Unusable::Problems)?;
+    let policy = Policy::parse(text, operator).map_err(Unusable::Problems)?;
     policy.unserved(text).map_or(Ok(policy), |unserved| Err(Unusable::Problems(unserved)))
 }
 
-/// What policies may name: the providers of the catalogue, as proxies know them.
-static OPERATOR: LazyLock<Operator> = LazyLock::new(|| {
-    Operator::of(providers::catalog::all().iter().map(|provider| (provider.id, provider.names())))
-});
+/// What policies may name: the providers of the catalogue, as proxies know them, and what the operator trusts.
+pub(crate) fn operator(trusted: &TrustedHosts) -> Operator {
+    let known = providers::catalog::all().iter().map(|provider| (provider.id, provider.names()));
+    let internal = trusted.internal.iter().map(|host| (&*host.name, &*host.url));
+    Operator::of(known).trusting(&trusted.plain, internal)
+}
 
 impl From<Unusable> for Vec<Mistake> {
     fn from(unusable: Unusable) -> Self {

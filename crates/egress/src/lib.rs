@@ -9,6 +9,7 @@
 mod address;
 mod connector;
 mod exchange;
+mod hosts;
 mod redirect;
 
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ use crate::exchange::exchange;
 
 pub use address::is_public;
 pub use connector::Connector;
+pub use hosts::{InternalHost, TrustedHosts};
 
 /// Which addresses may be reached although the public cannot.
 #[derive(Debug, Clone, Default, Args)]

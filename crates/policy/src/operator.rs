@@ -11,6 +11,9 @@ pub struct Operator {
     pub plain_hosts: Vec<String>,
     /// Names under `.internal`, such as `ollama.internal`, and the base URLs that stand for them.
     pub internal_hosts: Vec<(String, String)>,
+    /// Whether it is not known here which hosts these are, so that none is refused: where a policy is looked at
+    /// before it goes to those who know.
+    pub hosts_unknown: bool,
     /// How long one attempt at a provider may take, unless the policy says.
     pub per_request_timeout: Duration,
     /// How long all attempts may take together, unless the policy says.
@@ -25,6 +28,7 @@ impl Default for Operator {
             providers: Vec::new(),
             plain_hosts: Vec::new(),
             internal_hosts: Vec::new(),
+            hosts_unknown: false,
             per_request_timeout: Duration::from_mins(3),
             total_timeout: Duration::from_mins(6),
         }
@@ -53,6 +57,18 @@ impl Operator {
         Self { providers: providers.into_iter().map(known).collect(), ..Self::default() }
     }
 
+    /// The same, where these hosts may be called without TLS, and these addresses stand for these names under
+    /// `.internal`.
+    pub fn trusting<'a>(
+        self,
+        plain: &[String],
+        internal: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let owned = |(name, url): (&str, &str)| (name.to_owned(), url.to_owned());
+        let internal_hosts = internal.into_iter().map(owned).collect();
+        Self { plain_hosts: plain.to_vec(), internal_hosts, ..self }
+    }
+
     /// The provider of the catalogue with this id or alias; case does not matter.
     pub(crate) fn provider(&self, name: &str) -> Option<&KnownProvider> {
         self.providers.iter().find(|provider| {
@@ -65,17 +81,16 @@ impl Operator {
     /// Whether this host, or this host with this port, may be called without TLS.
     pub(crate) fn allows_plain(&self, host: &str, port: Option<u16>) -> bool {
         let with_port = port.map(|port| format!("{host}:{port}"));
-        self.plain_hosts.iter().any(|allowed| {
-            allowed.eq_ignore_ascii_case(host)
-                || with_port.as_ref().is_some_and(|with| allowed.eq_ignore_ascii_case(with))
-        })
+        self.hosts_unknown
+            || self.plain_hosts.iter().any(|allowed| {
+                allowed.eq_ignore_ascii_case(host)
+                    || with_port.as_ref().is_some_and(|with| allowed.eq_ignore_ascii_case(with))
+            })
     }
 
     /// What stands for a name under `.internal`.
-    pub(crate) fn internal(&self, host: &str) -> Option<&str> {
-        self.internal_hosts
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(host))
-            .map(|(_, base)| base.as_str())
+    pub(crate) fn internal<'a>(&'a self, host: &str, written: &'a str) -> Option<&'a str> {
+        let found = self.internal_hosts.iter().find(|(name, _)| name.eq_ignore_ascii_case(host));
+        found.map(|(_, base)| base.as_str()).or(self.hosts_unknown.then_some(written))
     }
 }

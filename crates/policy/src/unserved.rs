@@ -79,10 +79,6 @@ fn of_gateway(gateway: &AiGateway) -> Vec<Unserved> {
         Some(format!("config.providers[{index}].{name}"))
     };
     let found = [
-        (
-            first(|provider| !provider.known || provider.base_url.is_some(), "base_url"),
-            "`base_url` of a provider",
-        ),
         (field(gateway.on_error == OnError::Continue, "on_error"), "`on_error: continue` of `ai-gateway`"),
         (field(!gateway.model_selection.is_empty(), "model_selection"), "`model_selection`"),
         (field(!gateway.api_key_selection.is_empty(), "api_key_selection"), "`api_key_selection`"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use egress::EgressConfig;
+use egress::{EgressConfig, TrustedHosts};
 use http::Uri;
 use model::Secret;
 use process::{Shutdown, TrustedProxies};
@@ -129,6 +129,9 @@ pub struct Providers {
     /// providers at other addresses: `openai=http://127.0.0.1:9000/v1,…`
     #[arg(long, env = "TOLLGATE_PROVIDER_BASE_URLS", default_value = "", value_parser = BaseUrls::parse)]
     pub base_urls: BaseUrls,
+    /// where tenants' own may be
+    #[command(flatten)]
+    pub trusted_hosts: TrustedHosts,
 }
 
 /// Where configuration comes from.

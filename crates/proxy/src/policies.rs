@@ -5,14 +5,13 @@ mod selection;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use egress::Egress;
+use egress::{Egress, EgressConfig, TrustedHosts};
 use policy::actions::ai_gateway::Provider;
 use policy::{Operator, Phase, Policy, Problems};
 use providers::catalog;
 use providers::models::{ConfiguredProvider, Host, InvalidSelection, Selection};
 use tracing::error;
 
-use crate::config::Policies;
 use crate::servers::Server;
 use crate::upstream::Connector;
 
@@ -98,11 +97,13 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Policies may name the providers of the catalogue, and what the operator allows besides.
-    pub fn new(config: &Policies, connector: &Connector) -> Self {
+    /// Policies may name the providers of the catalogue, hosts that the operator trusts, and whoever may be
+    /// reached by anybody.
+    pub fn new(trusted: &TrustedHosts, egress: &EgressConfig, connector: &Connector) -> Self {
         let known = catalog::all().iter().map(|provider| (provider.id, provider.names()));
-        let egress = Egress::new(&config.egress);
-        Self { operator: Operator::of(known), connector: connector.clone(), egress }
+        let internal = trusted.internal.iter().map(|host| (&*host.name, &*host.url));
+        let operator = Operator::of(known).trusting(&trusted.plain, internal);
+        Self { operator, connector: connector.clone(), egress: Egress::new(egress) }
     }
 
     fn servers(&self, policy: &Policy, selection: &Selection) -> Result<Vec<Option<Server>>, http::Error> {

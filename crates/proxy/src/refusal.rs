@@ -246,10 +246,12 @@ pub enum Refusal {
         seconds: u64,
     },
     /// The provider could not be connected to.
-    #[error("Failed to get response from provider: `{provider}` could not be reached")]
+    #[error("Failed to get response from provider: `{provider}` could not be reached{}", reason(.because))]
     ProviderUnreachable {
         /// The provider.
         provider: Cow<'static, str>,
+        /// Why, where that is for its gateway to know.
+        because: Option<String>,
     },
     /// The provider hung up before its answer was complete.
     #[error("Failed to get response from provider: `{provider}` broke off")]
@@ -391,6 +393,10 @@ impl From<Unpaid> for Refusal {
     fn from(unpaid: Unpaid) -> Self {
         Self::Unpaid(Box::new(unpaid))
     }
+}
+
+fn reason(because: &Option<String>) -> String {
+    because.as_ref().map(|because| format!(": {because}")).unwrap_or_default()
 }
 
 fn quoted(aliases: &[String]) -> String {

@@ -74,7 +74,7 @@ pub async fn run(config: Config, traces: Option<&Traces>, shutdown: Cancellation
         opener,
         origins: Origins::new(config.providers.base_urls.clone(), &connector)?,
         bounds: config.bounds.clone(),
-        compiler: Compiler::new(&config.policies, &connector),
+        compiler: Compiler::new(&config.providers.trusted_hosts, &config.policies.egress, &connector),
         effects: Effects::new(&config.policies, prometheus::default_registry())?,
         operator_keys: OperatorKeys::default(),
         zero_retention: config.credits.zero_retention.clone(),

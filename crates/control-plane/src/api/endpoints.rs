@@ -374,6 +374,7 @@ mod tests {
             public_api_url: "http://api.example.com:8081".to_owned(),
             sign_up_open: false,
             endpoint_domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
+            policies: policy::Operator::default(),
         };
         check_host(&settings, &url.parse().unwrap(), is_operator)
     }

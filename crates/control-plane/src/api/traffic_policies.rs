@@ -65,11 +65,11 @@ async fn show(
     responses((status = 200, body = Envelope<TrafficPolicy>)))]
 async fn replace(
     gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
     Text(traffic_policy): Text,
 ) -> ApiResult<TrafficPolicy> {
-    traffic_policies::check(&traffic_policy).map_err(Vec::<Mistake>::from)?;
-    set(&store, &gateway, Some(&traffic_policy)).await?;
+    traffic_policies::check(&traffic_policy, &state.settings.policies).map_err(Vec::<Mistake>::from)?;
+    set(&state.store, &gateway, Some(&traffic_policy)).await?;
     Ok(Envelope::of(TrafficPolicy { traffic_policy }))
 }
 

@@ -220,7 +220,8 @@ async fn whole<P>(state: &ApiState, access: &Access<P>, key: EndpointToken) -> R
 async fn gateway_endpoint<P>(state: &ApiState, access: &Access<P>, id: &str) -> Result<Endpoint, Refusal> {
     let id = endpoint_id(id).map_err(|_| NO_ENDPOINT)?;
     let endpoint = endpoints::get(&state.store, access.account, id).await?.ok_or(NO_ENDPOINT)?;
-    let policy = endpoint.traffic_policy.as_deref().map(traffic_policies::check);
+    let check = |text| traffic_policies::check(text, &state.settings.policies);
+    let policy = endpoint.traffic_policy.as_deref().map(check);
     match policy {
         Some(Ok(policy)) if policy.ai_gateway().is_some() => Ok(endpoint),
         _ => Err(Refusal::Unprocessable {

@@ -168,7 +168,7 @@ async fn create(
     let policy = said(traffic_policy).ok_or_else(|| {
         Refusal::invalid("traffic_policy: must be said, a cloud endpoint is what its policy makes of it")
     })?;
-    check_policy(&policy)?;
+    check_policy(&state, &policy)?;
     let Notes { description, metadata } = Notes::of(description, metadata, Notes::default())?;
     let bindings = checked_bindings(bindings.unwrap_or_default())
         .map_err(|no| Refusal::invalid(format!("bindings: {no}")))?;
@@ -276,7 +276,7 @@ async fn change(
     let (id, account) = (endpoint_id(&id)?, access.account);
     let url = said(url).map(|url| checked_url(&state, &url)).transpose()?;
     let policy = said(traffic_policy);
-    policy.as_deref().map(check_policy).transpose()?;
+    policy.as_deref().map(|policy| check_policy(&state, policy)).transpose()?;
     let mut tx = state.store.config_tx().await?;
     let before = endpoints::find(&mut tx, account, id).await?.ok_or_else(no_such)?;
     let written = Notes { description: before.terms.description, metadata: before.terms.metadata };
@@ -326,8 +326,8 @@ fn checked_url(state: &ApiState, text: &str) -> Result<EndpointUrl, Refusal> {
     Ok(url)
 }
 
-fn check_policy(text: &str) -> Result<(), Refusal> {
-    match traffic_policies::check(text) {
+fn check_policy(state: &ApiState, text: &str) -> Result<(), Refusal> {
+    match traffic_policies::check(text, &state.settings.policies) {
         Ok(_) => Ok(()),
         Err(Unusable::TooLong) => {
             Err(Refusal::Invalid { message: format!("traffic_policy: {TOO_LONG}"), code: Some(18002) })

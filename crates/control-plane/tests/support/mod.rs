@@ -94,6 +94,7 @@ impl Api {
         let contents_box = ContentsBox::new(ring(&contents));
         let sessions = Arc::new(SessionKeys::load(&store, &contents_box).await.unwrap());
         let payments = Payments::open(payments, &contents_box).unwrap();
+        let known = providers::catalog::all().iter().map(|provider| (provider.id, provider.names()));
         let state = ApiState {
             store: store.clone(),
             sealer: Sealer::new(ring(&credentials), ring(&contents)),
@@ -108,6 +109,7 @@ impl Api {
                 public_api_url: "http://api.example".to_owned(),
                 sign_up_open,
                 endpoint_domains: Vec::new(),
+                policies: policy::Operator::of(known),
             }),
             spans: None,
         };

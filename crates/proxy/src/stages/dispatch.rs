@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use egress::EgressError;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -200,7 +201,10 @@ fn unanswered(server: &Server, no_answer: &NoAnswer) -> Refusal {
     let provider = server.name();
     debug!(%provider, "The provider `{provider}` gave no answer: {no_answer}");
     match no_answer {
-        NoAnswer::Unreachable(_) => Refusal::ProviderUnreachable { provider },
+        NoAnswer::Unreachable(error) => {
+            let because = error.downcast_ref::<EgressError>().map(EgressError::to_string);
+            Refusal::ProviderUnreachable { provider, because }
+        }
         NoAnswer::BrokeOff(error) => {
             let callers = error.source().and_then(|source| source.downcast_ref::<CallersBody>());
             match callers {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use egress::EgressConfig;
+use egress::{EgressConfig, TrustedHosts};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -111,14 +111,18 @@ pub struct Setup {
     pub secrets: Vec<(&'static str, &'static str, &'static str)>,
     /// The host that is bound to the gateway `demo`.
     pub host: Option<&'static str>,
+    /// Where the policy's own providers may be.
+    pub trusted_hosts: TrustedHosts,
+    /// Which addresses others than the operator's may be at.
+    pub egress: EgressConfig,
     /// Keys that are bound to its token: provider and secret, the oldest first.
     pub bound_keys: Vec<(&'static str, &'static str)>,
+    /// Whose word is taken on where requests come from.
+    pub trusted: TrustedProxies,
     /// Where others than OpenAI are.
     pub others: Vec<(&'static str, SocketAddr)>,
 }
 
-    /// Whose word is taken on where requests come from.
-    pub trusted: TrustedProxies,
 /// A key of the operator's.
 pub struct Operators {
     pub secret: &'static str,
@@ -171,14 +175,16 @@ impl Default for Setup {
             policy: None,
             secrets: Vec::new(),
             host: None,
+            trusted_hosts: TrustedHosts::default(),
+            egress: EgressConfig { allow: vec!["127.0.0.0/8".parse().unwrap()] },
             bound_keys: Vec::new(),
+            trusted: TrustedProxies::default(),
             others: Vec::new(),
         }
     }
 }
 
 impl Gateway {
-            trusted: TrustedProxies::default(),
     /// A gateway with the settings that are the default, before `provider`. Each test has a shard of
     /// its own, because they share a Redis.
     pub async fn before(provider: &Provider, shard: u8) -> Self {
@@ -207,8 +213,7 @@ impl Gateway {
         let others = setup.others.iter().map(|(slug, address)| format!(",{slug}=http://{address}/v1"));
         let base_urls = format!("openai=http://{provider}/v1{}", others.collect::<String>());
         let base_urls = BaseUrls::parse(&base_urls).unwrap();
-        let egress = EgressConfig { allow: vec!["127.0.0.0/8".parse().unwrap()] };
-        let policies = Policies { egress, calls: 64, buckets: 64, key_bytes: 1 << 20 };
+        let policies = Policies { egress: setup.egress.clone(), calls: 64, buckets: 64, key_bytes: 1 << 20 };
         let deps = Arc::new(Deps {
             snapshot: Arc::clone(&snapshot),
             interests: None,
@@ -216,7 +221,7 @@ impl Gateway {
             opener: keys.opener.clone(),
             origins: Origins::new(base_urls, &connector).unwrap(),
             bounds: setup.bounds,
-            compiler: Compiler::new(&policies, &connector),
+            compiler: Compiler::new(&setup.trusted_hosts, &policies.egress, &connector),
             effects: Effects::new(&policies, &prometheus::Registry::new()).unwrap(),
             operator_keys: OperatorKeys::default(),
             zero_retention: setup.zero_retention,

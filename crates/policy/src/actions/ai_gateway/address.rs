@@ -28,12 +28,15 @@ pub(super) fn base_url(place: &Place<'_>) -> Option<BaseUrl> {
     if authority.as_str().contains('@') || uri.query().is_some() || text.contains('#') {
         return place.wrong(Code::Url, "A base URL has no user, no query and no fragment.");
     }
-    if uri.path().split('/').any(|part| part == "..") {
+    if uri.path().split('/').any(|part| part == ".." || part == ".") {
         return place.wrong(Code::Url, "A base URL does not lead back with `..`.");
+    }
+    if uri.path().contains(['%', ';', '\\']) {
+        return place.wrong(Code::Url, "The path of a base URL has no `%`, no `;` and no backslash.");
     }
     let host = authority.host();
     if host.to_ascii_lowercase().ends_with(".internal") {
-        return match place.operator().internal(host) {
+        return match place.operator().internal(host, &text) {
             Some(base) => {
                 let url = format!("{}{}", base.trim_end_matches('/'), uri.path().trim_end_matches('/'));
                 Some(BaseUrl { url, is_operators: true })

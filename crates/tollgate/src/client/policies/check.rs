@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Args;
+use egress::TrustedHosts;
 use model::traffic_policy::LONGEST;
 use policy::problem::{Code, Position};
 use policy::{Operator, Policy, Problem};
+use process::from_environment;
 use serde::Serialize;
 
 use crate::client::agent_config;
@@ -87,12 +89,21 @@ pub(crate) fn problems(text: &str) -> Vec<Problem> {
 
 /// Reads a policy, whether proxies can serve it or not.
 pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
-    Policy::parse(text, &operator()).map_err(|problems| problems.iter().cloned().collect())
+    let trusted = from_environment::<TrustedHosts>().ok();
+    Policy::parse(text, &operator(trusted.as_ref())).map_err(|problems| problems.iter().cloned().collect())
 }
 
-/// What policies may name. Plain HTTP and names of the operator's own are for the installation to allow.
-fn operator() -> Operator {
-    Operator::of(providers::catalog::all().iter().map(|provider| (provider.id, provider.names())))
+/// What policies may name. Which hosts the operator trusts is for the installation to say: where its variables
+/// are not set here, none is refused.
+fn operator(trusted: Option<&TrustedHosts>) -> Operator {
+    let known = providers::catalog::all().iter().map(|provider| (provider.id, provider.names()));
+    let operator = Operator::of(known);
+    match trusted.filter(|trusted| **trusted != TrustedHosts::default()) {
+        Some(TrustedHosts { plain, internal }) => {
+            operator.trusting(plain, internal.iter().map(|host| (&*host.name, &*host.url)))
+        }
+        None => Operator { hosts_unknown: true, ..operator },
+    }
 }
 
 /// Problems as compilers write them, so that editors find the place.
@@ -119,6 +130,26 @@ impl Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_refused_only_where_it_is_known_whom_the_operator_trusts() {
+        let read = |trusted: Option<&TrustedHosts>, url: &str| {
+            let text = format!(
+                "on_http_request: [{{type: ai-gateway, config: {{providers: [{{id: box, base_url: '{url}'}}]}}}}]"
+            );
+            Policy::parse(&text, &operator(trusted)).is_ok()
+        };
+        let trusted = TrustedHosts { plain: vec!["localhost:11434".to_owned()], internal: Vec::new() };
+        for (url, is_trusted) in [
+            ("https://api.example.com/v1", true),
+            ("http://localhost:11434", true),
+            ("http://localhost:8081", false),
+            ("https://ollama.internal", false),
+        ] {
+            assert!(read(None, url) && read(Some(&TrustedHosts::default()), url), "{url}");
+            assert_eq!(read(Some(&trusted), url), is_trusted, "{url}");
+        }
+    }
 
     #[test]
     fn problems_are_told_with_place_field_code_and_remedy() {
