@@ -19,7 +19,7 @@ impl Policy {
         for phase in Phase::ALL {
             for rule in self.rules(phase) {
                 for (index, action) in rule.actions.iter().enumerate() {
-                    found.extend(unserved(phase, action).into_iter().map(|what| (rule.path(), index, what)));
+                    found.extend(unserved(action).into_iter().map(|what| (rule.path(), index, what)));
                 }
             }
         }
@@ -58,15 +58,8 @@ fn at<'n>(document: &'n Node, path: &str) -> Option<&'n Node> {
     })
 }
 
-fn unserved(phase: Phase, action: &Action) -> Vec<Unserved> {
-    let action_itself = |what| vec![("type".to_owned(), what)];
+fn unserved(action: &Action) -> Vec<Unserved> {
     match action {
-        Action::HttpRequest(_) if phase != Phase::Request => {
-            action_itself("`http-request` when an answer is there")
-        }
-        Action::CompressResponse(_) => action_itself("the action `compress-response`"),
-        Action::Log(_) => action_itself("the action `log`"),
-        Action::FindReplace(_) if phase != Phase::Request => action_itself("replacing text in answers"),
         Action::AiGateway(gateway) => of_gateway(gateway),
         _ => Vec::new(),
     }
@@ -109,12 +102,10 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_told_with_its_place() {
-        let text = "on_http_request:\n  - actions:\n      - type: add-headers\n        config: {headers: {a: b}}\n      - type: ai-gateway\n        config:\n          on_error: continue\n  - type: deny\non_http_response:\n  - type: log\n    config: {metadata: {a: b}}\n";
+        let text = "on_http_request:\n  - actions:\n      - type: add-headers\n        config: {headers: {a: b}}\n      - type: ai-gateway\n        config:\n          on_error: continue\n  - type: deny\n";
         let policy = Policy::parse(text, &Operator::default()).unwrap();
         let found = policy.unserved(text).unwrap();
         let told: Vec<_> = found.iter().map(|problem| (problem.at.line, problem.path.as_str())).collect();
-        let expected =
-            [(7, "on_http_request[0].actions[1].config.on_error"), (10, "on_http_response[0].type")];
-        assert_eq!(told, expected);
+        assert_eq!(told, [(7, "on_http_request[0].actions[1].config.on_error")]);
     }
 }

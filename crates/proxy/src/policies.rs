@@ -74,7 +74,7 @@ impl Compiled {
             return Err(Unusable::Unserved(unserved));
         }
         let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;
-        let looks_at_answers = !policy.rules(Phase::Response).is_empty();
+        let looks_at_answers = !policy.rules(Phase::Response).is_empty() || policy.reads_messages();
         let servers = compiler.servers(&policy, &selection).map_err(|_| Unusable::Address)?;
         Ok(Self { policy: Arc::new(policy), selection, looks_at_answers, servers })
     }

@@ -2,18 +2,21 @@
 //! once, whether the provider ends it, breaks off or stands still, the caller leaves, or we end it.
 
 mod allowance;
+mod compressor;
 mod drains;
 mod ending;
 mod flow;
+mod messages;
+mod shown;
 mod tap;
+mod whole;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use providers::Endpoint;
@@ -24,10 +27,14 @@ use crate::upstream::{BoxError, Connection};
 use crate::visit::Visit;
 use crate::watch::Watch;
 pub use allowance::Paying;
+pub use compressor::Compressor;
 pub use drains::{Drain, Drains};
 pub use ending::Ended;
 use flow::Flow;
+pub use messages::{Messages, unreadable};
+pub use shown::Shown;
 pub use tap::Tap;
+pub use whole::NotWhole;
 
 /// A provider's answer on its way to the caller.
 pub struct Relayed {
@@ -69,6 +76,11 @@ impl Running {
         self.rating.markup().is_some() && !self.stops_billing && self.tap.listens()
     }
 
+    /// Whether it is there as a whole once its head is.
+    fn is_document(&self) -> bool {
+        self.tap.is_document()
+    }
+
     /// Whether what came does not tell what is billed, because some of what is produced is not seen, or
     /// only once all of it has come.
     fn hides_some(&self) -> bool {
@@ -86,8 +98,8 @@ impl Relayed {
 
     /// Adds what every answer bears.
     pub fn mark(&mut self, headers: &mut HeaderMap) {
-        if let Some(running) = self.flow.as_mut().and_then(|flow| flow.running.as_mut()) {
-            running.visit.mark(headers);
+        if let Some(visit) = self.visit() {
+            visit.mark(headers);
         }
     }
 
@@ -101,45 +113,30 @@ impl Relayed {
         self.flow.as_ref().map(Flow::size_hint).unwrap_or_default()
     }
 
-    /// The whole answer, to be closed by whoever asked for it.
-    pub async fn whole(mut self) -> Result<(Bytes, Ended), (Refusal, Visit)> {
-        let (mut first, mut more) = (Bytes::new(), BytesMut::new());
-        let mut broken = None;
-        // It is there from the beginning, and is taken only when the answer is over or left.
-        while let Some(flow) = self.flow.as_mut()
-            && !flow.source.body.is_end_stream()
-            && broken.is_none()
-        {
-            match poll_fn(|context| flow.poll_source(context)).await {
-                None => break,
-                Some(Err(refusal)) => broken = Some(refusal),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if first.is_empty() => first = data,
-                    Ok(data) => {
-                        if more.is_empty() {
-                            more.extend_from_slice(&first);
-                        }
-                        more.extend_from_slice(&data);
-                    }
-                    Err(_trailers) => {}
-                },
-            }
+    /// The caller is told something else, as the gateway's policy says: nobody waits for the rest.
+    pub fn replaced(mut self, instead: Option<Refusal>) {
+        if let Some(flow) = self.flow.take() {
+            flow.replaced(instead);
         }
-        let bytes = if more.is_empty() { first } else { more.freeze() };
-        let mut flow = self.flow.take().expect("an answer is taken once");
-        if broken.is_none() {
-            flow.keep_connection();
+    }
+
+    /// It could not go on, and its caller was told so.
+    pub fn broken(mut self, refusal: Refusal) {
+        if let Some(flow) = self.flow.take() {
+            flow.broken(refusal);
         }
-        let running = flow.running.take().expect("an answer's end is reported once");
-        match broken {
-            Some(refusal) => {
-                let Running { mut visit, rating, .. } = running;
-                // The provider bills what it has read, unless it was he who gave up.
-                visit.owed = (refusal.abandons() && rating.markup().is_some()).then_some(rating);
-                Err((refusal, visit))
-            }
-            None => Ok((bytes.clone(), Ended::whole(running, bytes))),
+    }
+
+    /// Shows the caller something of it, or in other words.
+    pub fn show(&mut self, shown: Option<Box<Shown>>) {
+        if let Some(flow) = &mut self.flow {
+            flow.shown = shown;
         }
+    }
+
+    /// The request that it answers, unless its end was reported.
+    pub fn visit(&mut self) -> Option<&mut Visit> {
+        self.flow.as_mut()?.running.as_mut().map(|running| &mut running.visit)
     }
 
     /// The next frame for the caller.

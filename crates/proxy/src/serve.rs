@@ -62,7 +62,7 @@ async fn answered(
     let arriving = Arriving::Stream(body);
     match through_the_stages(deps, &place, below, &mut visit, peer, head, arriving).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
-        Ok(Reply::Policy(answer)) => relay::written(visit, &method, *answer),
+        Ok(Reply::Policy(answer)) => relay::written(visit, &method, *answer).await,
         Ok(Reply::Own(answer)) => relay::own(visit, &method, answer),
         Err(refusal) => visit.refused(&refusal),
     }

@@ -3,6 +3,7 @@
 
 mod closing;
 mod first_words;
+mod logged;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -285,9 +286,9 @@ impl Visit {
 
     /// A token stood where we keep what callers write, and logs have more readers than tokens.
     fn forget_texts(&mut self) {
-        let UsageRecord { path, user_agent, event_id, metadata, request_content_type, .. } =
+        let UsageRecord { path, user_agent, event_id, metadata, request_content_type, policy_logs, .. } =
             &mut *self.record;
-        for text in [path, user_agent, event_id, metadata, request_content_type] {
+        for text in [path, user_agent, event_id, metadata, request_content_type, policy_logs] {
             text.clear();
         }
     }
@@ -298,6 +299,19 @@ impl Visit {
         self.record.cause = "caller_left".to_owned();
         self.is_abandoned = true;
         self.fault = Fault::Caller.as_str();
+    }
+
+    /// Keeps what the gateway's policy has logged, if anybody may see it.
+    pub fn log(&mut self, logs: Vec<policy::Value>) {
+        if self.record.collect_log {
+            logged::add(&mut self.record.policy_logs, logs);
+        }
+    }
+
+    /// Notes that the gateway's policy has told the caller something else than the provider's answer.
+    pub fn replaced(&mut self) {
+        self.record.outcome = Outcome::Answered;
+        self.record.cause = "policy".to_owned();
     }
 
     /// Keeps what every attempt has in common, should there be more than one.

@@ -34,24 +34,30 @@ pub(super) enum Departure {
     Left,
     /// We sent him away.
     SentAway(Refusal),
+    /// The gateway's policy has told him something else: an answer of its own, or that.
+    Replaced(Option<Refusal>),
 }
 
 impl Departure {
     fn note(&self, visit: &mut Visit) {
         match self {
             Self::Left => visit.left(),
-            Self::SentAway(refusal) => visit.blame(refusal),
+            Self::SentAway(refusal) | Self::Replaced(Some(refusal)) => visit.blame(refusal),
+            Self::Replaced(None) => visit.replaced(),
         }
     }
 }
 
 impl Ended {
-    /// A small answer that was read whole.
-    pub(super) fn whole(running: Running, body: Bytes) -> Self {
+    /// An answer that was read whole.
+    pub(super) fn whole(mut running: Running, body: Bytes) -> Self {
+        running.visit.record().response_bytes = body.len() as u64;
+        if running.tap.is_large() {
+            return Self::complete(running, None);
+        }
         let Running { mut visit, tap, rating, .. } = running;
         visit.last_byte();
         visit.record().outcome = Outcome::Answered;
-        visit.record().response_bytes = body.len() as u64;
         let answer = match tap.is_document() {
             true => Answer::whole(rating.endpoint, &body),
             false => Answer::default(),

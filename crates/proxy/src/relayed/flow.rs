@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::allowance::Allowance;
 use super::drains::drained;
 use super::ending::Departure;
-use super::{Drain, Ended, Relayed, Running, Source};
+use super::{Drain, Ended, Relayed, Running, Shown, Source};
 use crate::refusal::Refusal;
 use crate::stages::dispatch::ended;
 use crate::upstream::BoxError;
@@ -22,6 +22,8 @@ use crate::watch::Alarm;
 pub(super) struct Flow {
     pub(super) source: Source,
     hide: Option<HideUsageChunk>,
+    /// What the caller is shown of it, if that is not what comes.
+    pub(super) shown: Option<Box<Shown>>,
     allowance: Option<Allowance>,
     /// Taken when the end is reported.
     pub(super) running: Option<Running>,
@@ -37,16 +39,17 @@ impl Flow {
         let paying = running.paying.take();
         let allowance = paying.map(|paying| Allowance::new(paying, running.rating.model()));
         let hide = hides_usage.then(HideUsageChunk::default);
-        Self { source, hide, allowance, running: Some(running), cut: None, departure: None }
+        Self { source, hide, shown: None, allowance, running: Some(running), cut: None, departure: None }
     }
 
     /// Whether there is nothing more to come.
     pub(super) fn is_over(&self) -> bool {
-        self.running.is_none() && self.cut.is_none()
+        self.running.is_none() && self.cut.is_none() && self.shown.is_none()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let is_whole = self.hide.is_none() && self.allowance.is_none() && self.cut.is_none();
+        let is_whole = self.hide.is_none() && self.shown.is_none();
+        let is_whole = is_whole && self.allowance.is_none() && self.cut.is_none();
         if is_whole { self.source.body.size_hint() } else { SizeHint::default() }
     }
 
@@ -57,6 +60,21 @@ impl Flow {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
         while self.running.is_some() {
+            if let Some(shown) = &mut self.shown {
+                match ready!(shown.poll_next(context)) {
+                    Ok(Some(data)) => {
+                        self.count(&data);
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    Ok(None) if shown.is_over() => {
+                        self.shown = None;
+                        self.complete();
+                        break;
+                    }
+                    Ok(None) => {}
+                    Err(refusal) => return Poll::Ready(Some(Err(refusal))),
+                }
+            }
             if ready!(self.poll_spent(context)) {
                 self.cut_off();
                 break;
@@ -72,6 +90,11 @@ impl Flow {
                 Some(Err(refusal)) => return Poll::Ready(Some(Err(refusal))),
                 None => {
                     let held = self.hide.as_mut().map(HideUsageChunk::finish).unwrap_or_default();
+                    if let Some(shown) = &mut self.shown {
+                        shown.push(held);
+                        shown.end();
+                        continue;
+                    }
                     self.count(&held);
                     self.complete();
                     if !held.is_empty() {
@@ -80,10 +103,21 @@ impl Flow {
                 }
             }
         }
-        let Some(cut) = &mut self.cut else { return Poll::Ready(None) };
-        let last = ready!(Pin::new(cut).poll(context));
-        self.cut = None;
-        Poll::Ready(last.ok().map(|frames| Ok(Frame::data(frames))))
+        if let Some(cut) = &mut self.cut {
+            let last = ready!(Pin::new(cut).poll(context)).ok();
+            self.cut = None;
+            let Some(shown) = &mut self.shown else {
+                return Poll::Ready(last.map(|frames| Ok(Frame::data(frames))));
+            };
+            shown.push(last.unwrap_or_default());
+            shown.end();
+        }
+        let Some(shown) = &mut self.shown else { return Poll::Ready(None) };
+        let last = ready!(shown.poll_next(context)).transpose();
+        if last.is_none() {
+            self.shown = None;
+        }
+        Poll::Ready(last.map(|last| last.map(Frame::data)))
     }
 
     /// The next frame of the provider, or why there is none.
@@ -125,7 +159,8 @@ impl Flow {
     /// It cannot go on. Where it is we who send the caller away, who may have wanted just that, it is as
     /// if he had left.
     pub(super) fn broken(mut self, refusal: Refusal) {
-        if refusal.sends_away() {
+        // What the policy says of an answer is its own, too, and no provider's fault.
+        if refusal.sends_away() || matches!(refusal, Refusal::Policy(_)) {
             return self.departs(Departure::SentAway(refusal));
         }
         self.source.connection = None;
@@ -135,22 +170,32 @@ impl Flow {
         }
     }
 
+    /// The caller is told something else, as the policy says.
+    pub(super) fn replaced(self, instead: Option<Refusal>) {
+        self.departs(Departure::Replaced(instead));
+    }
+
     fn departs(mut self, departure: Departure) {
-        let place = if self.departure.is_none() { self.place() } else { None };
+        let place = if self.departure.is_none() { self.place(&departure) } else { None };
         let departure = self.departure.take().unwrap_or(departure);
         let Some((place, runtime)) = place.zip(Handle::try_current().ok()) else {
             self.source.connection = None;
             return self.ends(|running| Ended::gone(running, &departure));
         };
         self.departure = Some(departure);
-        self.hide = None;
+        (self.hide, self.shown) = (None, None);
         self.source.watch.is_unattended();
         runtime.spawn(drained(Relayed { flow: Some(self) }, place));
     }
 
     /// Room to read the rest, if that makes a difference.
-    fn place(&self) -> Option<Drain> {
-        let running = self.running.as_ref().filter(|running| running.bills_on())?;
+    fn place(&self, departure: &Departure) -> Option<Drain> {
+        let running = self.running.as_ref()?;
+        // What was produced already is billed; only a stream that nobody reads may be spared.
+        let is_there = matches!(departure, Departure::Replaced(_)) && running.is_document();
+        if !is_there && !running.bills_on() {
+            return None;
+        }
         running.visit.deps().drains.place(running.visit.account())
     }
 
@@ -179,10 +224,15 @@ impl Flow {
     /// What of a frame the caller is sent; `None` if all of it is hidden.
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         let data = match (&mut self.hide, frame.into_data()) {
-            (_, Err(trailers)) => return Some(trailers),
+            // What they say of the body is said of the provider's.
+            (_, Err(trailers)) => return self.shown.is_none().then_some(trailers),
             (Some(hide), Ok(data)) => hide.filter(data),
             (None, Ok(data)) => data,
         };
+        if let Some(shown) = &mut self.shown {
+            shown.push(data);
+            return None;
+        }
         self.count(&data);
         (!data.is_empty()).then(|| Frame::data(data))
     }
@@ -201,16 +251,19 @@ impl Flow {
 
     /// What the caller is told of an answer that cannot go on: in a stream by an event that says so, else
     /// by breaking his connection too, which is the only way left to say it.
-    pub(super) fn last_words(&self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
+    pub(super) fn last_words(&mut self, refusal: &Refusal) -> Result<Frame<Bytes>, BoxError> {
         let Some(Running { visit, tap, rating, .. }) = &self.running else {
             return Err("the answer is over".into());
         };
-        if !tap.is_stream() {
+        if !tap.takes_events() {
             return Err(refusal.to_string().into());
         }
         let dialect = rating.server.dialect_of(rating.endpoint);
-        let event = visit.listener().event(refusal, dialect, rating.endpoint);
-        Ok(Frame::data(event.into()))
+        let event: Bytes = visit.listener().event(refusal, dialect, rating.endpoint).into();
+        Ok(Frame::data(match &mut self.shown {
+            Some(shown) => shown.last_words(event),
+            None => event,
+        }))
     }
 
     /// Reports the end: at once, or when the record is back that is away to ask for more.

@@ -33,6 +33,11 @@ impl Tap {
         Self(Kind::Stream(Box::new(SseTap::new(endpoint))))
     }
 
+    /// Hears a stream whose events are the elements of a JSON list.
+    pub fn list(endpoint: Endpoint, is_paid: bool) -> Self {
+        Self(Kind::Stream(Box::new(SseTap::of_list(endpoint, is_paid))))
+    }
+
     /// Hears nothing of a JSON document, because it is read as a whole.
     pub fn whole() -> Self {
         Self(Kind::Document)
@@ -75,9 +80,19 @@ impl Tap {
         matches!(self.0, Kind::Stream(_))
     }
 
+    /// Whether an event may be added to the answer wherever it was cut off. An element of a list may not.
+    pub fn takes_events(&self) -> bool {
+        matches!(&self.0, Kind::Stream(tap) if !tap.is_list())
+    }
+
     /// Whether the answer is to be read as JSON once it is there as a whole.
     pub fn is_document(&self) -> bool {
         matches!(self.0, Kind::Document | Kind::Small(_) | Kind::Large(_))
+    }
+
+    /// Whether it is a JSON document of which only some is kept.
+    pub fn is_large(&self) -> bool {
+        matches!(self.0, Kind::Large(_))
     }
 
     /// Takes what arrived.

@@ -105,7 +105,10 @@ pub async fn consult(
             Step::Ask(Effect::RequestBody(wanted)) => {
                 run.resume(Outcome::Body(whole(&deps.bounds, &head.headers, body, wanted).await?))
             }
-            Step::Respond(answer) => return Ok(Some(Consulting::Answer(Box::new(answer)))),
+            Step::Respond(answer) => {
+                visit.log(run.take_logs());
+                return Ok(Some(Consulting::Answer(Box::new(answer))));
+            }
             Step::Ask(
                 effect @ (Effect::Count(_) | Effect::Keys(_) | Effect::Call(_) | Effect::Breaker(_)),
             ) => run.resume(outcome(&deps.effects, whose, effect).await),
@@ -115,6 +118,7 @@ pub async fn consult(
             }
         };
     };
+    visit.log(run.take_logs());
     changed(&run, head, below, body)?;
     if let Some(Dispatch { headers, query_params, body: members }) = &dispatch {
         add(head, headers, query_params)?;

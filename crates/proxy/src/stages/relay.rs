@@ -7,16 +7,16 @@ use http::header;
 use http::{HeaderValue, Method, Response};
 use http_body::Body as _;
 use model::usage::Outcome;
-use policy::run::Written;
 
+use super::answered::{self, Answered};
 use super::consult::Consulted;
 use super::dispatch::Dispatched;
 use crate::answer::Answer;
 use crate::headers;
 use crate::rating::Rating;
-use crate::refusal::{Listener, Refusal};
+use crate::refusal::Refusal;
 use crate::relayed::{Relayed, Running, Source, Tap};
-use crate::visit::{self, Visit, content_type};
+use crate::visit::{Visit, content_type};
 
 /// Answers up to this length are sent in one write with their head.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -40,7 +40,13 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     let Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing } = dispatched;
     let (mut head, body) = answer.into_parts();
     visit.first_byte();
-    let is_stream = content_type(&head.headers).eq_ignore_ascii_case("text/event-stream");
+    let is_events = content_type(&head.headers).eq_ignore_ascii_case("text/event-stream");
+    let is_list = !is_events
+        && rating.endpoint.streams_lists()
+        && head.status.is_success()
+        && content_type(&head.headers).ends_with("json");
+    let is_stream = is_events || is_list;
+    rating.note_tier(&head.headers);
     let record = visit.record();
     record.status = head.status.as_u16();
     record.streamed = is_stream;
@@ -61,6 +67,7 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     let length = body.size_hint().exact();
     let is_small = !is_stream && length.is_some_and(|length| length <= SMALL_BYTES);
     let tap = match is_read {
+        true if is_list => Tap::list(rating.endpoint, paying.is_some()),
         true if is_stream && paying.is_some() => Tap::paid_stream(rating.endpoint),
         true if is_stream => Tap::stream(rating.endpoint),
         // What credits pay for is heard to its end, even if the caller is gone by then.
@@ -68,34 +75,16 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
         true if record.response_content_type.ends_with("json") => Tap::json(is_small),
         _ => Tap::none(),
     };
-    // The policy has the last word on what the caller sees. What the provider did is paid for all the same.
-    let looking = consulted.filter(|consulted| consulted.compiled.looks_at_answers);
-    let instead = looking.and_then(|mut consulted| {
-        match consulted.answered(head.status, std::mem::take(&mut head.headers)) {
-            Ok(shown) => {
-                (head.status, head.headers) = (shown.status, shown.headers);
-                None
-            }
-            Err(answer) => Some(*answer),
-        }
-    });
-    let listener = visit.listener();
+    let (listener, deps) = (visit.listener(), Arc::clone(visit.deps()));
     let source = Source { body, connection: Some(connection), reusable, watch };
     let (shows_all, stops_billing) = (is_visible && is_stream, stops_billing && is_stream);
     let paying = paying.filter(|_| is_stream);
     let running = Running { visit, tap, rating, paying, shows_all, stops_billing };
     let mut relayed = Relayed::new(source, running, hides_usage);
-    if let Some(instead) = instead {
-        // A short answer is read to its end; of any other, this caller will never take a byte.
-        if !is_small {
-            drop(relayed);
-        } else {
-            match relayed.whole().await {
-                Ok((_, ended)) => ended.close(),
-                Err((refusal, visit)) => drop(visit.refused(&refusal)),
-            }
-        }
-        return told_instead(listener, instead);
+    // The policy has the last word on what the caller sees. What the provider did is paid for all the same.
+    if let Some(consulted) = consulted.filter(|consulted| consulted.compiled.looks_at_answers) {
+        let answered = Answered { head, relayed, is_small, is_stream: is_events, listener };
+        return answered::answer(answered, consulted, &deps).await;
     }
     if is_small {
         return match relayed.whole().await {
@@ -111,36 +100,21 @@ pub async fn answer(mut visit: Visit, pending: Pending) -> Response<Answer> {
     Response::from_parts(head, Answer::Relayed(Box::new(relayed)))
 }
 
-/// What the policy says in the place of an answer that was metered already.
-fn told_instead(listener: Listener, answer: policy::run::Answer) -> Response<Answer> {
-    match answer {
-        policy::run::Answer::Written(answer) => as_written(answer),
-        policy::run::Answer::Refused(refusal) => visit::told(listener, &Refusal::Policy(Box::new(refusal))),
-    }
-}
-
-/// As the policy's author wrote it, but for what concerns only the connection and what would be mistaken
-/// for ours.
-fn as_written(Written { status, headers, body, compress: _ }: Written) -> Response<Answer> {
-    let mut response = Response::new(Answer::Whole(body));
-    (*response.status_mut(), *response.headers_mut()) = (status, headers);
-    headers::strip_answer(response.headers_mut());
-    response.headers_mut().remove(header::CONTENT_LENGTH);
-    response
-}
-
 /// An answer that the gateway's policy gives to a request.
-pub fn written(mut visit: Visit, method: &Method, answer: policy::run::Answer) -> Response<Answer> {
+pub async fn written(mut visit: Visit, method: &Method, answer: policy::run::Answer) -> Response<Answer> {
     let answer = match answer {
         policy::run::Answer::Written(answer) => answer,
         policy::run::Answer::Refused(refusal) => return visit.refused(&Refusal::Policy(Box::new(refusal))),
     };
-    let length = answer.body.len() as u64;
-    let mut response = as_written(answer);
+    let mut response = answered::as_written(answer).await;
+    let length = response.body().size_hint().lower();
     let record = visit.record();
     record.status = response.status().as_u16();
-    record.outcome = Outcome::Refused;
-    record.cause = "policy".to_owned();
+    // Where it answers because nobody else did, why that is stands there already.
+    if record.cause.is_empty() {
+        record.outcome = Outcome::Refused;
+        record.cause = "policy".to_owned();
+    }
     record.response_bytes = if method == Method::HEAD { 0 } else { length };
     record.response_content_type = content_type(response.headers()).chars().take(128).collect();
     visit.mark(response.headers_mut());
