@@ -13,6 +13,7 @@ use providers::models::{ConfiguredProvider, Host, InvalidSelection, Selection};
 use tracing::error;
 
 use crate::servers::Server;
+use crate::strategies::Strategies;
 use crate::upstream::Connector;
 
 /// A policy, ready to be obeyed.
@@ -24,6 +25,8 @@ pub struct Compiled {
     pub selection: Selection,
     /// Whether answers are to be shown to it.
     pub looks_at_answers: bool,
+    /// How it chooses among models and keys.
+    pub strategies: Strategies,
     /// By their places in the policy, those whose address it gives.
     servers: Vec<Option<Server>>,
 }
@@ -76,7 +79,8 @@ impl Compiled {
         let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;
         let looks_at_answers = !policy.rules(Phase::Response).is_empty() || policy.reads_messages();
         let servers = compiler.servers(&policy, &selection).map_err(|_| Unusable::Address)?;
-        Ok(Self { policy: Arc::new(policy), selection, looks_at_answers, servers })
+        let strategies = Strategies::of(policy.ai_gateway());
+        Ok(Self { policy: Arc::new(policy), selection, looks_at_answers, strategies, servers })
     }
 
     /// Whoever is asked for what a provider of the policy's, or of the catalogue, serves.

@@ -89,7 +89,7 @@ pub enum MetricsOf<'a> {
 /// A model at a provider: the `m` of strategies. Made once and used for many requests.
 #[derive(Debug, Clone)]
 pub struct ModelFacts {
-    /// The id that the provider understands.
+    /// What clients call it.
     pub id: Arc<str>,
     /// Other names of the model.
     pub id_aliases: Arc<List>,

@@ -10,7 +10,7 @@ mod watched;
 mod window;
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::AccountId;
@@ -40,7 +40,14 @@ const QUOTA_MS: u64 = 60_000;
 #[derive(Debug)]
 pub struct Standing {
     shards: Vec<Mutex<Shares<Owner, u128, Entry>>>,
-    hashers: [RandomState; 2],
+}
+
+/// Nobody can make two things the same who does not know the keys of these.
+static HASHERS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+
+fn hash(what: impl Hash) -> u128 {
+    let [one, other] = &*HASHERS;
+    u128::from(one.hash_one(&what)) << 64 | u128::from(other.hash_one(&what))
 }
 
 /// A model at a provider.
@@ -79,19 +86,18 @@ struct Entry {
 impl Default for Standing {
     fn default() -> Self {
         let shard = || Mutex::new(Shares::new(MOST, MOST_OF_ONE));
-        Self {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            hashers: [RandomState::new(), RandomState::new()],
-        }
+        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
+    }
+}
+
+impl ModelAt {
+    /// A model at a provider of the catalogue, or at an address that a policy gives.
+    pub fn of(provider: &str, model: &str, is_shared: bool) -> Self {
+        Self { id: hash((provider, model)), is_shared }
     }
 }
 
 impl Standing {
-    /// A model at a provider of the catalogue, or at one that a policy names.
-    pub fn model(&self, provider: &str, model: &str, is_shared: bool) -> ModelAt {
-        ModelAt { id: self.hash((provider, model)), is_shared }
-    }
-
     /// Counts an attempt that is over, and how long it took the provider if its record does not say.
     pub fn ended(&self, watched: &Watched, record: &UsageRecord, took: Duration, now_ms: u64) {
         let Some(attempt) = watched.attempt(record, took) else { return };
@@ -185,7 +191,7 @@ impl Standing {
     }
 
     fn with(&self, owner: Owner, by: By<'_>, model: Option<ModelAt>, act: impl FnOnce(&mut Entry)) {
-        let place = self.hash((by, model));
+        let place = hash((by, model));
         let mut shard = self.shard(owner, place).lock().unwrap_or_else(PoisonError::into_inner);
         let entry = shard.of(owner, place, EMPTY, Entry::default);
         let before = entry.weight();
@@ -203,7 +209,7 @@ impl Standing {
         model: Option<ModelAt>,
         see: impl FnOnce(&Entry) -> T,
     ) -> Option<T> {
-        let place = self.hash((by, model));
+        let place = hash((by, model));
         let shard = self.shard(owner, place).lock().unwrap_or_else(PoisonError::into_inner);
         shard.get(owner, &place).map(see)
     }
@@ -215,12 +221,6 @@ impl Standing {
             Owner::Account(account) => u128::from(account.shard().0),
         };
         &self.shards[usize::try_from(number % SHARDS as u128).unwrap_or_default()]
-    }
-
-    /// Nobody can make two things the same who does not know the hashers' keys.
-    fn hash(&self, what: impl Hash) -> u128 {
-        let [one, other] = &self.hashers;
-        u128::from(one.hash_one(&what)) << 64 | u128::from(other.hash_one(&what))
     }
 }
 

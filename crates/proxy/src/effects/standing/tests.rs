@@ -29,11 +29,11 @@ fn count(standing: &Standing, whose: (AccountId, GatewayInternalId), model: Mode
 #[test]
 fn everybody_the_account_and_the_gateway_are_told_apart() {
     let standing = Standing::default();
-    let model = standing.model("openai", "gpt-4o", true);
+    let model = ModelAt::of("openai", "gpt-4o", true);
     for whose in [ONE, ONE, SECOND, STRANGER] {
         count(&standing, whose, model, How::Well);
     }
-    count(&standing, ONE, standing.model("openai", "gpt-4o-mini", true), How::Provider);
+    count(&standing, ONE, ModelAt::of("openai", "gpt-4o-mini", true), How::Provider);
     let counted = |whose, of| standing.metrics(whose, model, of, NOW).request_count;
     assert_eq!(counted(ONE, MetricsOf::Everybody), 4);
     assert_eq!(counted(ONE, MetricsOf::Region), 4);
@@ -49,7 +49,7 @@ fn everybody_the_account_and_the_gateway_are_told_apart() {
 #[test]
 fn what_is_at_an_address_of_a_policys_own_is_not_everybodys() {
     let standing = Standing::default();
-    let model = standing.model("ollama", "llama3.2:1b", false);
+    let model = ModelAt::of("ollama", "llama3.2:1b", false);
     count(&standing, ONE, model, How::Provider);
     assert_eq!(standing.metrics(ONE, model, MetricsOf::Everybody, NOW).request_count, 1);
     assert_eq!(standing.metrics(STRANGER, model, MetricsOf::Everybody, NOW).request_count, 0);
@@ -58,8 +58,7 @@ fn what_is_at_an_address_of_a_policys_own_is_not_everybodys() {
 #[test]
 fn a_quota_is_that_of_a_key_with_a_model_and_good_for_a_minute() {
     let standing = Standing::default();
-    let (model, other) =
-        (standing.model("openai", "gpt-4o", true), standing.model("openai", "gpt-4o-mini", true));
+    let (model, other) = (ModelAt::of("openai", "gpt-4o", true), ModelAt::of("openai", "gpt-4o-mini", true));
     let quota = catalog::Quota { remaining_requests: Some(0), ..catalog::Quota::default() };
     standing.told(ONE.0, "key_a", Some(model), quota, NOW);
     let left = |whose: (AccountId, _), key, model, now| {
@@ -78,7 +77,7 @@ fn a_quota_is_that_of_a_key_with_a_model_and_good_for_a_minute() {
 #[test]
 fn a_key_that_fails_with_one_model_is_known_to_fail() {
     let standing = Standing::default();
-    let model = standing.model("openai", "gpt-4o", true);
+    let model = ModelAt::of("openai", "gpt-4o", true);
     let owner = Owner::Account(ONE.0);
     standing.note(owner, By::Key("key_a"), None, &attempt(How::Caller), NOW);
     let rates = standing.key(ONE.0, "key_a", Some(model), NOW).1;
@@ -89,25 +88,25 @@ fn a_key_that_fails_with_one_model_is_known_to_fail() {
 #[test]
 fn an_account_cannot_have_what_is_others_forgotten() {
     let standing = Standing::default();
-    let model = standing.model("openai", "gpt-4o", true);
+    let model = ModelAt::of("openai", "gpt-4o", true);
     // Two of one shard.
     let stranger = (AccountId(Uuid::from_u128(0x100 + 1)), STRANGER.1);
     assert_eq!(stranger.0.shard(), ONE.0.shard());
     count(&standing, stranger, model, How::Well);
     for number in 0..5_000 {
-        count(&standing, ONE, standing.model("openai", &format!("model-{number}"), true), How::Well);
+        count(&standing, ONE, ModelAt::of("openai", &format!("model-{number}"), true), How::Well);
     }
     assert_eq!(standing.metrics(stranger, model, MetricsOf::Account, NOW).request_count, 1);
-    let first = standing.model("openai", "model-0", true);
+    let first = ModelAt::of("openai", "model-0", true);
     assert_eq!(standing.metrics(ONE, first, MetricsOf::Account, NOW).request_count, 0);
-    let last = standing.model("openai", "model-4999", true);
+    let last = ModelAt::of("openai", "model-4999", true);
     assert_eq!(standing.metrics(ONE, last, MetricsOf::Account, NOW).request_count, 1);
 }
 
 #[test]
 fn an_attempt_is_counted_as_the_provider_was_heard() {
     let standing = Standing::default();
-    let model = standing.model("openai", "gpt-4o", true);
+    let model = ModelAt::of("openai", "gpt-4o", true);
     let key: Arc<str> = "key_a".into();
     let planned = || Watched::new(ONE, Some(model), Some(Arc::clone(&key)));
     let mut record = model::samples::usage_record(Uuid::from_u128(5), ONE.0);
