@@ -64,6 +64,8 @@ pub struct Provider {
     pub quota: QuotaHeaders,
     /// Whether bytes of a body may be replaced at all; never on providers that sign requests.
     pub allows_splices: bool,
+    /// Whether it tells the usage of every stream, and does not take the request for it.
+    pub tells_usage: bool,
     /// What may be done on credits; `None` if nothing may.
     pub credits: Option<&'static Credits>,
     /// Whether a stream that we leave is billed for no more than what was produced until then. False
@@ -89,6 +91,7 @@ const OPENAI_LIKE: Provider = Provider {
     unsupported_params: &[],
     quota: QuotaHeaders::OPENAI,
     allows_splices: true,
+    tells_usage: false,
     credits: None,
     stops_billing_on_cancel: false,
     output_is_visible: false,
@@ -117,6 +120,11 @@ impl Provider {
     pub fn auth_for(&self, endpoint: Endpoint) -> Auth {
         let format = endpoint.dialect().and_then(|dialect| self.format(dialect, ""));
         format.map_or(self.auth, |format| format.auth)
+    }
+
+    /// A model's name without the collection that callers of some providers write before it.
+    pub fn bare<'a>(&self, model: &'a str) -> &'a str {
+        if self.dialect == Dialect::Google { crate::google::request::bare(model) } else { model }
     }
 
     /// What is spoken in an operation at this provider.

@@ -4,6 +4,7 @@
 
 pub(crate) mod anthropic;
 pub mod bound;
+pub(crate) mod compatible;
 mod facts;
 mod headers;
 mod input;
@@ -11,6 +12,7 @@ mod models;
 pub(crate) mod openai;
 mod pictures;
 mod shape;
+mod sold;
 pub mod steps;
 #[cfg(test)]
 mod tests;
@@ -42,8 +44,24 @@ pub struct Credits {
     pictures: &'static [pictures::Read],
     /// The most tokens that a picture is made of, by the beginning of the model's name.
     painted: &'static [pictures::Made],
-    /// Models whose limit of output is called by its older name, by the beginning of theirs.
+    /// What the limit of output is called in chat completions.
+    limit: &'static str,
+    /// Models that know it by its older name, `max_tokens`, by the beginning of theirs.
     older_limit: &'static [&'static str],
+    /// The most tokens that the provider adds to a request's own words.
+    added: u64,
+    /// How many times over, at most, it tells the model again what is explained to it.
+    retold: u64,
+    /// How long a completion is that names no limit, if the provider ends it by itself.
+    completion_output: Option<u64>,
+    /// Whether the limit of output holds for what is thought out of sight too.
+    limits_thought: bool,
+    /// Models that can be told not to think, and then do not, by the beginning of their names.
+    switchable: &'static [&'static str],
+    /// Whether the operator's account may be set to a faster, dearer tier that the request does not name.
+    may_be_fast: bool,
+    /// Whether its models' tokenizers are known here, so that counting bounds a text.
+    is_countable: bool,
     /// Headers of the provider's own that may be there, and what they may say.
     headers: &'static [(&'static str, headers::Rule)],
     /// What may stand behind the question mark.
@@ -60,6 +78,8 @@ struct Operation {
     members: &'static [shape::Field],
     /// The model that serves a request which names none.
     default_model: Option<&'static str>,
+    /// The kinds of models that may be asked, as the price list calls them; whichever, if there are none.
+    modes: &'static [&'static str],
 }
 
 /// What is permitted.

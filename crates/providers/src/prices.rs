@@ -69,6 +69,11 @@ impl<'a> Found<'a> {
         self.price.reasons || self.listed.is_some_and(|listed| listed.reasons)
     }
 
+    /// Whether the operator set the prices.
+    pub fn is_by_rule(&self) -> bool {
+        self.by_rule
+    }
+
     /// What the model is: `chat`, `embedding` and so on; empty if not known.
     pub fn mode(&self) -> &'a str {
         let listed = self.listed.map_or("", |listed| listed.mode.as_str());
@@ -192,6 +197,11 @@ impl Catalogue {
         provider: &'a str,
     ) -> impl Iterator<Item = (&'static str, &'static Price)> + use<'a> {
         self.newest().into_iter().flat_map(move |list| list.models(provider))
+    }
+
+    /// The names of a provider's models for which the operator set prices one by one.
+    pub fn ruled<'a>(&'a self, provider: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.rules.names(provider)
     }
 
     fn newest(&self) -> Option<&'static List> {

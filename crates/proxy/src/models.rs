@@ -30,9 +30,11 @@ pub(crate) fn on_credits(
     let (snapshot, at) = (visit.deps().snapshot.load(), visit.arrival().moment());
     let ruled = snapshot.installation().and_then(|installation| installation.catalogue());
     let catalogue = ruled.map_or(Catalogue::current(), |ruled| ruled);
-    let Permit::Model(model) = permit else { return Ok(credits::list_of_models(provider, catalogue, at)) };
-    credits::one_model(provider, catalogue, place.account_id, &model, at)
-        .ok_or(Refusal::NoSuchModel { model })
+    let account = place.account_id;
+    let Permit::Model(model) = permit else {
+        return Ok(credits::list_of_models(provider, catalogue, account, at));
+    };
+    credits::one_model(provider, catalogue, account, &model, at).ok_or(Refusal::NoSuchModel { model })
 }
 
 static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");

@@ -1,6 +1,7 @@
 //! Cerebras.
 
 use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const CEREBRAS: Provider = Provider {
     slug: "cerebras",
@@ -15,5 +16,6 @@ pub(super) const CEREBRAS: Provider = Provider {
         limit_requests: "x-ratelimit-limit-requests-day",
         limit_tokens: "x-ratelimit-limit-tokens-minute",
     },
+    credits: Some(&compatible::cerebras::CEREBRAS),
     ..OPENAI_LIKE
 };

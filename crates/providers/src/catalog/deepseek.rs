@@ -1,6 +1,7 @@
 //! DeepSeek.
 
 use super::{Auth, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const DEEPSEEK: Provider = Provider {
     slug: "deepseek",
@@ -17,5 +18,6 @@ pub(super) const DEEPSEEK: Provider = Provider {
         Format::messages(Some("anthropic/v1"), Auth::XApiKey),
     ],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::deepseek::DEEPSEEK),
     ..OPENAI_LIKE
 };

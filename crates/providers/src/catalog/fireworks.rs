@@ -1,6 +1,7 @@
 //! Fireworks AI.
 
 use super::{Format, OPENAI_LIKE, Provider};
+use crate::credits::compatible;
 
 pub(super) const FIREWORKS: Provider = Provider {
     slug: "fireworks",
@@ -11,5 +12,6 @@ pub(super) const FIREWORKS: Provider = Provider {
     prefix: "inference/v1",
     prefix_spellings: &["inference/v1", "v1"],
     formats: &[Format::openai(&["chat/completions", "completions", "embeddings", "responses", "models"])],
+    credits: Some(&compatible::fireworks::FIREWORKS),
     ..OPENAI_LIKE
 };

@@ -1,5 +1,7 @@
+//! Google AI Studio: the Gemini API as it is by path, and its OpenAI-compatible surface.
 
 use super::{Auth, Dialect, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const GOOGLE: Provider = Provider {
     slug: "google-ai-studio",
@@ -25,5 +27,6 @@ pub(super) const GOOGLE: Provider = Provider {
         Format::gemini("v1alpha"),
     ],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::google::GOOGLE),
     ..OPENAI_LIKE
 };

@@ -1,6 +1,7 @@
 //! Groq.
 
 use super::{Format, OPENAI_LIKE, Provider};
+use crate::credits::compatible;
 
 pub(super) const GROQ: Provider = Provider {
     slug: "groq",
@@ -13,5 +14,6 @@ pub(super) const GROQ: Provider = Provider {
     formats: &[Format::openai(&["chat/completions", "responses", "audio", "models", "files", "batches"])],
     // Its page on compatibility with OpenAI says that they are answered with an error.
     unsupported_params: &["logprobs", "logit_bias", "top_logprobs"],
+    credits: Some(&compatible::groq::GROQ),
     ..OPENAI_LIKE
 };

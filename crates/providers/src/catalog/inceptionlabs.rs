@@ -1,6 +1,7 @@
 //! Inception Labs.
 
 use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const INCEPTIONLABS: Provider = Provider {
     slug: "inceptionlabs",
@@ -11,5 +12,6 @@ pub(super) const INCEPTIONLABS: Provider = Provider {
     root: "https://api.inceptionlabs.ai",
     formats: &[Format::openai(&["chat/completions", "fim/completions", "models"])],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::inceptionlabs::INCEPTIONLABS),
     ..OPENAI_LIKE
 };

@@ -1,6 +1,7 @@
 //! Mistral AI.
 
 use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const MISTRAL: Provider = Provider {
     slug: "mistral",
@@ -19,5 +20,7 @@ pub(super) const MISTRAL: Provider = Provider {
         "models",
     ])],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::mistral::MISTRAL),
+    tells_usage: true,
     ..OPENAI_LIKE
 };

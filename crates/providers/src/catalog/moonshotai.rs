@@ -1,6 +1,7 @@
 //! Moonshot AI.
 
 use super::{Auth, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const MOONSHOTAI: Provider = Provider {
     slug: "moonshotai",
@@ -14,5 +15,6 @@ pub(super) const MOONSHOTAI: Provider = Provider {
         Format::messages(Some("anthropic/v1"), Auth::Bearer),
     ],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::moonshotai::MOONSHOTAI),
     ..OPENAI_LIKE
 };

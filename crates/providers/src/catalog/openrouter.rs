@@ -1,6 +1,7 @@
 //! OpenRouter.
 
 use super::{Auth, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const OPENROUTER: Provider = Provider {
     slug: "openrouter",
@@ -20,5 +21,6 @@ pub(super) const OPENROUTER: Provider = Provider {
         limit_requests: "x-ratelimit-limit",
         ..QuotaHeaders::NONE
     },
+    credits: Some(&compatible::openrouter::OPENROUTER),
     ..OPENAI_LIKE
 };

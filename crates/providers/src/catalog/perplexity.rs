@@ -1,6 +1,7 @@
 //! Perplexity.
 
 use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const PERPLEXITY: Provider = Provider {
     slug: "perplexity-ai",
@@ -17,5 +18,6 @@ pub(super) const PERPLEXITY: Provider = Provider {
         Format::openai(&["chat/completions"]),
         Format { base: Some("v1"), ..Format::openai(&["responses", "embeddings", "models"]) },
     ],
+    credits: Some(&compatible::perplexity::PERPLEXITY),
     ..OPENAI_LIKE
 };

@@ -1,6 +1,7 @@
 //! Together AI.
 
 use super::{Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const TOGETHER: Provider = Provider {
     slug: "together",
@@ -23,5 +24,6 @@ pub(super) const TOGETHER: Provider = Provider {
         limit_requests: "x-ratelimit-limit",
         limit_tokens: "x-tokenlimit-limit",
     },
+    credits: Some(&compatible::together::TOGETHER),
     ..OPENAI_LIKE
 };

@@ -1,6 +1,7 @@
 //! xAI, which gateway URLs call `grok`.
 
 use super::{Auth, Format, OPENAI_LIKE, Provider};
+use crate::credits::compatible;
 
 pub(super) const XAI: Provider = Provider {
     slug: "grok",
@@ -13,5 +14,6 @@ pub(super) const XAI: Provider = Provider {
         Format::openai(&["chat/completions", "completions", "responses", "embeddings", "images", "models"]),
         Format::messages(None, Auth::XApiKey),
     ],
+    credits: Some(&compatible::xai::XAI),
     ..OPENAI_LIKE
 };

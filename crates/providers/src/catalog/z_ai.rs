@@ -1,6 +1,7 @@
 //! Z.ai.
 
 use super::{Auth, Format, OPENAI_LIKE, Provider, QuotaHeaders};
+use crate::credits::compatible;
 
 pub(super) const Z_AI: Provider = Provider {
     slug: "z-ai",
@@ -13,5 +14,6 @@ pub(super) const Z_AI: Provider = Provider {
     prefix_spellings: &["api/paas/v4", "paas/v4", "v4", "v1"],
     formats: &[Format::OPENAI_CHAT, Format::messages(Some("api/anthropic/v1"), Auth::Bearer)],
     quota: QuotaHeaders::NONE,
+    credits: Some(&compatible::z_ai::Z_AI),
     ..OPENAI_LIKE
 };

@@ -21,7 +21,15 @@ pub(crate) const ANTHROPIC: Credits = Credits {
     refused_models: &[],
     pictures: PICTURES,
     painted: &[],
-    older_limit: &["claude"],
+    limit: "max_tokens",
+    older_limit: &[],
+    added: 64,
+    retold: 0,
+    completion_output: None,
+    limits_thought: true,
+    switchable: &[],
+    may_be_fast: true,
+    is_countable: false,
     headers: &[
         ("anthropic-version", Rule::One(VERSIONS, "must be `2026-10-21` or `2023-06-01`")),
         ("anthropic-beta", Rule::Some(BETAS, "must name only betas whose costs are known here")),
@@ -33,7 +41,7 @@ pub(crate) const ANTHROPIC: Credits = Credits {
 };
 
 const fn post(endpoint: Endpoint, members: &'static [Field]) -> Operation {
-    Operation { endpoint, members, default_model: None }
+    Operation { endpoint, members, default_model: None, modes: &[] }
 }
 
 /// The API's versions, which differ in what they refuse and not in what they bill.

@@ -8,7 +8,7 @@ use model::prices::{Tier, TokenPrices};
 
 use super::facts::Cache;
 use super::input::Input;
-use super::{Facts, Forbidden, pictures};
+use super::{Facts, Forbidden, pictures, sold};
 use crate::catalog::Provider;
 use crate::endpoint::Endpoint;
 use crate::prices::Found;
@@ -22,8 +22,6 @@ pub const LEAST_OUTPUT: u64 = 256;
 pub const STEP: u64 = 2_048;
 /// The most that an account has in Redis: four million dollars.
 const MOST_HELD: Nanos = Nanos(4_000_000_000_000_000);
-/// What OpenAI makes of a completion that names no limit.
-const COMPLETION_OUTPUT: u64 = 16;
 
 /// What to set aside for a request, and what the provider must be told so that it suffices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +85,7 @@ pub fn bound(
 ) -> Result<Bound, Unbounded> {
     // No account holds more, so that what is held is never a number that Redis would not count exactly.
     let affordable = affordable.min(MOST_HELD);
+    sold::check(facts, found)?;
     let input = Input::at_most(facts, found)?;
     let dearest = found.price.dearest(tiers(facts), input.tokens());
     let priced = Priced { facts, found, dearest };
@@ -103,7 +102,9 @@ pub fn bound(
 /// be set to the fast one.
 fn tiers(facts: &Facts) -> &'static [Tier] {
     match facts.endpoint {
-        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages if !facts.standard_tier => {
+        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages
+            if facts.credits.may_be_fast && !facts.standard_tier =>
+        {
             &[Tier::Standard, Tier::Priority]
         }
         _ => &[Tier::Standard],
@@ -135,10 +136,7 @@ impl Priced<'_> {
         let output = self.dearest.output.max(self.dearest.reasoning).max(spoken);
         let output = output.ok_or_else(|| self.unpriced("text that it produces"))?;
         let named = facts.limit_tokens();
-        let default = match facts.endpoint {
-            Endpoint::Completions => Some(COMPLETION_OUTPUT),
-            _ => None,
-        };
+        let default = facts.credits.completion_output.filter(|_| facts.endpoint == Endpoint::Completions);
         let most = self.found.max_output_tokens().filter(|most| *most > 0).unwrap_or(u64::MAX);
         let wanted = named.or(default).unwrap_or(max_output_tokens).min(most).max(1);
         let outputs = facts.outputs();
@@ -146,8 +144,16 @@ impl Priced<'_> {
         // What may be thought must leave room for what is said.
         let least =
             wanted.min(facts.budget.map_or(LEAST_OUTPUT, |budget| budget.saturating_add(LEAST_OUTPUT)));
-        let each = bound.affording(affordable, least..=wanted, outputs)?;
-        bound.output_tokens = each.saturating_mul(outputs);
+        let thought = self.thought_beside(most)?;
+        let each = match thought {
+            // No limit makes it cheaper.
+            Some(thought) => {
+                bound.affording(affordable, thought..=thought, outputs)?;
+                wanted
+            }
+            None => bound.affording(affordable, least..=wanted, outputs)?,
+        };
+        bound.output_tokens = thought.unwrap_or(each).saturating_mul(outputs);
         bound.whole = bound.up_to(bound.output_tokens);
         bound.output_limit = (named.or(default) != Some(each)).then_some(each);
         bound.is_visible = provider.output_is_visible && !self.found.reasons() && !facts.speaks;
@@ -156,6 +162,27 @@ impl Priced<'_> {
         bound.step = (in_steps && bound.output_tokens > STEP).then_some(STEP);
         bound.hold = bound.up_to(bound.step.unwrap_or(bound.output_tokens));
         Ok(bound)
+    }
+
+    /// How long an answer may get with what is thought, whatever its limit, where the limit does not hold
+    /// for that; `None` if it does, or the model does not think.
+    fn thought_beside(&self, most: u64) -> Result<Option<u64>, Forbidden> {
+        let (facts, found) = (self.facts, self.found);
+        let may_think = match facts.thinks {
+            Some(true) => true,
+            Some(false) if facts.is_switchable() => false,
+            // Of what the list does not have nobody knows.
+            _ => found.reasons() || found.mode().is_empty(),
+        };
+        match may_think && !facts.credits.limits_thought {
+            false => Ok(None),
+            true if most < u64::MAX => Ok(Some(most)),
+            true => {
+                let rule = "must be a model whose longest answer is known: here no other limit holds for what \
+                            is thought";
+                Err(Forbidden::field("model", rule))
+            }
+        }
     }
 
     fn input_alone(self, input: Input, affordable: Nanos) -> Result<Bound, Unbounded> {
@@ -332,8 +359,13 @@ impl Facts {
             Endpoint::Responses => "max_output_tokens",
             Endpoint::Completions | Endpoint::Messages => "max_tokens",
             _ if self.takes_older_limit() => "max_tokens",
-            _ => "max_completion_tokens",
+            _ => self.credits.limit,
         }
+    }
+
+    /// Whether the model does not think if it is told not to.
+    fn is_switchable(&self) -> bool {
+        self.credits.switchable.iter().any(|beginning| self.model.starts_with(beginning))
     }
 
     /// Whether the model is of those that know the limit by its older name: one of them, or a dated or

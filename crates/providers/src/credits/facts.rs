@@ -56,6 +56,12 @@ pub(super) enum Mark {
     Budget,
     /// Something that the provider explains to the model in words of its own: tools, or how to answer.
     Explained,
+    /// Something that it tells the model in another form.
+    Retold,
+    /// That the model is to think, if it can.
+    Thinks,
+    /// That it is not to.
+    ThinksNot,
     /// Whether sources are to be told of a document, which is cut into pieces for that.
     Cited,
 }
@@ -96,6 +102,10 @@ pub struct Facts {
     pub(super) cache: Cache,
     pub(super) budget: Option<u64>,
     pub(super) explained: u64,
+    /// How long what is explained and retold is, as it stands in the body.
+    pub(super) retold_bytes: u64,
+    /// Whether the model is to think, if the request says.
+    pub(super) thinks: Option<bool>,
 }
 
 /// What the cache is asked for, the dearer after the cheaper.
@@ -155,6 +165,8 @@ impl Facts {
             cache: Cache::Never,
             budget: None,
             explained: 0,
+            retold_bytes: 0,
+            thinks: None,
         }
     }
 
@@ -236,7 +248,14 @@ impl Facts {
             Mark::Lifetime if shape::text(value)? != "5m" => self.cache = Cache::Long,
             Mark::Lifetime => {}
             Mark::Budget => self.budget = Some(number(value, MOST_OUTPUT)?),
-            Mark::Explained => self.explained += 1,
+            Mark::Explained => {
+                self.explained += 1;
+                self.retold_bytes += value.span.len() as u64;
+            }
+            Mark::Retold => self.retold_bytes += value.span.len() as u64,
+            // Of two words, the dearer one.
+            Mark::Thinks => self.thinks = Some(true),
+            Mark::ThinksNot => self.thinks = self.thinks.or(Some(false)),
             Mark::Cited => self.files += u64::from(value.kind == Kind::True),
         }
         Ok(())

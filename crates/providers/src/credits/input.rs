@@ -8,8 +8,6 @@ use crate::endpoint::Endpoint;
 use crate::prices::Found;
 use crate::tokens::Encoding;
 
-/// What the provider may add to a request's own words.
-const ADDED: u64 = 64;
 /// What Anthropic adds to a message, of which a few dozen tokens are documented, and to everything that it
 /// explains to the model: a few hundred for that there are tools, up to 735 for one of its own.
 const ADDED_TO_MESSAGE: u64 = 512;
@@ -33,9 +31,10 @@ impl Input {
         let context = found.context_window().filter(|_| is_conversation);
         let added = match facts.endpoint {
             Endpoint::Messages => ADDED_TO_MESSAGE,
-            _ => ADDED,
+            _ => facts.credits.added,
         };
-        let added = added + facts.explained.saturating_mul(EXPLANATION);
+        let retold = facts.retold_bytes.saturating_mul(facts.credits.retold);
+        let added = facts.explained.saturating_mul(EXPLANATION).saturating_add(retold).saturating_add(added);
         let text = facts.counted.unwrap_or(u64::MAX).min(facts.text_bytes()).saturating_add(added);
         let unknown = |what: &str| {
             let rule = format!("must be a model whose {what} have a known bound, or the request have none");
@@ -80,7 +79,8 @@ impl Facts {
     /// What is counted is the body itself, whose names and brackets make up for what the provider adds,
     /// and a sixteenth more.
     pub fn count(&mut self, body: &[u8]) -> bool {
-        let Some(encoding) = Encoding::known(&self.model) else { return false };
+        let encoding = Encoding::known(&self.model).filter(|_| self.credits.is_countable);
+        let Some(encoding) = encoding else { return false };
         let mut text = Vec::with_capacity(body.len());
         let mut copied = 0;
         for data in &self.data {

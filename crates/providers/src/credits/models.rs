@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::catalog::{Dialect, Provider};
-use crate::prices::{Catalogue, Price};
+use crate::prices::{Catalogue, Found};
 
 /// A model in the provider's shape.
 #[derive(Serialize)]
@@ -51,14 +51,14 @@ enum List<'a> {
 }
 
 impl<'a> Model<'a> {
-    fn of(provider: &'static Provider, id: &'a str, price: &Price, created: i64) -> Self {
+    fn of(provider: &'static Provider, id: &'a str, found: &Found<'_>, created: i64) -> Self {
         match provider.dialect {
             Dialect::OpenAi => Self::OpenAi { id, object: "model", created, owned_by: provider.slug },
             Dialect::Google => Self::Google {
                 name: format!("models/{id}"),
                 id,
-                input: price.context_window,
-                output: price.max_output_tokens,
+                input: found.context_window(),
+                output: found.max_output_tokens(),
             },
             Dialect::Anthropic => Self::Anthropic {
                 kind: "model",
@@ -69,21 +69,30 @@ impl<'a> Model<'a> {
                     .and_then(|created| created.format(&Rfc3339).ok())
                     .unwrap_or_default(),
                 lifecycle: "active",
-                max_input_tokens: price.context_window,
-                max_tokens: price.max_output_tokens,
+                max_input_tokens: found.context_window(),
+                max_tokens: found.max_output_tokens(),
             },
         }
     }
 }
 
 /// The answer to `GET models`.
-pub fn list_of_models(provider: &'static Provider, catalogue: &Catalogue, at: OffsetDateTime) -> Bytes {
+pub fn list_of_models(
+    provider: &'static Provider,
+    catalogue: &Catalogue,
+    account: AccountId,
+    at: OffsetDateTime,
+) -> Bytes {
     let list = catalogue.at(at);
     let created = list.map_or(0, |list| list.effective_from());
-    let names = list.into_iter().flat_map(|list| list.models(provider.slug));
-    let may = names.filter(|(name, price)| price.is_priced() && is_shown(provider, name));
+    let listed = list.into_iter().flat_map(|list| list.models(provider.slug)).map(|(name, _)| name);
+    let mut names: Vec<&str> = listed.chain(catalogue.ruled(provider.slug)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let found = names.into_iter().filter_map(|name| catalogue.price(account, provider.slug, name, at));
+    let may = found.filter(|found| found.price.is_priced() && is_shown(provider, found.name, found));
     let (ids, data): (Vec<_>, Vec<_>) =
-        may.map(|(id, price)| (id, Model::of(provider, id, price, created))).unzip();
+        may.map(|found| (found.name, Model::of(provider, found.name, &found, created))).unzip();
     json(&match provider.dialect {
         Dialect::OpenAi => List::OpenAi { object: "list", data },
         Dialect::Google => List::Google { models: data },
@@ -102,15 +111,19 @@ pub fn one_model(
     model: &str,
     at: OffsetDateTime,
 ) -> Option<Bytes> {
-    let found = catalogue.price(account, provider.slug, model, at).filter(|_| is_shown(provider, model))?;
+    let found = catalogue.price(account, provider.slug, model, at)?;
     let created = catalogue.at(at).map_or(0, |list| list.effective_from());
-    found.price.is_priced().then(|| json(&Model::of(provider, model, found.price, created)))
+    let is_shown = found.price.is_priced() && is_shown(provider, model, &found);
+    is_shown.then(|| json(&Model::of(provider, model, &found, created)))
 }
 
-/// Names with a slash are prices of picture sizes and no models; what is refused anyway is not shown.
-fn is_shown(provider: &Provider, model: &str) -> bool {
-    let refused = provider.credits.map_or(&[][..], |credits| credits.refused_models);
-    !model.contains('/') && !refused.iter().any(|(part, _)| model.contains(part))
+/// What may be asked here for anything is shown. Names such as `low/1024-x-1024/…` are prices of pictures by
+/// their size and no models.
+fn is_shown(provider: &Provider, model: &str, found: &Found<'_>) -> bool {
+    let Some(credits) = provider.credits else { return false };
+    let is_size = model.split('/').any(|part| part.contains("-x-"));
+    let is_refused = credits.refused_models.iter().any(|(part, _)| model.contains(part));
+    !is_size && !is_refused && credits.operations.iter().any(|operation| operation.sells(found))
 }
 
 fn json(value: &impl Serialize) -> Bytes {

@@ -21,6 +21,7 @@ pub(crate) const OPENAI: Credits = Credits {
             endpoint: Endpoint::Moderations,
             members: others::MODERATIONS,
             default_model: Some("omni-moderation-latest"),
+            modes: &[],
         },
         post(Endpoint::ImageGenerations, others::IMAGE_GENERATIONS),
         post(Endpoint::Speech, others::SPEECH),
@@ -34,15 +35,23 @@ pub(crate) const OPENAI: Credits = Credits {
     ],
     pictures: PICTURES,
     painted: PAINTED,
-    // Every other model takes `max_completion_tokens`; those that think take nothing else.
+    // Those that think take nothing else.
+    limit: "max_completion_tokens",
     older_limit: &["gpt-3.5", "gpt-4"],
+    added: 64,
+    retold: 0,
+    completion_output: Some(16),
+    limits_thought: true,
+    switchable: &[],
+    may_be_fast: true,
+    is_countable: true,
     headers: &[],
     queries: &[],
     stores: true,
 };
 
 const fn post(endpoint: Endpoint, members: &'static [Field]) -> Operation {
-    Operation { endpoint, members, default_model: None }
+    Operation { endpoint, members, default_model: None, modes: &[] }
 }
 
 /// The most that OpenAI's guide to images says a picture is read as, at low detail and at any other.

@@ -7,7 +7,7 @@ use super::facts::{Facts, Mark};
 use crate::scan::{self, Cursor, Kind, Malformed, Name, Value};
 
 /// A member that an object may have.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field {
     name: &'static str,
     shape: Shape,
@@ -16,16 +16,20 @@ pub(super) struct Field {
 }
 
 /// What a value must look like.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Whatever: it costs no more than the bytes that it is written with.
     Any,
     /// A string.
     Text,
+    /// A string that is data itself and not where it lies; and why.
+    Inline(&'static str),
     /// A number.
     Number,
     /// A whole number of 0 or more.
     Whole,
+    /// Nothing but 1, and why.
+    One(&'static str),
     /// True or false.
     Flag,
     /// Nothing but false, and what to do instead.
@@ -97,8 +101,11 @@ pub(super) fn object(cursor: &mut Cursor<'_>, fields: &[Field], facts: &mut Fact
         member(cursor, field, name, facts).map_err(|error| error.within(field.name))
     })?;
     facts.end_of_object();
-    let missing = fields.iter().enumerate().find(|(index, field)| field.required && seen & 1 << index == 0);
-    missing.map_or(Ok(()), |(_, field)| Err(Forbidden::field(field.name, MISSING)))
+    // Of two of one name, the first one counts.
+    let is_hidden = |index: usize| fields[..index].iter().any(|before| before.name == fields[index].name);
+    let is_missing = |index: &usize| fields[*index].required && seen & 1 << index == 0 && !is_hidden(*index);
+    let missing = (0..fields.len()).find(is_missing);
+    missing.map_or(Ok(()), |index| Err(Forbidden::field(fields[index].name, MISSING)))
 }
 
 fn member(
@@ -128,9 +135,10 @@ fn value<'a>(cursor: &mut Cursor<'a>, shape: &Shape, facts: &mut Facts) -> Resul
         Shape::Text => (kind != Kind::String).then_some("must be a string"),
         Shape::Number => (kind != Kind::Number).then_some("must be a number"),
         Shape::Whole => (kind != Kind::Number).then_some(WHOLE),
+        Shape::One(rule) => (kind != Kind::Number).then_some(*rule),
         Shape::Flag => (!matches!(kind, Kind::True | Kind::False)).then_some("must be true or false"),
         Shape::False(rule) => (kind != Kind::False).then_some(*rule),
-        Shape::Words(_, rule) => (kind != Kind::String).then_some(*rule),
+        Shape::Words(_, rule) | Shape::Inline(rule) => (kind != Kind::String).then_some(*rule),
         Shape::Nothing(rule) => Some(*rule),
         Shape::Object(_) | Shape::Kinds(_) => (kind != Kind::Object).then_some("must be an object"),
         Shape::List(_) => (kind != Kind::List).then_some("must be a list"),
@@ -167,6 +175,10 @@ fn value<'a>(cursor: &mut Cursor<'a>, shape: &Shape, facts: &mut Facts) -> Resul
             }
         }
         Shape::Whole => _ = whole(&passed)?,
+        Shape::One(rule) if passed.bytes != b"1" => return Err(Forbidden::field("", *rule)),
+        Shape::Inline(rule) if !passed.bytes.starts_with(b"\"data:") => {
+            return Err(Forbidden::field("", *rule));
+        }
         _ => {}
     }
     Ok(passed)
@@ -190,8 +202,8 @@ impl Shape {
     fn is_for(&self, kind: Kind) -> bool {
         match self {
             Self::Any | Self::Nothing(_) => true,
-            Self::Text | Self::Words(..) => kind == Kind::String,
-            Self::Number | Self::Whole => kind == Kind::Number,
+            Self::Text | Self::Inline(_) | Self::Words(..) => kind == Kind::String,
+            Self::Number | Self::Whole | Self::One(_) => kind == Kind::Number,
             Self::Flag | Self::False(_) => matches!(kind, Kind::True | Kind::False),
             Self::Object(_) | Self::Kinds(_) => kind == Kind::Object,
             Self::List(_) => kind == Kind::List,

@@ -13,7 +13,7 @@ use super::cut_off::Transcript;
 use super::usage;
 use crate::answer::{self, object};
 use crate::endpoint::Endpoint;
-use crate::scan;
+use crate::scan::{self, Cursor, Kind, Malformed};
 use crate::stream::{Ending, Gathered, kind};
 
 /// Reads events. Most cost a few searches; only those that can say something new are read as JSON.
@@ -67,12 +67,23 @@ impl Reader {
 
     /// Reads an event that can say something new.
     fn read(&self, data: &[u8], gathered: &mut Gathered) {
-        let Ok([model, usage, service_tier, response, error, kind]) =
-            scan::members_of_text(data, &["model", "usage", "service_tier", "response", "error", "type"])
+        const NAMES: [&str; 8] =
+            ["model", "usage", "service_tier", "response", "error", "type", "x_groq", "choices"];
+        let Ok([model, usage, service_tier, response, error, kind, x_groq, choices]) =
+            scan::members_of_text(data, &NAMES)
         else {
             return;
         };
         let answer = &mut gathered.heard.answer;
+        // Groq tells the usage of every stream in an object of its own, Moonshot in the last choice.
+        if object(data, &usage).is_none() {
+            let choice = choices.and_then(|choices| first(&data[choices.span]));
+            for inner in [object(data, &x_groq), choice].into_iter().flatten() {
+                if let Ok([usage]) = scan::members_of_text(inner, &["usage"]) {
+                    answer.hear(usage::of(self.endpoint, inner, &[None, usage, None]));
+                }
+            }
+        }
         answer.hear(usage::of(self.endpoint, data, &[model, usage, service_tier]));
         let mut failure = object(data, &error);
         if let Some(response) = object(data, &response) {
@@ -115,6 +126,21 @@ impl Reader {
         }
         finished
     }
+}
+
+/// The first element of a list, if it is an object.
+fn first(list: &[u8]) -> Option<&[u8]> {
+    let mut found = None;
+    let elements = Cursor::new(list).and_then(|mut cursor| {
+        cursor.list(|cursor, index| {
+            let element = cursor.pass()?;
+            if index == 0 && element.kind == Kind::Object {
+                found = Some(element.span);
+            }
+            Ok::<_, Malformed>(())
+        })
+    });
+    elements.ok().and(found).map(|span| &list[span])
 }
 
 /// Whether an event of this type is a stream's last.

@@ -64,11 +64,23 @@ pub(super) fn of(endpoint: Endpoint, body: &[u8], members: &[Option<Member>; 3])
 
 /// Reads a `usage` object, in the names of chat completions, responses, embeddings, images and
 /// audio. Every token is counted in one class: OpenAI's totals include the details.
+///
+/// Others differ. xAI and Google leave what was thought out of a chat's completion and have it in the
+/// total (xAI, "Consumption and rate limits": "counted separately from completion_tokens, but … in the
+/// total_tokens"), so what such a total has beyond its parts was produced. Perplexity has it beside all of
+/// them, with the sources that were read. DeepSeek, Together and Moonshot tell of the cache in members of
+/// their own.
 pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let usage: Reported = serde_json::from_slice(usage).ok()?;
     let input_total = usage.prompt_tokens.or(usage.input_tokens);
     let output_total = usage.completion_tokens.or(usage.output_tokens);
-    if input_total.is_none() && output_total.is_none() || input_total.max(output_total) > Some(MOST_TOKENS) {
+    let most = input_total.max(output_total).max(usage.total_tokens);
+    let most = most.max(usage.reasoning_tokens).max(usage.citation_tokens);
+    if input_total.is_none() && output_total.is_none() || most > Some(MOST_TOKENS) {
+        return None;
+    }
+    // Whoever wrote something read something: a usage of nothing is none.
+    if endpoint.writes_text() && input_total.max(output_total).max(usage.total_tokens) == Some(0) {
         return None;
     }
     let read = usage.prompt_tokens_details.or(usage.input_tokens_details).or(usage.input_token_details);
@@ -78,8 +90,10 @@ pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let said = produced.is_some();
     let produced = produced.unwrap_or_default();
 
+    let sources = usage.citation_tokens.unwrap_or_default();
     let mut input = Whole(input_total.unwrap_or_default());
-    let mut cached = Whole(input.take(read.cached_tokens));
+    let cached = read.cached_tokens.or(usage.prompt_cache_hit_tokens).or(usage.cached_tokens);
+    let mut cached = Whole(input.take(cached));
     let of_cached = read.cached_tokens_details.unwrap_or_default();
     let cached_audio_input = cached.take(of_cached.audio_tokens);
     let cached_image_input = cached.take(of_cached.image_tokens);
@@ -91,8 +105,14 @@ pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     let audio_input = input.take(read.audio_tokens.map(|all| all.saturating_sub(cached_audio_input)));
     let image_input = input.take(read.image_tokens.map(|all| all.saturating_sub(cached_image_input)));
 
+    let told = input_total.zip(output_total).map(|(read, produced)| read + produced);
+    let total = usage.total_tokens.filter(|_| endpoint == Endpoint::ChatCompletions);
+    let beyond = total.zip(told).map_or(0, |(total, told)| total.saturating_sub(told));
+    // Only who counts sources counts thoughts that are in no total.
+    let beside = usage.reasoning_tokens.filter(|_| usage.citation_tokens.is_some()).unwrap_or_default();
     let mut output = Whole(output_total.unwrap_or_default());
-    let reasoning = output.take(produced.reasoning_tokens);
+    let within = output.take(produced.reasoning_tokens.map(|all| all.saturating_sub(beyond)));
+    let reasoning = within + beyond.max(beside);
     let audio_output = output.take(match endpoint {
         Endpoint::Speech if !said => Some(output.0),
         _ => produced.audio_tokens,
@@ -102,7 +122,7 @@ pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
         _ => produced.image_tokens,
     });
     Some(Tokens {
-        input: input.0,
+        input: input.0 + sources,
         cached_input: cached.0,
         cache_write: written.0,
         cache_write_long,
@@ -134,6 +154,15 @@ struct Reported {
     completion_tokens: Option<u64>,
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    /// DeepSeek's word for what was cached.
+    prompt_cache_hit_tokens: Option<u64>,
+    /// Together's and Moonshot's.
+    cached_tokens: Option<u64>,
+    /// Perplexity's word for the sources that were read.
+    citation_tokens: Option<u64>,
+    /// Perplexity's for what was thought about them.
+    reasoning_tokens: Option<u64>,
     prompt_tokens_details: Option<InputDetails>,
     input_tokens_details: Option<InputDetails>,
     input_token_details: Option<InputDetails>,
@@ -196,6 +225,74 @@ mod tests {
             ..Tokens::default()
         };
         assert_eq!(tokens, expected);
+    }
+
+    fn of(usage: serde_json::Value) -> Option<Tokens> {
+        tokens(Endpoint::ChatCompletions, usage.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_was_thought_is_counted_wherever_it_is_told() {
+        let expected = Tokens { input: 32, output: 9, reasoning: 94, ..Tokens::default() };
+        // As xAI's reference shows it: 32 + 9 + 94.
+        let told = json!({
+            "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+            "completion_tokens_details": {"reasoning_tokens": 94},
+        });
+        assert_eq!(of(told), Some(expected));
+        // As Google's OpenAI-compatible surface does: in nothing but the total.
+        assert_eq!(
+            of(json!({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135})),
+            Some(expected)
+        );
+        // As OpenAI and everybody else.
+        let told = json!({
+            "prompt_tokens": 32, "completion_tokens": 103, "total_tokens": 135,
+            "completion_tokens_details": {"reasoning_tokens": 94},
+        });
+        assert_eq!(of(told), Some(expected));
+        // A total that is less than its parts says nothing.
+        let told = json!({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 9});
+        assert_eq!(of(told), Some(Tokens { reasoning: 0, ..expected }));
+    }
+
+    #[test]
+    fn sources_are_read_and_thoughts_about_them_are_produced() {
+        // As Perplexity's reference shows it for deep research.
+        let told = json!({
+            "prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196,
+            "citation_tokens": 20016, "num_search_queries": 28, "reasoning_tokens": 95305,
+            "cost": {"total_cost": 1.0},
+        });
+        let expected = Tokens { input: 20049, output: 7163, reasoning: 95305, ..Tokens::default() };
+        assert_eq!(of(told), Some(expected));
+    }
+
+    #[test]
+    fn the_cache_is_found_under_its_other_names() {
+        let told = [
+            json!({"prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36}),
+            json!({"cached_tokens": 64}),
+            json!({"prompt_tokens_details": {"cached_tokens": 64}, "prompt_cache_hit_tokens": 64}),
+        ];
+        for mut told in told {
+            told["prompt_tokens"] = json!(100);
+            told["completion_tokens"] = json!(5);
+            told["total_tokens"] = json!(105);
+            let expected = Tokens { input: 36, cached_input: 64, output: 5, ..Tokens::default() };
+            assert_eq!(of(told), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_usage_of_nothing_says_nothing() {
+        assert_eq!(of(json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})), None);
+        assert_eq!(
+            of(json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 2_000_000_000})),
+            None
+        );
+        let free = tokens(Endpoint::Embeddings, br#"{"prompt_tokens":0,"total_tokens":0}"#);
+        assert_eq!(free, Some(Tokens::default()));
     }
 
     #[test]
@@ -271,12 +368,13 @@ mod tests {
     proptest! {
         #[test]
         fn every_token_is_counted_once(
-            prompt in 0..=MOST_TOKENS,
-            completion in 0..=MOST_TOKENS,
+            prompt in 1..=MOST_TOKENS / 3,
+            completion in 0..=MOST_TOKENS / 3,
+            beside in 0..=MOST_TOKENS / 3,
             parts: [u64; 9],
         ) {
             let usage = json!({
-                "prompt_tokens": prompt, "completion_tokens": completion,
+                "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion + beside,
                 "prompt_tokens_details": {
                     "cached_tokens": parts[0], "audio_tokens": parts[1], "image_tokens": parts[2],
                     "cached_tokens_details": {"audio_tokens": parts[5], "image_tokens": parts[6]},
@@ -285,7 +383,7 @@ mod tests {
                 "completion_tokens_details": {"reasoning_tokens": parts[3], "audio_tokens": parts[4]},
             });
             let tokens = tokens(Endpoint::ChatCompletions, usage.to_string().as_bytes()).unwrap();
-            prop_assert_eq!((tokens.total_input(), tokens.total_output()), (prompt, completion));
+            prop_assert_eq!((tokens.total_input(), tokens.total_output()), (prompt, completion + beside));
         }
     }
 }

@@ -54,6 +54,11 @@ impl Rules {
         self.0.is_empty()
     }
 
+    /// The models of a provider that rules name letter by letter.
+    pub fn names<'a>(&'a self, provider: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0.get(provider).into_iter().flat_map(|of_provider| of_provider.equal.keys()).map(String::as_str)
+    }
+
     /// The price of exactly this name for an account at a moment, if a rule sets one.
     pub fn find<'a>(
         &'a self,

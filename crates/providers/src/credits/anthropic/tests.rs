@@ -84,7 +84,8 @@ fn a_limit_that_is_made_shorter_leaves_room_for_what_is_thought() {
 fn anthropics_list_of_models_is_in_its_words() {
     let provider = catalog::find("anthropic").unwrap();
     let list: serde_json::Value =
-        serde_json::from_slice(&list_of_models(provider, Catalogue::current(), NOW)).unwrap();
+        serde_json::from_slice(&list_of_models(provider, Catalogue::current(), AccountId::INSTALLATION, NOW))
+            .unwrap();
     let data = list["data"].as_array().unwrap();
     assert_eq!((&list["first_id"], &list["has_more"]), (&data[0]["id"], &false.into()));
     assert!(data.iter().all(|model| model["type"] == "model" && model["created_at"].is_string()));

@@ -81,6 +81,34 @@ fn a_stream_that_breaks_off_keeps_its_text() {
 }
 
 #[test]
+fn usage_is_found_where_groq_and_moonshot_tell_it() {
+    let usage = r#""usage":{"prompt_tokens":18,"completion_tokens":5,"total_tokens":23}"#;
+    let last = [
+        format!(
+            r#"{{"model":"m","choices":[{{"delta":{{}},"finish_reason":"stop"}}],"x_groq":{{"id":"r",{usage}}}}}"#
+        ),
+        format!(r#"{{"model":"m","choices":[{{"delta":{{}},"finish_reason":"stop",{usage}}}]}}"#),
+        format!(r#"{{"model":"m","choices":[{{"delta":{{}},{usage}}}],"usage":null}}"#),
+    ];
+    for last in last {
+        let stream = format!("data: {{\"model\":\"m\",\"choices\":[]}}\n\ndata: {last}\n\ndata: [DONE]\n\n");
+        let tokens = heard(Endpoint::ChatCompletions, &stream).answer.tokens.expect(&last);
+        assert_eq!((tokens.input, tokens.output), (18, 5), "{last}");
+    }
+    // What stands in the usual place goes before it.
+    let both =
+        format!(r#"data: {{"choices":[{{{usage}}}],"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#);
+    assert_eq!(heard(Endpoint::ChatCompletions, &both).answer.tokens.unwrap().input, 1);
+    for odd in [
+        r#"{"choices":["usage"]}"#,
+        r#"{"choices":[{"usage":[]}],"x_groq":"usage"}"#,
+        r#"{"choices":[{"usage":{"#,
+    ] {
+        assert_eq!(heard(Endpoint::ChatCompletions, &format!("data: {odd}\n\n")).answer.tokens, None);
+    }
+}
+
+#[test]
 fn tool_calls_are_text_too() {
     let stream = r#"data: {"model":"m","choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{\"a\""}}]}}]}"#;
     assert_eq!(heard(Endpoint::ChatCompletions, stream).text, "f{\"a\"");

@@ -8,7 +8,7 @@ use model::Nanos;
 use model::usage::Measure;
 use providers::credits::bound::bound;
 use providers::credits::{Bound, Facts, Steps, Unbounded};
-use providers::prices::Found;
+use providers::prices::{Catalogue, Found};
 use providers::request::Fields;
 
 use super::{Admission, Asked, note, reached};
@@ -23,6 +23,9 @@ use crate::visit::Visit;
 /// So often a request is bounded more closely: for the balance, for limits, and once it is counted.
 const TRIES: usize = 6;
 
+const UNLISTED: &str =
+    "anything: the price list has no model of this provider, so the operator would have to set its prices";
+
 const NO_RECORD: Unpaid = Unpaid::NotNow { reason: "this proxy has no room for records" };
 
 /// Admits a request that credits pay for.
@@ -36,7 +39,9 @@ pub(super) async fn admission(
     let markup = rating.markup().ok_or(Refusal::Bug)?;
     visit.record().markup_ppm = markup.0;
     let Some(found) = rating.price() else {
-        let unpriced = Unbounded::Unpriced { model: rating.model().to_owned(), what: "anything" };
+        let is_listed = Catalogue::current().models(rating.server.provider.slug).next().is_some();
+        let what = if is_listed { "anything" } else { UNLISTED };
+        let unpriced = Unbounded::Unpriced { model: rating.model().to_owned(), what };
         return Err(unpaid(visit, rating, &rules, unpriced, None));
     };
     let max_output_tokens = place.gateway.gateway.max_output_tokens.into();
@@ -145,6 +150,7 @@ fn admitted(
     bound.splice(facts, &inquiry.text, &mut inquiry.splices);
     // Usage was asked for already, unless the body came compressed.
     if !inquiry.hides_usage
+        && !rating.server.provider.tells_usage
         && let Ok(fields) = Fields::read(&inquiry.text)
         && fields.lacks_usage(facts.endpoint())
     {
