@@ -2,6 +2,7 @@
 //! change. A request keeps the snapshot that it started with.
 
 mod account;
+mod data_keys;
 mod hosts;
 mod secrets;
 
@@ -13,7 +14,8 @@ use model::resource::{Body, Endpoint, OperatorKey, Resource, ResourceId, Resourc
 use model::terms::Terms;
 use model::{AccountId, Revision};
 
-pub use account::{AccountState, DataKeys, GatewayState, LiveToken};
+pub use account::{AccountState, GatewayState, LiveToken};
+pub use data_keys::DataKeys;
 use hosts::Hosts;
 
 /// Where the current snapshot is found and replaced.

@@ -17,6 +17,7 @@ use model::{AccountId, GatewayId};
 use providers::prices::{Catalogue, Rules};
 use tokio_util::sync::CancellationToken;
 
+use super::data_keys::DataKeys;
 use super::secrets::Secrets;
 use crate::limits::{Plan, Rule};
 use crate::own_prices::OwnPrices;
@@ -25,7 +26,7 @@ use crate::policies::LivePolicy;
 /// One account: its gateways by slug, its tokens by id.
 #[derive(Debug, Clone, Default)]
 pub struct AccountState {
-    data_keys: Option<DataKeys>,
+    data_keys: Option<Arc<DataKeys>>,
     terms: AccountTerms,
     gateways: HashMap<GatewayInternalId, LiveGateway>,
     provider_keys: HashMap<ProviderKeyId, Arc<ProviderKey>>,
@@ -47,15 +48,6 @@ pub struct AccountState {
     by_internal_id: HashMap<GatewayInternalId, Arc<GatewayState>>,
     /// In hours since 1970; zero before anybody looked. Shared with the account's later states.
     last_used: Arc<AtomicU64>,
-}
-
-/// An account's data keys, each sealed under the root ring of its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataKeys {
-    /// Opens provider keys.
-    pub credentials: Vec<u8>,
-    /// Opens bodies, caches and snapshots.
-    pub contents: Vec<u8>,
 }
 
 /// A gateway with its stored keys.
@@ -111,7 +103,7 @@ impl GatewayState {
 impl AccountState {
     /// The sealed data keys, unless their resource was refused.
     pub fn data_keys(&self) -> Option<&DataKeys> {
-        self.data_keys.as_ref()
+        self.data_keys.as_deref()
     }
 
     /// On what terms it buys and spends credits.
@@ -258,8 +250,8 @@ impl AccountState {
 
     pub(super) fn resources(&self, account: AccountId) -> impl Iterator<Item = Resource> {
         let data_keys = self.data_keys.iter().map(|keys| {
-            let DataKeys { credentials, contents } = keys.clone();
-            Body::Account { credentials_key: credentials, contents_key: contents, terms: self.terms }
+            let (credentials_key, contents_key) = (keys.credentials.clone(), keys.contents.clone());
+            Body::Account { credentials_key, contents_key, terms: self.terms }
         });
         data_keys
             .chain(self.gateways.values().map(|live| Body::Gateway(live.gateway.clone())))
@@ -324,7 +316,7 @@ impl AccountState {
     fn upsert(&mut self, body: Body) {
         match body {
             Body::Account { credentials_key, contents_key, terms } => {
-                self.data_keys = Some(DataKeys { credentials: credentials_key, contents: contents_key });
+                self.data_keys = Some(Arc::new(DataKeys::new(credentials_key, contents_key)));
                 self.terms = terms;
             }
             Body::Gateway(gateway) => {

@@ -76,10 +76,9 @@ fn kept(
         Refusal::KeyUnusable
     };
     let data_keys = way.place.account.data_keys().ok_or_else(|| unusable(&"the account has no data key"))?;
-    let secret = deps
-        .opener
-        .credentials_key(way.place.account_id, &data_keys.credentials)
-        .and_then(|opened| open(&opened))
+    let secret = data_keys
+        .credentials_key(&deps.opener, way.place.account_id)
+        .and_then(open)
         .map_err(|error| unusable(&error))?;
     auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))
 }
@@ -101,9 +100,8 @@ fn operators(
     };
     let data_keys = snapshot.installation().and_then(|installation| installation.data_keys());
     let data_keys = data_keys.ok_or_else(|| unusable(&"the installation has no data key"))?;
-    let secret = deps
-        .opener
-        .credentials_key(AccountId::INSTALLATION, &data_keys.credentials)
+    let secret = data_keys
+        .credentials_key(&deps.opener, AccountId::INSTALLATION)
         .and_then(|opened| opened.open_operator_key(key.id, &key.provider, &key.sealed))
         .map_err(|error| unusable(&error))?;
     let value = auth.value(&secret).map_err(|_| unusable(&"it cannot stand in a header"))?;
