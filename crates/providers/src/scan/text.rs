@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 /// Whether a member's name, as it stands between its quotes, is `wanted`.
 pub(crate) fn is_named(raw: &[u8], wanted: &str) -> bool {
-    if raw.len() < wanted.len() {
+    // Most names differ in their first letter already, unless that is written as an escape.
+    if raw.len() < wanted.len() || raw.first() != wanted.as_bytes().first() && raw.first() != Some(&b'\\') {
         return false;
     }
     if !raw.contains(&b'\\') {

@@ -149,7 +149,8 @@ fn admitted(
 ) -> Admission {
     bound.splice(facts, &inquiry.text, &mut inquiry.splices);
     // Usage was asked for already, unless the body came compressed.
-    if !inquiry.hides_usage
+    if inquiry.stream
+        && !inquiry.hides_usage
         && !rating.server.provider.tells_usage
         && let Ok(fields) = Fields::read(&inquiry.text)
         && fields.lacks_usage(facts.endpoint())
