@@ -11,7 +11,7 @@ pub use base::{Base, BaseUrls, InvalidBase, InvalidBaseUrls};
 
 use crate::catalog::{Auth, Dialect, Format, Provider};
 use check::check;
-pub(crate) use undone::undone;
+pub use undone::undone;
 
 /// The path and query to send upstream, for the path below the provider's slug.
 ///

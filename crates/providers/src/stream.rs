@@ -162,6 +162,11 @@ impl SseTap {
         self.counted.bytes = heard.text_bytes;
     }
 
+    /// Whether the events are the elements of a list.
+    pub fn is_list(&self) -> bool {
+        matches!(self.framing, Framing::List(_))
+    }
+
     /// Whether everything that was pushed ended with an event, so that another may follow.
     pub fn is_between_events(&self) -> bool {
         match &self.framing {

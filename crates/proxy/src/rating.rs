@@ -5,14 +5,15 @@ mod least;
 mod markup;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use model::AccountId;
 use model::prices::Tier;
 use model::usage::{Provenance, Tokens, UsageRecord};
 use providers::answer::Answer;
+use providers::catalog::Dialect;
 use providers::openai::units;
 use providers::prices::{Catalogue, Found, Price, Rules, custom_cost};
 use providers::rated::{Rated, Served};
@@ -30,6 +31,8 @@ use crate::stages::route::Credential;
 use crate::visit::Arrival;
 pub use least::Least;
 pub use markup::Markup;
+
+static X_GEMINI_SERVICE_TIER: HeaderName = HeaderName::from_static("x-gemini-service-tier");
 
 /// What a model produced, where nobody says how many tokens it is.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct Rating {
     /// The model as the provider knows it.
     model: String,
     service_tier: Option<String>,
+    /// The tier that an answer's head names, which need not be the one that was asked for.
+    tier_served: OnceLock<String>,
     units: units::Asked,
     text: Bytes,
     account: AccountId,
@@ -112,6 +117,7 @@ impl Rating {
             endpoint,
             model: std::mem::take(&mut inquiry.model),
             service_tier: inquiry.service_tier.take(),
+            tier_served: OnceLock::new(),
             units: units::Asked::read(endpoint, &inquiry.text),
             text: inquiry.text.clone(),
             account: place.account_id,
@@ -125,6 +131,18 @@ impl Rating {
     /// The model as the provider knows it.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Notes the tier that an answer's head names. Only Google's do.
+    pub fn note_tier(&self, headers: &HeaderMap) {
+        if self.endpoint.dialect() != Some(Dialect::Google) {
+            return;
+        }
+        let named = headers.get(&X_GEMINI_SERVICE_TIER).and_then(|tier| tier.to_str().ok());
+        if let Some(tier) = named.filter(|tier| tier.len() <= 64) {
+            // There is one answer to each attempt, so that nothing was noted before.
+            self.tier_served.get_or_init(|| tier.to_ascii_lowercase());
+        }
     }
 
     /// What is charged on top of cost, if credits pay.
@@ -231,6 +249,14 @@ impl Rating {
     }
 
     fn rated(&self, answer: &Answer) -> Option<(Rated, bool)> {
+        let named;
+        let answer = match self.tier_served.get() {
+            Some(tier) => {
+                named = Answer { service_tier: Some(tier.clone()), ..answer.clone() };
+                &named
+            }
+            None => answer,
+        };
         let served = Served {
             account: self.account,
             provider: self.server.slug(),

@@ -83,6 +83,7 @@ async fn through_the_stages(
     if !SERVED.contains(&head.method) {
         return Err(Refusal::NoSuchMethod);
     }
+    authenticate::key_from_query(&mut head, &below);
     let (query, now_ms) = (head.uri.query(), visit.arrival().at_ms);
     let caller = authenticate::caller(place, &head.headers, below.text(), query, now_ms)?;
     if let Some(token) = caller.token() {

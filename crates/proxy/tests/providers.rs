@@ -33,12 +33,7 @@ async fn a_provider_is_called_by_any_of_its_names_and_recorded_under_one() {
         ("deepseek/chat/completions", "deepseek-chat", "deepseek", "/v1/chat/completions"),
         ("openrouter/api/v1/chat/completions", "x/y", "openrouter", "/v1/chat/completions"),
         ("z-ai/chat/completions", "glm-5", "z-ai", "/v1/chat/completions"),
-        (
-            "google/v1beta/openai/chat/completions",
-            "m",
-            "google-ai-studio",
-            "/v1/v1beta/openai/chat/completions",
-        ),
+        ("google/v1beta/openai/chat/completions", "m", "google-ai-studio", "/v1beta/openai/chat/completions"),
     ] {
         let body = format!(r#"{{"model":"{model}","messages":[]}}"#);
         let told = gateway.call("POST", &gateway.path(path), &key, &body).await;
@@ -61,8 +56,8 @@ async fn a_compat_model_names_its_provider_by_any_name_and_goes_to_its_own_place
     let mut gateway = before(&provider, 0xd1).await;
     let key = [("authorization", "Bearer own")];
     for (named, slug, reached) in [
-        ("google-ai-studio/gemini-2.5-flash", "google-ai-studio", "/v1/v1beta/openai/chat/completions"),
-        ("google/gemini-2.5-flash", "google-ai-studio", "/v1/v1beta/openai/chat/completions"),
+        ("google-ai-studio/gemini-2.5-flash", "google-ai-studio", "/v1beta/openai/chat/completions"),
+        ("google/gemini-2.5-flash", "google-ai-studio", "/v1beta/openai/chat/completions"),
         ("xai/grok-4.3", "grok", "/v1/chat/completions"),
         ("deepseek/deepseek-chat", "deepseek", "/v1/chat/completions"),
     ] {
@@ -87,7 +82,7 @@ async fn a_provider_gets_the_key_where_it_expects_it_and_no_other() {
     for (path, reached, expected) in [
         (
             "google-ai-studio/v1beta/models/gemini-2.5-pro:generateContent",
-            "/v1/v1beta/models/gemini-2.5-pro:generateContent",
+            "/v1beta/models/gemini-2.5-pro:generateContent",
             ("x-goog-api-key", "AIza"),
         ),
         ("deepseek/anthropic/v1/messages", "/anthropic/v1/messages", ("x-api-key", "sk-ant")),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A text without its percent signs, which are undone once, as servers do. What is no percent sign of a byte, or
 /// becomes no text by it, stays as it is.
-pub(crate) fn undone(text: &str) -> Cow<'_, str> {
+pub fn undone(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

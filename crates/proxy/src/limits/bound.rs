@@ -5,8 +5,11 @@ use model::money::Unrounded;
 use model::prices::{Tier, TokenPrices};
 use model::usage::Measure;
 use providers::Endpoint;
+use providers::catalog::Dialect;
 use providers::credits::{self, bound::LEAST_OUTPUT};
+use providers::google::Limits;
 use providers::prices::Found;
+use providers::rated;
 use providers::request::InvalidBody;
 use providers::scan::{self, Kind, Malformed, Member};
 use serde_json::Value;
@@ -29,6 +32,8 @@ pub struct Estimate {
     known_cost: Nanos,
     /// Whether it is answered when it is over, so that its answer says what it cost.
     is_later: bool,
+    /// What in the question has no price, whatever the model costs.
+    unpriced: Option<&'static str>,
     is_free: bool,
 }
 
@@ -45,7 +50,14 @@ impl Estimate {
         let context = found.iter().find_map(|found| found.context_window()).unwrap_or(u64::MAX);
         let longest = found.iter().find_map(|found| found.max_output_tokens());
         let Asked { answers, speaks, is_later } = Asked::read(rating.endpoint, &inquiry.text)?;
-        let named = limit_in(&inquiry.text);
+        let is_googles = rating.endpoint.dialect() == Some(Dialect::Google);
+        let (named, answers) = match is_googles && rating.endpoint.writes_text() {
+            true => {
+                let limits = Limits::read(&inquiry.text)?;
+                (limits.output, limits.answers)
+            }
+            false => (limit_in(&inquiry.text), answers),
+        };
         let output = match rating.endpoint {
             endpoint if endpoint.writes_text() => {
                 named.or(longest).unwrap_or(max_output_tokens.into()).saturating_mul(answers)
@@ -56,6 +68,9 @@ impl Estimate {
         let dearest = |found: &Found<'_>| {
             let prices = found.price.dearest(&Tier::ALL, input);
             let output = if speaks { prices.output.max(prices.audio_output) } else { prices.output };
+            // Google's models may speak and paint without being asked for it.
+            let more = if is_googles { prices.audio_output.max(prices.image_output) } else { None };
+            let output = output.max(more);
             TokenPrices { output, ..prices }
         };
         let prices = [found.first().map(dearest), found.get(1).map(dearest)];
@@ -65,12 +80,30 @@ impl Estimate {
         let is_bounded = output == 0 || named.is_some();
         // Keeping and fetching costs nothing to speak of; what else is begun, nobody here knows the cost of.
         let is_free = rating.endpoint.is_free() || method != "POST";
-        Ok(Self { input, output, is_bounded, is_counted: false, prices, known_cost, is_later, is_free })
+        // What is begun and not answered has no price, though its model has.
+        let prices = if rating.endpoint.runs_a_model() { prices } else { [None; 2] };
+        let unpriced = rated::unpriced(rating.endpoint, &inquiry.text);
+        Ok(Self {
+            input,
+            output,
+            is_bounded,
+            is_counted: false,
+            prices,
+            known_cost,
+            is_later,
+            unpriced,
+            is_free,
+        })
     }
 
     /// Whether it is known what it costs: nothing, or what its model's price comes to.
     pub fn is_priced(&self) -> bool {
-        !self.is_later && (self.prices[0].is_some() || self.is_free)
+        !self.is_later && self.unpriced.is_none() && (self.prices[0].is_some() || self.is_free)
+    }
+
+    /// The member of its question because of which that is not known.
+    pub fn unpriced(&self) -> Option<&'static str> {
+        self.unpriced
     }
 
     /// Whether its answer comes before it is over.

@@ -2,6 +2,7 @@
 //! no further.
 
 mod bearing;
+mod in_query;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::snapshot::LiveToken;
 use bearing::hides_token;
 pub(crate) use bearing::{address_bears_token, bears_token};
+pub(crate) use in_query::key_from_query;
 
 /// Whoever asks, with or without a token.
 #[derive(Debug, Clone)]

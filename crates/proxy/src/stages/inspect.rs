@@ -2,6 +2,7 @@
 //! passed on as they arrive.
 
 mod arriving;
+mod by_path;
 mod credits;
 
 use std::sync::Arc;
@@ -91,13 +92,12 @@ pub async fn inquiry(
         Address::Native { server, .. } => Some(server.clone()),
         Address::Compat | Address::CompatModels | Address::Open | Address::Models(_) => None,
     };
-    let mut inquiry = Inquiry::unread(server);
+    let mut inquiry = by_path::named(target, server);
     let body = match body {
         Arriving::Stream(body) => body,
         Arriving::Whole(bytes) => {
             inquiry.received = bytes.len() as u64;
-            inquiry.model = form_model(std::slice::from_ref(&bytes)).unwrap_or_default();
-            inquiry.model_asked.clone_from(&inquiry.model);
+            inquiry.name(form_model(std::slice::from_ref(&bytes)));
             inquiry.body = UpstreamBody::Whole(bytes);
             return Ok(inquiry);
         }
@@ -114,8 +114,7 @@ pub async fn inquiry(
         false => (Vec::new(), body),
     };
     inquiry.waited = begin.elapsed();
-    inquiry.model = form_model(&peeked).unwrap_or_default();
-    inquiry.model_asked.clone_from(&inquiry.model);
+    inquiry.name(form_model(&peeked));
     let streamed = Streamed::new(peeked, rest, bounds.max_body_bytes, bounds.body_idle);
     inquiry.passed = Some(streamed.passed());
     inquiry.body = UpstreamBody::Streamed(Box::new(streamed));
@@ -187,6 +186,14 @@ impl Inquiry {
         matches!(self.body, UpstreamBody::Whole(_))
     }
 
+    /// Takes the model that a form names, if it does.
+    fn name(&mut self, model: Option<String>) {
+        if let Some(model) = model {
+            self.model_asked.clone_from(&model);
+            self.model = model;
+        }
+    }
+
     /// What is left when all was handed over.
     pub fn nothing() -> Self {
         Self::unread(None)
@@ -227,9 +234,12 @@ fn read(
         Plain::Unreadable => {
             let Address::Native { server, .. } = &target.address else { return Err(Refusal::Inflation) };
             let body = UpstreamBody::Whole(arrived);
-            return Ok(Inquiry { body, received, ..Inquiry::unread(Some(server.clone())) });
+            return Ok(Inquiry { body, received, ..by_path::named(target, Some(server.clone())) });
         }
     };
+    if let Some(inquiry) = by_path::read(target, &text)? {
+        return Ok(Inquiry { body: UpstreamBody::Whole(arrived), was_inflated, received, ..inquiry });
+    }
     let fields = Fields::read(&text).map_err(|invalid| match &target.address {
         Address::Compat | Address::CompatModels => Refusal::CompatBody(invalid),
         Address::Native { .. } | Address::Open | Address::Models(_) => Refusal::InvalidBody(invalid),
@@ -237,12 +247,13 @@ fn read(
     let asked = fields.model.as_deref().unwrap_or_default();
     let (mut splices, mut alternatives) = (Splices::default(), Vec::new());
     let (server, model) = match &target.address {
-        Address::Native { server, .. } => (Some(server.clone()), asked),
+        Address::Native { server, .. } => (Some(server.clone()), server.provider.bare(asked)),
         Address::Compat | Address::CompatModels => {
             let (name, model) = compat::parts(asked).map_err(Refusal::CompatModel)?;
             let server =
                 servers::named(policy, name).map_err(|unknown| Refusal::CompatModel(unknown.into()))?;
             fields.name_model(model, &mut splices);
+            let model = server.provider.bare(model);
             (Some(server), model)
         }
         Address::Open | Address::Models(_) => {

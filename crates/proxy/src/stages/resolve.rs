@@ -137,7 +137,8 @@ pub fn dialect(method: &Method, uri: &Uri) -> Dialect {
     };
     let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
     catalog::find(slug).map_or(Dialect::OpenAi, |provider| {
-        provider.dialect_of(Endpoint::of(method, path::operation(provider, path)))
+        let native = path::native(provider, path);
+        Endpoint::of(method, native.operation).dialect().unwrap_or(native.dialect)
     })
 }
 

@@ -119,6 +119,10 @@ fn priced(asked: &Asked<'_>, rules: &[Arc<Rule>], estimate: &Estimate) -> Result
     });
     let Some(rule) = concerned else { return Ok(()) };
     let (provider, model) = (asked.rating.server.slug(), asked.rating.model());
+    if let Some(member) = estimate.unpriced() {
+        let what = format!("`{member}` as it is asked for");
+        return Err(Refusal::Unpriced { rule, what, field: Some(member) });
+    }
     let (field, what) = match (estimate.is_later(), asked.rating.endpoint.runs_a_model()) {
         (true, _) => (Some("background"), "a response in the `background`".to_owned()),
         (false, true) => (Some("model"), format!("`{model}` of `{provider}`")),
