@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod config;
+mod exposure;
 pub mod installation_keys;
 pub mod join_token;
 pub mod ledger;

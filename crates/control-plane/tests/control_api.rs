@@ -102,6 +102,12 @@ async fn an_endpoint_is_a_host_a_gateway_and_a_policy_in_one(pool: PgPoolOptions
     }
     let path = format!("/endpoints/{}", id(&made));
     assert_eq!(client.get(&path).await, (StatusCode::OK, made.clone()));
+    assert_eq!(made["warnings"], json!([]));
+    let with_keys =
+        "on_http_request: [{type: ai-gateway, config: {providers: [{id: openai, api_keys: [{value: a}]}]}}]";
+    let open = json!({"url": "https://open.example.com", "traffic_policy": with_keys});
+    let open = client.made("/endpoints", open).await;
+    assert!(open["warnings"][0].as_str().unwrap().contains("`openai`"), "{open}");
 
     // Two hosts whose gateways would be called the same have one each.
     let other = client.endpoint("ai-example.com").await;

@@ -499,3 +499,60 @@ async fn a_gateway_token_has_a_budget_that_editors_change(pool: PgPoolOptions, a
     ];
     assert_eq!((status, paths), (StatusCode::BAD_REQUEST, expected.iter().collect::<Vec<_>>()));
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn whoever_leaves_keys_to_strangers_is_warned(pool: PgPoolOptions, address: PgConnectOptions) {
+    let api = Api::start(pool, address).await;
+    let (account, owner) = api.owner().await;
+    let gateway = create(&api, &owner, account, "demo").await;
+    assert_eq!(gateway["warnings"], json!([]));
+    let path = format!("{}/demo", gateways(account));
+    let warned = async |settings: Value| {
+        let mut body = least("demo");
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let (status, body) = api.call(&owner, Method::PUT, &path, Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let codes = |body: &Value| {
+            let warnings = body["warnings"].as_array().unwrap().clone();
+            warnings
+                .into_iter()
+                .map(|warning| warning["code"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let (_, shown) = api.call(&owner, Method::GET, &path, None).await;
+        let (_, listed) = api.call(&owner, Method::GET, &gateways(account), None).await;
+        let listed =
+            listed["result"].as_array().unwrap().iter().find(|one| one["id"] == "demo").unwrap().clone();
+        assert_eq!(codes(&shown["result"]), codes(&body["result"]));
+        assert_eq!(codes(&listed), codes(&body["result"]));
+        codes(&body["result"])
+    };
+    assert_eq!(warned(json!({"stored_keys": "open"})).await, [""; 0], "there are no keys");
+    let key =
+        json!({"alias": "default", "default_config": true, "provider_slug": "openai", "secret": "sk-0123"});
+    let (status, _) = api.call(&owner, Method::POST, &format!("{path}/provider_configs"), Some(key)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(warned(json!({"stored_keys": "open"})).await, ["keys_open"]);
+    assert_eq!(warned(json!({"stored_keys": "open", "authentication": true})).await, [""; 0]);
+    assert_eq!(warned(json!({})).await, [""; 0], "only who has a token uses them");
+
+    let policy = format!("{path}/traffic_policy");
+    let put = async |text: &str| {
+        let bearer = format!("Bearer {}", owner.bearer);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "text/yaml")];
+        let path = format!("/client/v4{policy}");
+        let answer = api.raw(Method::PUT, &path, &headers, text.to_owned()).await;
+        let body: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{body}");
+        body["result"]["warnings"].clone()
+    };
+    assert_eq!(warned(json!({"stored_keys": "open"})).await, ["keys_open"]);
+    assert_eq!(put("on_http_request: [{type: ai-gateway}]").await[0]["code"], "keys_open");
+    let guarded =
+        "on_http_request: [{type: restrict-ips, config: {allow: [10.0.0.0/8]}}, {type: ai-gateway}]";
+    assert_eq!(put(guarded).await, json!([]));
+    assert_eq!(warned(json!({"stored_keys": "open"})).await, [""; 0]);
+    let (_, taken) = api.call(&owner, Method::DELETE, &policy, None).await;
+    let message = taken["result"]["warnings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("`openai`") && message.contains("`authentication`"), "{message}");
+}

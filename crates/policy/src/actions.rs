@@ -166,9 +166,12 @@ impl Action {
 
     /// Whether it keeps callers out that it does not know.
     pub(crate) fn authenticates(&self) -> bool {
-        matches!(
-            self,
-            Self::BasicAuth(_) | Self::JwtValidation(_) | Self::RestrictIps(_) | Self::VerifyWebhook(_)
-        )
+        match self {
+            Self::BasicAuth(action) => action.enforce,
+            Self::JwtValidation(_) => true,
+            Self::RestrictIps(action) => action.enforce,
+            Self::VerifyWebhook(action) => action.enforce,
+            _ => false,
+        }
     }
 }

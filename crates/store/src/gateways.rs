@@ -1,6 +1,6 @@
 //! Gateways: the named configurations of an account.
 
-use model::gateway::GatewaySettings;
+use model::gateway::{GatewaySettings, StoredKeys};
 use model::id::{BoundKeyId, EndpointId, GatewayId, GatewayInternalId, GatewayTokenId, ProviderKeyId};
 use model::resource::{ResourceId, ResourceKey};
 use model::{AccountId, gateway};
@@ -129,6 +129,52 @@ pub async fn list(
             .fetch_one(&store.pool)
             .await?;
     Ok((rows.into_iter().map(Gateway::try_from).collect::<Result<_, _>>()?, total))
+}
+
+/// A gateway that callers reach without a token, and what decides what they may use there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reachable {
+    /// The gateway.
+    pub gateway: GatewayInternalId,
+    /// Who may use stored keys.
+    pub stored_keys: StoredKeys,
+    /// Its traffic policy.
+    pub traffic_policy: Option<String>,
+    /// The providers for which it keeps keys.
+    pub kept_keys: Vec<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ReachableRow {
+    internal_id: Uuid,
+    settings: Json<GatewaySettings>,
+    traffic_policy: Option<String>,
+    kept_keys: Vec<String>,
+}
+
+/// Those of these gateways that ask for no token.
+pub async fn reachable(
+    store: &Store,
+    account: AccountId,
+    ids: &[GatewayInternalId],
+) -> Result<Vec<Reachable>, StoreError> {
+    let rows: Vec<ReachableRow> = sqlx::query_as(
+        "select internal_id, settings, traffic_policy,
+             array(select distinct provider from provider_keys
+                   where gateway_internal_id = internal_id order by provider) as kept_keys
+         from gateways where account_id = $1 and internal_id = any($2)",
+    )
+    .bind(account.0)
+    .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+    .fetch_all(&store.pool)
+    .await?;
+    let reachable = rows.into_iter().filter(|row| !row.settings.authentication).map(|row| Reachable {
+        gateway: GatewayInternalId(row.internal_id),
+        stored_keys: row.settings.stored_keys,
+        traffic_policy: row.traffic_policy,
+        kept_keys: row.kept_keys,
+    });
+    Ok(reachable.collect())
 }
 
 /// The text of a gateway's traffic policy.

@@ -27,6 +27,7 @@ use super::error::ApiError;
 use super::page::{Page, PageParams};
 use super::vaults::mistake;
 use super::{ApiSettings, ApiState};
+use crate::exposure::{self, Warning};
 
 /// The one binding that there is: from anywhere.
 const PUBLIC: &str = "public";
@@ -138,7 +139,8 @@ async fn create(
     let created = endpoints::create(&mut tx, account.id, gateway.internal_id, id, &url, &terms).await;
     let created = created.map_err(refused)?.ok_or(ApiError::NotFound)?;
     tx.commit().await?;
-    Ok(Envelope::of(created.into()))
+    let warnings = exposure::warnings_of_changed(&state, account.id, gateway.internal_id).await?;
+    Ok(Envelope::of(EndpointShown::of(created, warnings)))
 }
 
 /// List an account's endpoints
@@ -148,23 +150,33 @@ async fn list(
     account: Authorized<Account, AiGatewayRead>,
     page: Page,
     Query(OfGateway { gateway_id }): Query<OfGateway>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
 ) -> PagedResult<EndpointShown> {
     let gateway = match gateway_id {
-        Some(id) => Some(gateway_called(&store, account.id, &id).await?.internal_id),
+        Some(id) => Some(gateway_called(&state.store, account.id, &id).await?.internal_id),
         None => None,
     };
     let window = Window::Page { limit: page.limit(), offset: page.offset() };
-    let found = endpoints::list(&store, account.id, gateway, window).await?;
-    let total = endpoints::count(&store, account.id, gateway).await?;
-    Ok(Paged::page(found.into_iter().map(EndpointShown::from).collect(), page, total))
+    let found = endpoints::list(&state.store, account.id, gateway, window).await?;
+    let total = endpoints::count(&state.store, account.id, gateway).await?;
+    let gateways: Vec<_> = found.iter().map(|endpoint| endpoint.gateway).collect();
+    let warnings = exposure::warnings_of_each(&state, account.id, &gateways).await?;
+    let shown = found.into_iter().map(|endpoint| {
+        let warnings = warnings.get(&endpoint.gateway).cloned().unwrap_or_default();
+        EndpointShown::of(endpoint, warnings)
+    });
+    Ok(Paged::page(shown.collect(), page, total))
 }
 
 /// Show an endpoint
 #[utoipa::path(get, path = "/accounts/{account_id}/ai-gateway/endpoints/{endpoint_id}", tag = "Endpoints",
     responses((status = 200, body = Envelope<EndpointShown>)))]
-async fn show(endpoint: Authorized<Endpoint, AiGatewayRead>) -> ApiResult<EndpointShown> {
-    Ok(Envelope::of(Endpoint::clone(&endpoint).into()))
+async fn show(
+    endpoint: Authorized<Endpoint, AiGatewayRead>,
+    State(state): State<ApiState>,
+) -> ApiResult<EndpointShown> {
+    let warnings = exposure::warnings(&state, endpoint.account, endpoint.gateway).await?;
+    Ok(Envelope::of(EndpointShown::of(Endpoint::clone(&endpoint), warnings)))
 }
 
 /// Change an endpoint
@@ -199,7 +211,8 @@ async fn change(
     let changed = endpoints::update(&mut tx, account, id, gateway, &url, &terms).await;
     let changed = changed.map_err(refused)?.ok_or(ApiError::NotFound)?;
     tx.commit().await?;
-    Ok(Envelope::of(changed.into()))
+    let warnings = exposure::warnings_of_changed(&state, account, gateway).await?;
+    Ok(Envelope::of(EndpointShown::of(changed, warnings)))
 }
 
 /// Give a host back
@@ -217,7 +230,7 @@ async fn delete(
         return Err(ApiError::NotFound);
     }
     tx.commit().await?;
-    Ok(Envelope::of(Endpoint::clone(&endpoint).into()))
+    Ok(Envelope::of(EndpointShown::of(Endpoint::clone(&endpoint), Vec::new())))
 }
 
 async fn checked_url(state: &ApiState, caller: &Caller, text: &str) -> Result<EndpointUrl, ApiError> {
@@ -334,10 +347,12 @@ pub struct EndpointShown {
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     modified_at: OffsetDateTime,
+    /// What its owner may not have meant of its gateway: that strangers may use its keys, for one.
+    warnings: Vec<Warning>,
 }
 
-impl From<Endpoint> for EndpointShown {
-    fn from(endpoint: Endpoint) -> Self {
+impl EndpointShown {
+    fn of(endpoint: Endpoint, warnings: Vec<Warning>) -> Self {
         let Endpoint {
             id,
             account: _,
@@ -360,6 +375,7 @@ impl From<Endpoint> for EndpointShown {
             pooling_enabled,
             created_at,
             modified_at,
+            warnings,
         }
     }
 }

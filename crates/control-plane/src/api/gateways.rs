@@ -20,6 +20,7 @@ use super::body::{Body, Query};
 use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::ApiError;
 use super::page::{Page, PageParams};
+use crate::exposure::{self, Warning};
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -52,13 +53,13 @@ impl Guarded for gateways::Gateway {
 )]
 async fn create(
     account: Authorized<Account, AiGatewayWrite>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
     Body(Exact(body)): Body<Exact>,
 ) -> ApiResult<Gateway> {
     let (id, mut settings) = GatewaySettings::of_new(&body)?;
     settings.name_spend_rules(rule_id);
     let internal_id = GatewayInternalId(Uuid::now_v7());
-    let mut tx = store.config_tx().await?;
+    let mut tx = state.store.config_tx().await?;
     let gateway = gateways::create(&mut tx, account.id, internal_id, &id, &settings).await.map_err(
         |error| match error.constraint() {
             Some(ID_TAKEN) => ApiError::Conflict("A gateway with this id exists already"),
@@ -66,7 +67,8 @@ async fn create(
         },
     )?;
     tx.commit().await?;
-    Ok(Envelope::of(gateway.into()))
+    let warnings = exposure::warnings_of_changed(&state, account.id, internal_id).await?;
+    Ok(Envelope::of(Gateway::of(gateway, warnings)))
 }
 
 /// List an account's gateways
@@ -81,11 +83,18 @@ async fn list(
     account: Authorized<Account, AiGatewayRead>,
     page: Page,
     Query(Search { search }): Query<Search>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
 ) -> PagedResult<Gateway> {
     let search = search.unwrap_or_default();
-    let (found, total) = gateways::list(&store, account.id, &search, page.limit(), page.offset()).await?;
-    Ok(Paged::page(found.into_iter().map(Gateway::from).collect(), page, total))
+    let (found, total) =
+        gateways::list(&state.store, account.id, &search, page.limit(), page.offset()).await?;
+    let ids: Vec<_> = found.iter().map(|gateway| gateway.internal_id).collect();
+    let mut warnings = exposure::warnings_of_each(&state, account.id, &ids).await?;
+    let shown = found.into_iter().map(|gateway| {
+        let warnings = warnings.remove(&gateway.internal_id).unwrap_or_default();
+        Gateway::of(gateway, warnings)
+    });
+    Ok(Paged::page(shown.collect(), page, total))
 }
 
 /// Show a gateway
@@ -95,8 +104,12 @@ async fn list(
     tag = "Gateways",
     responses((status = 200, body = Envelope<Gateway>)),
 )]
-async fn show(gateway: Authorized<gateways::Gateway, AiGatewayRead>) -> ApiResult<Gateway> {
-    Ok(Envelope::of(gateways::Gateway::clone(&gateway).into()))
+async fn show(
+    gateway: Authorized<gateways::Gateway, AiGatewayRead>,
+    State(state): State<ApiState>,
+) -> ApiResult<Gateway> {
+    let warnings = exposure::warnings(&state, gateway.account, gateway.internal_id).await?;
+    Ok(Envelope::of(Gateway::of(gateways::Gateway::clone(&gateway), warnings)))
 }
 
 /// Replace a gateway's settings
@@ -111,16 +124,17 @@ async fn show(gateway: Authorized<gateways::Gateway, AiGatewayRead>) -> ApiResul
 )]
 async fn replace(
     gateway: Authorized<gateways::Gateway, AiGatewayWrite>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
     Body(Exact(body)): Body<Exact>,
 ) -> ApiResult<Gateway> {
     let mut settings = GatewaySettings::of_replacement(&body, &gateway.id)?;
     settings.name_spend_rules(rule_id);
-    let mut tx = store.config_tx().await?;
+    let mut tx = state.store.config_tx().await?;
     let replaced = gateways::set_settings(&mut tx, gateway.account, gateway.internal_id, &settings).await?;
     let replaced = replaced.ok_or(ApiError::NotFound)?;
     tx.commit().await?;
-    Ok(Envelope::of(replaced.into()))
+    let warnings = exposure::warnings_of_changed(&state, gateway.account, gateway.internal_id).await?;
+    Ok(Envelope::of(Gateway::of(replaced, warnings)))
 }
 
 /// Delete a gateway
@@ -145,7 +159,7 @@ async fn delete(
         gateways::create_default(&mut tx, gateway.account, GatewayInternalId(Uuid::now_v7())).await?;
     }
     tx.commit().await?;
-    Ok(Envelope::of(gateways::Gateway::clone(&gateway).into()))
+    Ok(Envelope::of(Gateway::of(gateways::Gateway::clone(&gateway), Vec::new())))
 }
 
 /// Which gateways to list.
@@ -191,10 +205,12 @@ pub struct Gateway {
     account_tag: model::AccountId,
     /// The gateway for good: never used again, unlike its id.
     internal_id: Uuid,
+    /// What its owner may not have meant: that strangers may use its keys, for one.
+    warnings: Vec<Warning>,
 }
 
-impl From<gateways::Gateway> for Gateway {
-    fn from(gateway: gateways::Gateway) -> Self {
+impl Gateway {
+    fn of(gateway: gateways::Gateway, warnings: Vec<Warning>) -> Self {
         let gateways::Gateway { internal_id, account, id, settings, created_at, modified_at } = gateway;
         Self {
             is_default: id.as_str() == gateway::DEFAULT_ID,
@@ -206,6 +222,7 @@ impl From<gateways::Gateway> for Gateway {
             account_id: account,
             account_tag: account,
             internal_id: internal_id.0,
+            warnings,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::body::Body;
 use super::envelope::{ApiResult, Envelope, Paged, PagedResult};
 use super::error::ApiError;
 use super::page::{Page, PageParams};
+use crate::exposure;
 
 /// The longest secret; a service account's JSON has about 2,500 characters.
 const MAX_SECRET: usize = 16 * 1024;
@@ -61,20 +62,20 @@ impl Guarded for KeyOfGateway {
     ))]
 async fn create(
     gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(store): State<Store>,
-    State(sealer): State<Sealer>,
+    State(state): State<ApiState>,
     Body(new): Body<NewProviderConfig>,
 ) -> ApiResult<ProviderConfig> {
     let (provider, terms, secret) = new.checked()?;
     let id = ProviderKeyId(Uuid::now_v7());
-    let mut tx = store.config_tx().await?;
-    let sealed = sealed(&mut tx, &sealer, gateway.account, id, &provider, &secret).await?;
+    let mut tx = state.store.config_tx().await?;
+    let sealed = sealed(&mut tx, &state.sealer, gateway.account, id, &provider, &secret).await?;
     let (account, internal_id) = (gateway.account, gateway.internal_id);
     let created = provider_keys::create(&mut tx, account, internal_id, id, &provider, &terms, &sealed)
         .await
         .map_err(alias_taken)?
         .ok_or(ApiError::NotFound)?;
     tx.commit().await?;
+    exposure::warnings_of_changed(&state, account, internal_id).await?;
     Ok(Envelope::of(ProviderConfig::of(&gateway, created)))
 }
 

@@ -16,6 +16,7 @@ use super::ApiState;
 use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized};
 use super::envelope::{ApiResult, Envelope};
 use super::error::ApiError;
+use crate::exposure::{self, Warning};
 use crate::traffic_policies;
 use store::Store;
 
@@ -48,11 +49,12 @@ impl<S: Send + Sync> FromRequest<S> for Text {
     tag = "Gateways", responses((status = 200, body = Envelope<TrafficPolicy>)))]
 async fn show(
     gateway: Authorized<Gateway, AiGatewayRead>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
 ) -> ApiResult<TrafficPolicy> {
-    let found = gateways::traffic_policy(&store, gateway.account, gateway.internal_id).await?;
+    let found = gateways::traffic_policy(&state.store, gateway.account, gateway.internal_id).await?;
     let traffic_policy = found.ok_or(ApiError::NotKept("This gateway has no traffic policy"))?;
-    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+    let warnings = exposure::warnings(&state, gateway.account, gateway.internal_id).await?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy, warnings }))
 }
 
 /// Replace a gateway's traffic policy
@@ -70,7 +72,8 @@ async fn replace(
 ) -> ApiResult<TrafficPolicy> {
     traffic_policies::check(&traffic_policy, &state.settings.policies).map_err(Vec::<Mistake>::from)?;
     set(&state.store, &gateway, Some(&traffic_policy)).await?;
-    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+    let warnings = exposure::warnings_of_changed(&state, gateway.account, gateway.internal_id).await?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy, warnings }))
 }
 
 /// Take a gateway's traffic policy away
@@ -80,12 +83,13 @@ async fn replace(
     tag = "Gateways", responses((status = 200, body = Envelope<TrafficPolicy>)))]
 async fn delete(
     gateway: Authorized<Gateway, AiGatewayWrite>,
-    State(store): State<Store>,
+    State(state): State<ApiState>,
 ) -> ApiResult<TrafficPolicy> {
-    let found = gateways::traffic_policy(&store, gateway.account, gateway.internal_id).await?;
+    let found = gateways::traffic_policy(&state.store, gateway.account, gateway.internal_id).await?;
     let traffic_policy = found.ok_or(ApiError::NotKept("This gateway has no traffic policy"))?;
-    set(&store, &gateway, None).await?;
-    Ok(Envelope::of(TrafficPolicy { traffic_policy }))
+    set(&state.store, &gateway, None).await?;
+    let warnings = exposure::warnings_of_changed(&state, gateway.account, gateway.internal_id).await?;
+    Ok(Envelope::of(TrafficPolicy { traffic_policy, warnings }))
 }
 
 async fn set(
@@ -106,4 +110,6 @@ async fn set(
 pub struct TrafficPolicy {
     /// The text as it was given.
     traffic_policy: String,
+    /// What its owner may not have meant of the gateway, as it is now.
+    warnings: Vec<Warning>,
 }

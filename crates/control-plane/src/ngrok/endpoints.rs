@@ -24,6 +24,7 @@ use super::refusal::Refusal;
 use crate::api::ApiState;
 use crate::api::authorized::{AiGatewayRead, AiGatewayWrite};
 use crate::api::endpoints::{check_host, checked_bindings, taken};
+use crate::exposure::{self, Warning};
 use crate::traffic_policies::{self, TOO_LONG, Unusable};
 
 pub(super) const PATH: &str = "/endpoints";
@@ -92,6 +93,8 @@ struct Shown {
     tunnel_session: Option<Reference>,
     edge: Option<Reference>,
     principal: Option<Reference>,
+    /// What whoever made it may not have meant, in sentences.
+    warnings: Vec<String>,
     #[serde(skip)]
     position: Uuid,
 }
@@ -148,8 +151,13 @@ impl Shown {
             tunnel_session: None,
             edge: None,
             principal: None,
+            warnings: Vec::new(),
             position: id.0,
         }
+    }
+
+    fn warned(self, warnings: Vec<Warning>) -> Self {
+        Self { warnings: warnings.into_iter().map(|warning| warning.message).collect(), ..self }
     }
 }
 
@@ -182,7 +190,8 @@ async fn create(
     let created = endpoints::create(&mut tx, access.account, gateway, id, &url, &terms).await;
     let created = created.map_err(refused)?.ok_or_else(no_such)?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Shown::of(&state, created))))
+    let warnings = exposure::warnings_of_changed(&state, access.account, gateway).await?;
+    Ok((StatusCode::CREATED, Json(Shown::of(&state, created).warned(warnings))))
 }
 
 /// What clients of this face expect of a gateway: errors as the provider's own SDK reads them, with the codes
@@ -251,7 +260,13 @@ async fn list(
     let shared = &state;
     let fetch = move |window| async move {
         let found = endpoints::list(&shared.store, access.account, None, window).await?;
-        Ok(found.into_iter().map(|endpoint| Shown::of(shared, endpoint)).collect())
+        let gateways: Vec<_> = found.iter().map(|endpoint| endpoint.gateway).collect();
+        let warnings = exposure::warnings_of_each(shared, access.account, &gateways).await?;
+        let shown = found.into_iter().map(|endpoint| {
+            let warnings = warnings.get(&endpoint.gateway).cloned().unwrap_or_default();
+            Shown::of(shared, endpoint).warned(warnings)
+        });
+        Ok(shown.collect())
     };
     listing.part(&state, PATH, "endpoints", PREFIX, is_meant, fetch).await
 }
@@ -262,7 +277,9 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Shown>, Refusal> {
     let found = endpoints::get(&state.store, access.account, endpoint_id(&id)?).await?;
-    Ok(Json(Shown::of(&state, found.ok_or_else(no_such)?)))
+    let found = found.ok_or_else(no_such)?;
+    let warnings = exposure::warnings(&state, access.account, found.gateway).await?;
+    Ok(Json(Shown::of(&state, found).warned(warnings)))
 }
 
 async fn change(
@@ -292,7 +309,8 @@ async fn change(
     let changed = endpoints::update(&mut tx, account, id, before.gateway, &url, &terms).await;
     let changed = changed.map_err(refused)?.ok_or_else(no_such)?;
     tx.commit().await?;
-    Ok(Json(Shown::of(&state, changed)))
+    let warnings = exposure::warnings_of_changed(&state, account, changed.gateway).await?;
+    Ok(Json(Shown::of(&state, changed).warned(warnings)))
 }
 
 async fn delete(

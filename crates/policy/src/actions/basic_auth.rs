@@ -18,7 +18,7 @@ use crate::value::Value;
 pub struct BasicAuth {
     credentials: Vec<Template>,
     challenge: HeaderValue,
-    enforce: bool,
+    pub(super) enforce: bool,
 }
 
 impl BasicAuth {

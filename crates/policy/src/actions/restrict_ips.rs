@@ -20,7 +20,7 @@ use crate::value::Value;
 
 /// Ranges that may come and ranges that may not.
 pub struct RestrictIps {
-    enforce: bool,
+    pub(super) enforce: bool,
     allow: Vec<Range>,
     deny: Vec<Range>,
 }

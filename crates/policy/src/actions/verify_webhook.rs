@@ -16,7 +16,7 @@ use crate::value::Value;
 pub struct VerifyWebhook {
     sender: &'static Sender,
     secret: Template,
-    enforce: bool,
+    pub(super) enforce: bool,
 }
 
 impl VerifyWebhook {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::place::{Findings, Place, all};
 use super::{Value, parse};
 use crate::actions::Action;
-use crate::actions::ai_gateway::AiGateway;
+use crate::actions::ai_gateway::{AiGateway, Provider};
 use crate::document::short;
 use crate::expression::{Expression, Uses};
 use crate::operator::Operator;
@@ -172,6 +172,23 @@ impl Policy {
                         matches!(action, Action::CustomResponse(_) | Action::Deny(_) | Action::AiGateway(_))
                     }))
         })
+    }
+
+    /// The providers for which it brings keys.
+    pub fn providers_with_keys(&self) -> impl Iterator<Item = &str> {
+        self.offered().filter(|provider| provider.has_keys()).map(|provider| provider.id.as_str())
+    }
+
+    /// The servers of the operator's that it asks without a key of its own.
+    pub fn servers_without_keys(&self) -> impl Iterator<Item = &str> {
+        let is_operators =
+            |provider: &&Provider| provider.base_url.as_ref().is_some_and(|base| base.is_operators);
+        let without = self.offered().filter(is_operators).filter(|provider| !provider.has_keys());
+        without.map(|provider| provider.id.as_str())
+    }
+
+    fn offered(&self) -> impl Iterator<Item = &Provider> {
+        self.ai_gateway().into_iter().flat_map(|gateway| &gateway.providers).filter(|one| !one.disabled)
     }
 
     /// What its expressions speak of: the secrets that must be there, for one.

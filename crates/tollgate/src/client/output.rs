@@ -43,9 +43,11 @@ impl Output {
     /// Shows one thing with all that is said of it.
     pub(crate) fn one(self, answer: &Value) -> anyhow::Result<()> {
         match self {
-            Self::Json => print_json(answer),
-            Self::Table => print(&fields(answer)),
+            Self::Json => print_json(answer)?,
+            Self::Table => print(&fields(answer))?,
         }
+        warn(answer);
+        Ok(())
     }
 
     /// Says that something is done, to people; programs see that by the exit code.
@@ -54,6 +56,13 @@ impl Output {
             Self::Json => Ok(()),
             Self::Table => print(&format!("{sentence}\n")),
         }
+    }
+}
+
+/// Repeats to people what an answer warns of, where programs do not read.
+pub(crate) fn warn(answer: &Value) {
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        eprintln!("warning: {}", harmless(&plain(warning)));
     }
 }
 
@@ -103,7 +112,9 @@ pub(crate) fn cell(value: Option<&Value>) -> String {
 fn fields(answer: &Value) -> String {
     let Some(object) = answer.as_object() else { return format!("{}\n", harmless(&plain(answer))) };
     let first = ["id", "name", "url", "token"];
-    let rest = object.keys().map(String::as_str).filter(|name| !first.contains(name));
+    // What an answer warns of is told apart.
+    let is_told = |name: &&str| first.contains(name) || *name == "warnings";
+    let rest = object.keys().map(String::as_str).filter(|name| !is_told(name));
     let told: Vec<(&str, String)> = first
         .into_iter()
         .chain(rest)

@@ -35,6 +35,8 @@ struct Checked {
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
     problems: Vec<Problem>,
+    /// What is as it should be and may not be meant.
+    warnings: Vec<String>,
 }
 
 impl Check {
@@ -49,6 +51,10 @@ impl Check {
             Output::Table => {
                 let told: Vec<_> = checked.iter().flat_map(Checked::lines).collect();
                 print(&(told.join("\n") + "\n"))?;
+                checked
+                    .iter()
+                    .flat_map(|checked| &checked.warnings)
+                    .for_each(|warning| eprintln!("{warning}"));
             }
         }
         let is_right = checked.iter().all(|checked| checked.problems.is_empty());
@@ -59,14 +65,15 @@ impl Check {
 fn policies_of(name: &str, text: &str) -> anyhow::Result<Vec<Checked>> {
     let read = agent_config::endpoints(text).map_err(|wrong| anyhow::anyhow!("{name}:{wrong}"))?;
     let Some(endpoints) = read else {
-        let problems = problems(text);
-        return Ok(vec![Checked { file: name.to_owned(), endpoint: None, problems }]);
+        let (problems, warnings) = (problems(text), warnings(name, text));
+        return Ok(vec![Checked { file: name.to_owned(), endpoint: None, problems, warnings }]);
     };
     let checked: Vec<_> = endpoints
         .into_iter()
         .filter_map(|endpoint| {
-            let problems = problems(&endpoint.policy.as_ref()?.in_place);
-            Some(Checked { file: name.to_owned(), endpoint: Some(endpoint.called()), problems })
+            let text = &endpoint.policy.as_ref()?.in_place;
+            let (problems, warnings) = (problems(text), warnings(name, text));
+            Some(Checked { file: name.to_owned(), endpoint: Some(endpoint.called()), problems, warnings })
         })
         .collect();
     ensure!(!checked.is_empty(), "{name}: none of the endpoints has a `traffic_policy`");
@@ -85,6 +92,22 @@ pub(crate) fn problems(text: &str) -> Vec<Problem> {
         Ok(policy) => policy.unserved(text).iter().flatten().cloned().collect(),
         Err(problems) => problems,
     }
+}
+
+/// What an endpoint with this policy is warned of: keys that it brings for whoever comes.
+fn warnings(file: &str, text: &str) -> Vec<String> {
+    let Some(policy) = policy(text).ok().filter(|policy| !policy.keeps_callers_out()) else {
+        return Vec::new();
+    };
+    let keys: Vec<_> = policy.providers_with_keys().map(|name| format!("`{name}`")).collect();
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let keys = keys.join(", ");
+    vec![format!(
+        "{file}: warning: nothing here keeps strangers out, so whoever reaches an endpoint with this policy may use \
+         its keys for {keys}. Begin with `jwt-validation`, `basic-auth`, `restrict-ips` or a rule that denies."
+    )]
 }
 
 /// Reads a policy, whether proxies can serve it or not.
@@ -173,10 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_anybody_may_use_are_warned_of() {
+        let with_key =
+            "  - type: ai-gateway\n    config: {providers: [{id: openai, api_keys: [{value: sk-kept}]}]}\n";
+        let guard = "  - type: restrict-ips\n    config: {allow: [10.0.0.0/8]}\n";
+        for (guard, warned) in [("", 1), (guard, 0)] {
+            let text = format!("on_http_request:\n{guard}{with_key}");
+            let checked = policies_of("policy.yaml", &text).unwrap();
+            assert_eq!((checked[0].problems.len(), checked[0].warnings.len()), (0, warned), "{text}");
+        }
+    }
+
+    #[test]
     fn a_policy_in_order_has_no_problems() {
         let text = "on_http_request:\n  - type: ai-gateway\n    config: {}\n";
         let checked = policies_of("policy.yaml", text).unwrap();
         assert_eq!(checked[0].lines(), ["policy.yaml: the policy is as it should be"]);
+        assert!(checked[0].warnings.is_empty());
         assert!(policies_of("a", "endpoints: []").is_err());
         let long = format!("{text}#{}\n", "x".repeat(LONGEST));
         assert!(problems(&long)[0].message.contains("at most"));

@@ -12,7 +12,7 @@ use crate::client::agent_config::{self, AgentEndpoint};
 use crate::client::api::{Api, CallFailed};
 use crate::client::input;
 use crate::client::notes::Notes;
-use crate::client::output::{Output, print, table};
+use crate::client::output::{Output, print, table, warn};
 use crate::client::policies::check;
 
 /// More parts of a list than an account can have endpoints for.
@@ -55,6 +55,7 @@ pub(super) async fn run(api: &Api, output: Output, file: &Path) -> anyhow::Resul
             }
         }
     }
+    applied.endpoints.iter().for_each(warn);
     match output {
         Output::Table => print(&table(&["ID", "URL", ""], &applied.told))?,
         Output::Json => output.list(&serde_json::to_value(&applied)?, "endpoints", COLUMNS)?,
