@@ -6,6 +6,7 @@ use policy::facts::Choice;
 use policy::{Expression, Scope, Template, Value};
 use proptest::prelude::*;
 
+use crate::cases;
 use crate::grammar::Grammar;
 use crate::stage::Stage;
 
@@ -226,6 +227,8 @@ fn exercise_in(text: &str, scopes: &[Scope]) {
 }
 
 proptest! {
+    #![proptest_config(cases(500))]
+
     #[test]
     fn expressions_by_the_grammar_come_to_an_end(text in expression()) {
         exercise(&text);

@@ -75,6 +75,8 @@ fn a_token_that_is_nearly_right_is_wrong() {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(1000))]
+
     /// Whatever is sent in the place of a token: a rule that refuses wrong ones refuses it, or fails.
     #[test]
     fn no_token_but_the_right_one_passes(

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use crate::case::{Case, Outcome, Request};
+use crate::cases;
 use crate::drive::{Drive, Ended, operator};
 
 /// A protective option, and what a request must bring for it.
@@ -17,6 +18,7 @@ use crate::drive::{Drive, Ended, operator};
 enum Guard {
     SharedToken,
     TokenList,
+    FormerToken,
     BasicAuth,
     KeyHeader,
     Jwt,
@@ -39,7 +41,7 @@ enum Input {
 
 /// Where callers say who they are; a request has one such header.
 fn speaks_in_authorization(guard: Guard) -> bool {
-    matches!(guard, Guard::SharedToken | Guard::TokenList | Guard::BasicAuth)
+    matches!(guard, Guard::SharedToken | Guard::TokenList | Guard::FormerToken | Guard::BasicAuth)
 }
 
 struct Scene {
@@ -86,11 +88,14 @@ impl Scene {
                 self.header_for(input, "authorization", "Bearer s3cret", wrong);
                 unless("req.headers['authorization'][0] != 'Bearer ' + secrets.get('a', 'shared')")
             }
-            Guard::TokenList => {
+            // While tokens are changed, the former one is good as well.
+            Guard::TokenList | Guard::FormerToken => {
                 self.secret(input, "a/listed", "t0ken");
-                self.header_for(input, "authorization", "Bearer t0ken", wrong);
-                let list =
-                    json!({"vars": [{"valid": ["${'Bearer ' + secrets.get('a', 'listed')}", "Bearer old"]}]});
+                self.secret(input, "a/former", "0ld");
+                let right = if guard == Guard::TokenList { "Bearer t0ken" } else { "Bearer 0ld" };
+                self.header_for(input, "authorization", right, wrong);
+                let list = json!({"vars": [{"valid": ["${'Bearer ' + secrets.get('a', 'listed')}",
+                    "${'Bearer ' + secrets.get('a', 'former')}"]}]});
                 let mut rules = action("set-vars", list);
                 rules.extend(unless("!(req.headers['authorization'][0] in vars.valid)"));
                 rules
@@ -176,6 +181,7 @@ fn guard() -> impl Strategy<Value = Guard> {
     prop::sample::select(vec![
         Guard::SharedToken,
         Guard::TokenList,
+        Guard::FormerToken,
         Guard::BasicAuth,
         Guard::KeyHeader,
         Guard::Jwt,
@@ -216,7 +222,7 @@ fn wrong() -> impl Strategy<Value = String> {
 type Choice = (Guard, Input, bool, bool, String);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(cases(3000))]
     #[test]
     fn a_request_reaches_a_provider_only_if_every_guard_is_content(
         choices in prop::collection::vec((guard(), input(), any::<bool>(), any::<bool>(), wrong()), 1..5),

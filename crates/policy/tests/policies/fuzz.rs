@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::case::{self, Request};
 use crate::drive::{Drive, operator, outcome};
-use crate::{folders, policy};
+use crate::{cases, folders, policy};
 
 /// Drives a run with answers from a list of bytes, as far as it goes.
 fn drive(policy: Policy, answers: &[u8]) {
@@ -115,7 +115,7 @@ fn changed(text: &str, changes: &[Change]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(cases(6000))]
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -20,6 +20,13 @@ use std::sync::Arc;
 
 use policy::Policy;
 
+/// With how many cases a property is tried: so many, unless `PROPTEST_CASES` says how many.
+pub(crate) fn cases(many: u32) -> proptest::test_runner::Config {
+    let said = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = proptest::test_runner::Config::default();
+    if said { config } else { proptest::test_runner::Config { cases: many, ..config } }
+}
+
 /// Every folder of `cases/`.
 fn folders() -> Vec<PathBuf> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/cases");
