@@ -497,3 +497,67 @@ async fn an_account_that_asks_too_much_is_told_to_wait(pool: PgPoolOptions, addr
     assert_eq!((told.0, &told.1["error_code"]), (StatusCode::TOO_MANY_REQUESTS, &code(226)));
     assert_eq!(other.get("/vaults").await.0, StatusCode::OK);
 }
+
+/// What the client for Go sends and reads: its headers, bodies without what is not said, pages by the address
+/// of the next one, and errors whose details are all texts.
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_client_for_go_finds_what_its_types_say(pool: PgPoolOptions, address: PgConnectOptions) {
+    let api = Api::start(pool, address).await;
+    let client = Client::of(&api).await;
+    let endpoint = client.endpoint("a.example.com").await;
+    let bearer = format!("Bearer {}", client.token.bearer);
+    let call = async |method: Method, path: &str, body: Option<Value>| {
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("user-agent", "github.com/ngrok/ngrok-api-go/v8"),
+            ("ngrok-version", "2"),
+        ];
+        headers.extend(body.is_some().then_some(("content-type", "application/json")));
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = api.raw(method, path, &headers, body).await;
+        (answer.status().as_u16(), serde_json::from_slice::<Value>(answer.body()).unwrap_or(Value::Null))
+    };
+    let new = |number: usize| json!({"endpoint_id": id(&endpoint), "description": format!("key {number}")});
+    for number in 0..5 {
+        let (status, key) = call(Method::POST, "/ai_gateway_api_keys", Some(new(number))).await;
+        assert_eq!(status, 201, "{key}");
+        for text in
+            ["id", "uri", "created_at", "updated_at", "description", "metadata", "display_name", "token"]
+        {
+            assert!(key[text].is_string(), "{text}: {key}");
+        }
+        for reference in ["created_by", "last_updated_by", "endpoint"] {
+            assert!(
+                key[reference]["id"].is_string() && key[reference]["uri"].is_string(),
+                "{reference}: {key}"
+            );
+        }
+        assert!(key["last_used"].is_null() && key["provider_keys"].is_array(), "{key}");
+    }
+    // Its lists go on with the address that they are given, until there is none or nothing is in a page.
+    let mut next = Some("/ai_gateway_api_keys?limit=2".to_owned());
+    let mut found = Vec::new();
+    while let Some(path) = next {
+        let (status, page) = call(Method::GET, &path, None).await;
+        assert_eq!(status, 200, "{page}");
+        let keys = page["ai_gateway_api_keys"].as_array().unwrap();
+        assert!(!keys.is_empty(), "{page}");
+        found.extend(keys.iter().map(|key| key["description"].as_str().unwrap().to_owned()));
+        next = page["next_page_uri"]
+            .as_str()
+            .map(|uri| uri.strip_prefix("http://api.example").unwrap().to_owned());
+    }
+    assert_eq!(found, ["key 4", "key 3", "key 2", "key 1", "key 0"]);
+
+    let (_, page) = call(Method::GET, "/ai_gateway_api_keys?limit=1", None).await;
+    let path = format!("/ai_gateway_api_keys/{}", id(&page["ai_gateway_api_keys"][0]));
+    let (status, changed) = call(Method::PATCH, &path, Some(json!({"metadata": "m"}))).await;
+    assert_eq!((status, &changed["metadata"], &changed["description"]), (200, &json!("m"), &json!("key 4")));
+    assert_eq!(call(Method::DELETE, &path, None).await, (204, Value::Null));
+    for (method, path) in [(Method::GET, path.as_str()), (Method::DELETE, &path), (Method::GET, "/nothing")] {
+        let (status, told) = call(method, path, None).await;
+        assert_eq!((status, &told["status_code"]), (404, &json!(404)), "{told}");
+        assert!(told["msg"].is_string(), "{told}");
+        assert!(told["details"].as_object().unwrap().values().all(Value::is_string), "{told}");
+    }
+}
