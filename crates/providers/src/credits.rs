@@ -70,6 +70,25 @@ pub struct Credits {
     stores: bool,
 }
 
+impl Credits {
+    /// What the limit of a conversation's output is called.
+    pub(crate) fn limit(&self) -> &'static str {
+        self.limit
+    }
+
+    /// How long a completion gets that names no limit, where that is known.
+    pub(crate) fn completion_output(&self) -> Option<u64> {
+        self.completion_output
+    }
+}
+
+impl Credits {
+    /// Whether its models' tokenizers are known here.
+    pub(crate) fn knows_tokenizers(&self) -> bool {
+        self.is_countable
+    }
+}
+
 /// An operation that may be called on credits: by `POST`, with a JSON object.
 #[derive(Debug, PartialEq, Eq)]
 struct Operation {

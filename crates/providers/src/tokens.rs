@@ -7,7 +7,8 @@ use bpe_openai::Tokenizer;
 use model::usage::Tokens;
 use serde_json::Value;
 
-use crate::catalog::Dialect;
+use crate::catalog::{Dialect, Provider};
+use crate::credits::Credits;
 use crate::endpoint::Endpoint;
 
 /// How a family of models cuts text.
@@ -98,8 +99,9 @@ pub fn prompt(endpoint: Endpoint, model: &str, body: &[u8]) -> u64 {
 
 /// Whether what is counted is only near to what the provider counts: nobody else knows the tokenizers of
 /// the models that are asked there.
-pub fn is_estimate(endpoint: Endpoint) -> bool {
-    matches!(endpoint.dialect(), Some(Dialect::Anthropic | Dialect::Google))
+pub fn is_estimate(provider: &Provider, endpoint: Endpoint) -> bool {
+    let is_known = provider.credits.is_some_and(Credits::knows_tokenizers);
+    !is_known || matches!(endpoint.dialect(), Some(Dialect::Anthropic | Dialect::Google))
 }
 
 /// A usage counted by us: of the request's body, and of the text that was produced.

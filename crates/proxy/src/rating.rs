@@ -193,7 +193,7 @@ impl Rating {
             }
         };
         let mut counted = tokens::counted(self.endpoint, &self.model, &self.text, &text);
-        record.provenance = match tokens::is_estimate(self.endpoint) {
+        record.provenance = match tokens::is_estimate(self.server.provider, self.endpoint) {
             true => Provenance::Estimated,
             false => Provenance::Counted,
         };

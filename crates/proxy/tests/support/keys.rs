@@ -153,10 +153,10 @@ impl Keys {
         }
         let key = |(number, operators): (u128, &Operators)| {
             let (id, secret) = (OperatorKeyId(Uuid::from_u128(number)), Secret::new(operators.secret));
-            let sealed = self.sealer.seal_operator_key(&self.installation, id, "openai", &secret).unwrap();
+            let sealed = self.sealer.seal_operator_key(&self.installation, id, setup.sold, &secret).unwrap();
             Body::OperatorKey(OperatorKey {
                 id,
-                provider: "openai".to_owned(),
+                provider: setup.sold.to_owned(),
                 alias: number.to_string(),
                 priority: operators.priority,
                 cancel: operators.cancel,

@@ -93,6 +93,8 @@ pub struct Setup {
     pub stores_key: bool,
     /// The operator's keys.
     pub operator_keys: Vec<Operators>,
+    /// The provider that they are for.
+    pub sold: &'static str,
     pub terms: Option<Terms>,
     pub account_terms: AccountTerms,
     /// What the token of the gateway `demo` may spend.
@@ -163,6 +165,7 @@ impl Default for Setup {
             is_current: true,
             stores_key: true,
             operator_keys: Vec::new(),
+            sold: "openai",
             terms: None,
             account_terms: AccountTerms::default(),
             token_budget: None,
