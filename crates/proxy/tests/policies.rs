@@ -185,7 +185,7 @@ async fn a_policy_that_cannot_be_obeyed_lets_nothing_through() {
     let own = [("authorization", "Bearer sk-own")];
     for (shard, policy) in [
         (0x74, "on_http_request: [{type: no-such-action}]"),
-        (0x75, "on_http_request: [{type: log, config: {metadata: {a: b}}}, {type: ai-gateway}]"),
+        (0x75, "on_http_response: [{type: deny}]"),
         (0x76, "{"),
     ] {
         let gateway = Gateway::start(provider.address, shard, under(policy)).await;

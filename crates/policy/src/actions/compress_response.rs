@@ -15,6 +15,8 @@ pub enum Algorithm {
     Gzip,
     /// `deflate`, in zlib's frame
     Deflate,
+    /// `br`
+    Brotli,
 }
 
 /// The encodings that may be chosen, the best first.
@@ -28,6 +30,7 @@ impl Algorithm {
         match self {
             Self::Gzip => "gzip",
             Self::Deflate => "deflate",
+            Self::Brotli => "br",
         }
     }
 }
@@ -35,13 +38,13 @@ impl Algorithm {
 impl CompressResponse {
     pub(crate) fn read(place: &Place<'_>) -> Option<Self> {
         let fields = place.fields(&["algorithms"])?;
-        let all = vec![Algorithm::Gzip, Algorithm::Deflate];
+        let all = vec![Algorithm::Gzip, Algorithm::Deflate, Algorithm::Brotli];
         let algorithms = fields.or("algorithms", all, |place| {
-            // The vendor's other two may be listed, and are never chosen: who reads them reads these too.
+            // The vendor's last may be listed, and is never chosen: nobody reads it any more.
             let choices = [
                 ("gzip", Some(Algorithm::Gzip)),
                 ("deflate", Some(Algorithm::Deflate)),
-                ("br", None),
+                ("br", Some(Algorithm::Brotli)),
                 ("compress", None),
             ];
             let listed = place.list(1..=4, |place| place.choice(&choices))?;
@@ -49,8 +52,8 @@ impl CompressResponse {
             if done.is_empty() {
                 return place.wrong_so(
                     Code::Choice,
-                    "Neither `br` nor `compress` is done here.",
-                    "List `gzip` or `deflate` too: whoever reads those reads one of these.",
+                    "`compress` alone is done for nobody, because nobody reads it any more.",
+                    "List `gzip`, `deflate` or `br` too.",
                 );
             }
             Some(done)
@@ -177,6 +180,10 @@ mod tests {
     #[test]
     fn the_caller_decides_and_the_order_breaks_ties() {
         let both = [Algorithm::Gzip, Algorithm::Deflate];
+        let with_brotli = [Algorithm::Gzip, Algorithm::Brotli];
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip;q=0.9, br"));
+        assert_eq!(negotiated(&with_brotli, &headers), Some(Algorithm::Brotli));
         for (accepts, chosen) in [
             ("gzip, deflate", Some(Algorithm::Gzip)),
             ("gzip;q=0.5, deflate;q=0.8", Some(Algorithm::Deflate)),

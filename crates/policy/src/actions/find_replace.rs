@@ -80,14 +80,16 @@ impl FindReplace {
         exchange: &mut Exchange,
         message: &mut Message,
     ) -> Result<(), Failure> {
-        if let (Some(data), _) = self.replaced(exchange, Field::Data, &message.data)? {
+        let (data, mut found) = self.replaced(exchange, Field::Data, &message.data)?;
+        if let Some(data) = data {
             message.data = data;
         }
-        if let Some(retry) = &message.retry
-            && let (Some(retry), _) = self.replaced(exchange, Field::Retry, retry)?
-        {
-            message.retry = Some(retry);
+        if let Some(retry) = &message.retry {
+            let (retry, more) = self.replaced(exchange, Field::Retry, retry)?;
+            found.extend(more);
+            message.retry = retry.or_else(|| message.retry.take());
         }
+        exchange.found("sse_find_replace", [("replacements", Value::list(found))]);
         Ok(())
     }
 

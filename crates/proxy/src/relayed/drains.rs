@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use model::AccountId;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -68,6 +70,19 @@ impl Drop for Drain {
 pub(super) async fn drained(mut relayed: Relayed, place: Drain) {
     while poll_fn(|context| relayed.poll_frame(context)).await.is_some() {}
     drop(place);
+}
+
+/// The same, of so much and within that time: what only the caller's provider may ever end.
+pub(super) async fn drained_within(mut relayed: Relayed, place: Drain, mut bytes: u64, time: Duration) {
+    let draining = async {
+        while let Some(frame) = poll_fn(|context| relayed.poll_frame(context)).await {
+            let length = frame.ok().and_then(|frame| frame.data_ref().map(Bytes::len)).unwrap_or_default();
+            let Some(left) = bytes.checked_sub(length as u64) else { break };
+            bytes = left;
+        }
+    };
+    let _in_time = tokio::time::timeout(time, draining).await;
+    drop((relayed, place));
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::allowance::Allowance;
-use super::drains::drained;
+use super::drains::{drained, drained_within};
 use super::ending::Departure;
 use super::{Drain, Ended, Relayed, Running, Shown, Source};
 use crate::refusal::Refusal;
@@ -185,7 +185,14 @@ impl Flow {
         self.departure = Some(departure);
         (self.hide, self.shown) = (None, None);
         self.source.watch.is_unattended();
-        runtime.spawn(drained(Relayed { flow: Some(self) }, place));
+        let Some(running) = &self.running else { return };
+        if running.bills_on() {
+            runtime.spawn(drained(Relayed { flow: Some(self) }, place));
+        } else {
+            let bounds = &running.visit.deps().bounds;
+            let (bytes, time) = (bounds.max_json_bytes, bounds.answer_idle);
+            runtime.spawn(drained_within(Relayed { flow: Some(self) }, place, bytes, time));
+        }
     }
 
     /// Room to read the rest, if that makes a difference.
