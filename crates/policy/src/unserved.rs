@@ -2,7 +2,6 @@
 //! is stored and where it would be served, rather than obeyed in part.
 
 use crate::actions::Action;
-use crate::actions::ai_gateway::{AiGateway, OnError, Provider};
 use crate::document::policy::Policy;
 use crate::document::{Node, Value, parse};
 use crate::phase::Phase;
@@ -58,54 +57,6 @@ fn at<'n>(document: &'n Node, path: &str) -> Option<&'n Node> {
     })
 }
 
-fn unserved(action: &Action) -> Vec<Unserved> {
-    match action {
-        Action::AiGateway(gateway) => of_gateway(gateway),
-        _ => Vec::new(),
-    }
-}
-
-fn of_gateway(gateway: &AiGateway) -> Vec<Unserved> {
-    let field = |is_there: bool, name: &str| is_there.then(|| format!("config.{name}"));
-    let first = |is: fn(&Provider) -> bool, name: &str| {
-        let index = gateway.providers.iter().position(is)?;
-        Some(format!("config.providers[{index}].{name}"))
-    };
-    let found = [
-        (field(gateway.on_error == OnError::Continue, "on_error"), "`on_error: continue` of `ai-gateway`"),
-        (field(!gateway.model_selection.is_empty(), "model_selection"), "`model_selection`"),
-        (field(!gateway.api_key_selection.is_empty(), "api_key_selection"), "`api_key_selection`"),
-        (field(gateway.max_input_tokens.is_some(), "max_input_tokens"), "`max_input_tokens`"),
-        (field(gateway.max_output_tokens.is_some(), "max_output_tokens"), "`max_output_tokens`"),
-        (
-            first(
-                |provider| provider.supported_api_surfaces.iter().any(|one| !one.supported_params.is_empty()),
-                "supported_api_surfaces",
-            ),
-            "`supported_params`",
-        ),
-        (
-            first(
-                |provider| provider.models.iter().any(|model| !model.unsupported_params.is_empty()),
-                "models",
-            ),
-            "`unsupported_params`",
-        ),
-    ];
-    found.into_iter().filter_map(|(field, what)| Some((field?, what))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Operator;
-
-    #[test]
-    fn what_is_not_served_is_told_with_its_place() {
-        let text = "on_http_request:\n  - actions:\n      - type: add-headers\n        config: {headers: {a: b}}\n      - type: ai-gateway\n        config:\n          on_error: continue\n  - type: deny\n";
-        let policy = Policy::parse(text, &Operator::default()).unwrap();
-        let found = policy.unserved(text).unwrap();
-        let told: Vec<_> = found.iter().map(|problem| (problem.at.line, problem.path.as_str())).collect();
-        assert_eq!(told, [(7, "on_http_request[0].actions[1].config.on_error")]);
-    }
+fn unserved(_: &Action) -> Vec<Unserved> {
+    Vec::new()
 }

@@ -26,5 +26,6 @@ attributes! {
     CHARGE = "tollgate.charge.nano_dollars";
     HELD = "tollgate.hold.nano_dollars";
     PRICE_VERSION = "tollgate.price.version";
+    REMOVED_PARAMS = "tollgate.removed_params";
     PROVENANCE = "tollgate.usage.provenance";
 }

@@ -39,6 +39,12 @@ names! {
     NGROK_AIG_ATTEMPTS = "ngrok-aig-attempts";
     /// Which model of which provider answered.
     NGROK_AIG_MODEL = "ngrok-aig-model";
+    /// The request's id, for clients that look for it here.
+    NGROK_AIG_REQUEST_ID = "ngrok-aig-request-id";
+    /// Models that were not tried though they were asked for.
+    NGROK_AIG_REJECTED_MODELS = "ngrok-aig-rejected-models";
+    /// Members of the body that were not sent on.
+    NGROK_AIG_REMOVED_PARAMS = "ngrok-aig-removed-params";
     /// Who is asked where neither the address nor the body says it.
     NGROK_AIG_PROVIDER = "ngrok-aig-provider";
     /// The code of a refusal, for clients that know ngrok's.

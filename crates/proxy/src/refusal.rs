@@ -22,8 +22,10 @@ use providers::request::InvalidBody;
 use crate::headers::{TOLLGATE_CREDITS_FREE, TOLLGATE_CREDITS_NEEDED};
 use crate::limits::left::{insert_dollars, whole_seconds};
 use crate::metadata::InvalidMetadata;
+use crate::strategies::Unchosen;
 pub use fault::Fault;
 pub(crate) use head::head;
+pub(crate) use ngrok::ngrok_request_id;
 pub use reached::Reached;
 pub use shape::{Listener, Shape};
 pub use unpaid::Unpaid;
@@ -71,9 +73,23 @@ pub enum Refusal {
     /// The gateway's traffic policy leads a path elsewhere.
     #[error("The gateway's traffic policy rewrote the path so that it does not name this gateway any more")]
     RewrittenAway,
+    /// The strategies of the gateway's traffic policy leave nobody to be asked.
+    #[error("{0}")]
+    Unchosen(Box<Unchosen>),
     /// More than one was asked, and they failed in different ways.
     #[error("All providers failed: {}", .0.join("; "))]
     AllFailed(Vec<String>),
+    /// The time for all attempts together is over.
+    #[error("All attempts together took too long: {}", .0.join("; "))]
+    OutOfTime(Vec<String>),
+    /// The prompt is longer than the gateway's traffic policy lets it be, for every model that was asked for.
+    #[error("The prompt has about {tokens} tokens, and this gateway takes {limit}")]
+    InputTooLarge {
+        /// How long it is, by our estimate.
+        tokens: u64,
+        /// The bound.
+        limit: u64,
+    },
     /// No gateway has this address.
     #[error("Please configure AI Gateway: no gateway has this address")]
     UnknownGateway,
@@ -375,6 +391,12 @@ impl Refusal {
     /// Whether it sends the caller away, who can bring that about himself.
     pub(crate) fn sends_away(&self) -> bool {
         matches!(self, Self::TokenRevoked | Self::GatewayDeleted)
+    }
+
+    /// Whether the gateway's policy may answer in its place: not where the caller is sent away or cannot be
+    /// told much, nor what is a mistake of ours.
+    pub(crate) fn may_be_answered(&self) -> bool {
+        !(self.ends_what_ran() || self.leaves_body_unread() || matches!(self, Self::Bug))
     }
 
     /// Whether it was we who gave up a request that its provider may go on with, and bill.

@@ -1,14 +1,17 @@
 //! The life of a request, on one page.
 
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use model::gateway::ErrorShape;
+use model::usage::Outcome;
 use process::Peer;
 use providers::catalog::Dialect;
 
@@ -19,18 +22,18 @@ use crate::metadata::metadata;
 use crate::models;
 use crate::refusal::{Listener, Refusal, Shape};
 use crate::stages::attempts::{Asking, Reply};
-use crate::stages::consult::Consulting;
+use crate::stages::authenticate::Caller;
+use crate::stages::consult::{Consulted, Consulting};
 use crate::stages::inspect::{Arriving, Inquiry};
+use crate::stages::plan::Attempt;
 use crate::stages::resolve::{Address, Below, Place, Target};
 use crate::stages::{attempts, authenticate, consult, inspect, plan, relay, resolve, route};
+use crate::strategies::told::Chosen;
 use crate::visit::{self, Arrival, Visit, bounded};
 
 /// Answers one request, whatever happens.
 pub async fn serve(deps: Arc<Deps>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Answer> {
     let arrival = Arrival::now();
-    if request.method() == Method::OPTIONS {
-        return allowed();
-    }
     let answering = AssertUnwindSafe(answered(&deps, &peer, arrival, request)).catch_unwind();
     answering.await.unwrap_or_else(|_| {
         let shape = Shape::Provider(Dialect::OpenAi);
@@ -50,7 +53,11 @@ async fn answered(
         Some(interests) => resolve::place_in_use(interests, &deps.snapshot, &head, arrival.at_ms).await,
     };
     let (place, below) = match found {
+        Ok((place, _)) if head.method == Method::OPTIONS && place.gateway.policy.is_none() => {
+            return allowed();
+        }
         Ok(found) => found,
+        Err(_) if head.method == Method::OPTIONS => return allowed(),
         Err(refusal) => return astray(deps, arrival, &head, &refusal),
     };
     let shape = place.gateway.gateway.error_shape;
@@ -60,6 +67,9 @@ async fn answered(
     let mut visit = Visit::begin(deps, arrival, &place, &head, shape);
     let method = head.method.clone();
     let arriving = Arriving::Stream(body);
+    if method == Method::OPTIONS {
+        return about_us(visit, &place, below, peer, head, arriving).await;
+    }
     match through_the_stages(deps, &place, below, &mut visit, peer, head, arriving).await {
         Ok(Reply::Provider(pending)) => relay::answer(visit, *pending).await,
         Ok(Reply::Policy(answer)) => relay::written(visit, &method, *answer).await,
@@ -94,27 +104,50 @@ async fn through_the_stages(
         None => None,
         Some(Consulting::Go(consulted)) => Some(consulted),
         Some(Consulting::Answer(answer)) => return Ok(Reply::Policy(answer)),
+        Some(Consulting::Failed(consulted, refusal)) => {
+            return attempts::unasked(visit, Some(consulted), refusal).await;
+        }
     };
-    let policy = consulted.as_ref().map(|consulted| &*consulted.compiled);
-    let target = resolve::target(&deps.origins, policy, &head, &below)?;
-    note_target(visit, &target, &head)?;
+    let under = consulted.as_deref();
+    let asked = asked(deps, (place, &below), visit, &caller, &head, body, under).await;
+    let (target, inquiry, plan) = match asked {
+        Ok(ControlFlow::Continue(asked)) => asked,
+        Ok(ControlFlow::Break(answer)) => return Ok(Reply::Own(answer)),
+        Err(refusal) => return attempts::unasked(visit, consulted, refusal).await,
+    };
+    let asking = Asking { place, caller: &caller, target: &target };
+    attempts::reply(visit, asking, plan, head, inquiry, consulted).await
+}
+
+/// What is asked, and who can be asked that; or the answer, if it is ours to know.
+async fn asked(
+    deps: &Deps,
+    (place, below): (&Place, &Below),
+    visit: &mut Visit,
+    caller: &Caller,
+    head: &Parts,
+    body: Arriving,
+    consulted: Option<&Consulted>,
+) -> Result<ControlFlow<Bytes, (Target, Inquiry, (Vec<Attempt>, Chosen))>, Refusal> {
+    let policy = consulted.map(|consulted| &*consulted.compiled);
+    let target = resolve::target(&deps.origins, policy, head, below)?;
+    note_target(visit, &target, head)?;
     match &target.address {
-        Address::CompatModels => return Ok(Reply::Own(providers::compat::models())),
+        Address::CompatModels => return Ok(ControlFlow::Break(providers::compat::models())),
         Address::Models(name) => {
-            return models::open(deps, place, &caller, &head, name.as_deref(), consulted.as_deref())
-                .map(Reply::Own);
+            let list = models::open(deps, place, caller, head, name.as_deref(), consulted)?;
+            return Ok(ControlFlow::Break(list));
         }
         // Who has no credential need not send a body.
         Address::Native { server, .. } if consulted.is_none() => {
-            drop(route::credential(deps, place, &caller, &head.headers, (server, target.endpoint))?);
+            drop(route::credential(deps, place, caller, &head.headers, (server, target.endpoint))?);
         }
         Address::Native { .. } | Address::Compat | Address::Open => (),
     }
     let inquiry = inspect::inquiry(&deps.bounds, &target, &head.headers, body, policy).await?;
     note_inquiry(visit, &inquiry);
-    let plan = plan::plan(deps, place, &caller, &head, &target, &inquiry, consulted.as_deref())?;
-    let asking = Asking { place, caller: &caller, target: &target };
-    attempts::reply(visit, asking, plan, head, inquiry, consulted).await
+    let plan = plan::plan(deps, place, caller, head, &target, &inquiry, consulted)?;
+    Ok(ControlFlow::Continue((target, inquiry, plan)))
 }
 
 fn note_target(visit: &mut Visit, target: &Target, head: &Parts) -> Result<(), Refusal> {
@@ -155,7 +188,32 @@ fn astray(deps: &Deps, arrival: Arrival, head: &Parts, refusal: &Refusal) -> Res
     visit::told(Listener { shape, request_id: arrival.id }, refusal)
 }
 
-/// `OPTIONS` is about us, not about a provider.
+/// `OPTIONS` is about us, not about a provider, and browsers send it without a credential, to learn whether a page
+/// may ask. What they are told is the policy's to say, if there is one.
+async fn about_us(
+    mut visit: Visit,
+    place: &Place,
+    mut below: Below,
+    peer: &Peer,
+    mut head: Parts,
+    mut body: Arriving,
+) -> Response<Answer> {
+    let method = head.method.clone();
+    let consulted = consult::consult(&mut visit, place, peer, &mut head, &mut below, &mut body).await;
+    match consulted {
+        Ok(Some(Consulting::Answer(answer))) => relay::written(visit, &method, *answer).await,
+        Ok(Some(Consulting::Failed(_, refusal))) | Err(refusal) => visit.refused(&refusal),
+        Ok(Some(Consulting::Go(_)) | None) => {
+            let response = allowed();
+            visit.record().status = response.status().as_u16();
+            visit.record().outcome = Outcome::Answered;
+            visit.close();
+            response
+        }
+    }
+}
+
+/// What is told where no policy says otherwise.
 fn allowed() -> Response<Answer> {
     let mut response = Response::new(Answer::default());
     *response.status_mut() = StatusCode::NO_CONTENT;

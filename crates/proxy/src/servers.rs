@@ -100,6 +100,11 @@ impl Server {
         self.provider.allows_splices && self.own.as_ref().is_none_or(is_known)
     }
 
+    /// Whether it is OpenAI's service as Azure runs it.
+    pub fn is_azure(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.base.is_azure())
+    }
+
     /// What is spoken in an operation.
     pub fn dialect_of(&self, endpoint: Endpoint) -> Dialect {
         self.provider.dialect_of(endpoint)

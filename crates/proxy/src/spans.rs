@@ -11,7 +11,7 @@ use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     Tracer as _,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use crate::attributes as names;
@@ -60,8 +60,9 @@ impl Spans {
         Self(tracer)
     }
 
-    /// Sends the span of a request that has ended, for which so much was held.
-    pub fn ended(&self, trace: &Trace, record: &UsageRecord, held: Nanos) {
+    /// Sends the span of a request that has ended, for which so much was held, and of whose body these members
+    /// were not sent on.
+    pub fn ended(&self, trace: &Trace, record: &UsageRecord, held: Nanos, removed: Vec<String>) {
         let began = UNIX_EPOCH + Duration::from_millis((record.id.as_u128() >> 80) as u64);
         let ended = began + Duration::from_micros(record.timings.total);
         let parent = SpanContext::new(
@@ -80,7 +81,7 @@ impl Spans {
             .with_trace_id(TraceId::from_bytes(trace.id))
             .with_span_id(SpanId::from_bytes(trace.span))
             .with_start_time(began)
-            .with_attributes(attributes(record, held))
+            .with_attributes(attributes(record, held, removed))
             .with_status(match record.outcome {
                 Outcome::Failed | Outcome::Ended => Status::error(record.cause.clone()),
                 _ => Status::Unset,
@@ -89,7 +90,7 @@ impl Spans {
     }
 }
 
-fn attributes(record: &UsageRecord, held: Nanos) -> Vec<KeyValue> {
+fn attributes(record: &UsageRecord, held: Nanos, removed: Vec<String>) -> Vec<KeyValue> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut attributes = vec![
         KeyValue::new(names::OPERATION, operation(&record.endpoint)),
@@ -119,6 +120,10 @@ fn attributes(record: &UsageRecord, held: Nanos) -> Vec<KeyValue> {
     if record.key_source == Some(KeySource::Credits) {
         attributes.push(KeyValue::new(names::CHARGE, record.charge.0));
         attributes.push(KeyValue::new(names::HELD, held.0));
+    }
+    if !removed.is_empty() {
+        let removed: Vec<StringValue> = removed.into_iter().map(StringValue::from).collect();
+        attributes.push(KeyValue::new(names::REMOVED_PARAMS, Value::Array(Array::String(removed))));
     }
     attributes
 }

@@ -9,24 +9,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::Response;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use meter::{Claim, Denied, OpenRecord, Standing};
 use model::usage::{Outcome, Timings, UsageRecord};
 use model::{AccountId, Nanos};
 use process::failpoint;
+use providers::catalog::QuotaHeaders;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::deps::Deps;
+use crate::effects::standing::Watched;
 use crate::headers::{self, CF_AIG_EVENT_ID};
 use crate::limits::Left;
 use crate::limits::local::LocalHold;
 use crate::rating::{Least, Rating};
 use crate::refusal::{self, Fault, Listener, Refusal, Shape};
+use crate::request_id::now_ms;
 use crate::spans::Trace;
 use crate::stages::resolve::Place;
 use closing::Closing;
@@ -79,8 +82,16 @@ pub struct Visit {
     pub held: Nanos,
     /// Who was asked for what, where the address does not say it: `openai:gpt-4o`.
     pub asked: Option<String>,
+    /// Members of the body that were not sent on.
+    pub removed: Vec<String>,
+    /// Models that were not tried though they were asked for.
+    rejected: Vec<String>,
+    /// How often anybody was asked.
+    attempts: u16,
     /// What it took of the local limits.
     pub local: Option<LocalHold>,
+    /// Under what it is counted how the attempt goes, if anybody wants to know.
+    pub watched: Option<Box<Watched>>,
     /// What its input is rated by, should we give it up before the provider's first byte.
     pub owed: Option<Arc<Rating>>,
     /// Whether it was we or the caller who gave it up.
@@ -111,13 +122,29 @@ impl Visit {
             output_limit: None,
             held: Nanos::ZERO,
             asked: None,
+            removed: Vec::new(),
+            rejected: Vec::new(),
+            attempts: 0,
             local: None,
+            watched: None,
             owed: None,
             is_abandoned: false,
             beginning: None,
             dispatched: None,
             first_byte: None,
             is_closed: false,
+        }
+    }
+
+    /// How long it took until now, but for the waiting for its body.
+    pub fn age(&self) -> Duration {
+        self.arrival.at.elapsed().saturating_sub(self.waited)
+    }
+
+    /// A model is not tried though it was asked for.
+    pub fn rejected(&mut self, model: String) {
+        if !self.rejected.contains(&model) {
+            self.rejected.push(model);
         }
     }
 
@@ -192,6 +219,7 @@ impl Visit {
     pub fn dispatched(&mut self) {
         let now = Instant::now();
         self.dispatched = Some(now);
+        self.attempts = self.attempts.saturating_add(1);
         if let Some(open) = &mut self.open {
             open.dispatched();
         }
@@ -209,6 +237,13 @@ impl Visit {
             self.record.timings.upstream_first_byte = microseconds(now - dispatched);
         }
         failpoint("first_byte");
+    }
+
+    /// The provider answers so.
+    pub fn answered(&mut self, quota: QuotaHeaders, status: StatusCode, headers: &HeaderMap) {
+        if let Some(watched) = &mut self.watched {
+            watched.answered(self.deps.effects.standing(), quota, status, headers, now_ms());
+        }
     }
 
     /// The provider's answer ended.
@@ -237,10 +272,18 @@ impl Visit {
         headers.insert(&headers::CF_AIG_REQUEST_ID, id);
         headers.insert(&headers::CF_AIG_STEP, HeaderValue::from_static("0"));
         self.left.mark(headers);
+        let is_ngroks = matches!(self.shape, Shape::Ngrok(_));
         if let Some(asked) = self.asked.as_deref().and_then(|asked| HeaderValue::try_from(asked).ok()) {
             headers.insert(&headers::NGROK_AIG_MODEL, asked);
-            headers.insert(&headers::NGROK_AIG_ATTEMPTS, HeaderValue::from(self.record.attempt + 1));
         }
+        if self.attempts > 0 && (is_ngroks || self.asked.is_some()) {
+            headers.insert(&headers::NGROK_AIG_ATTEMPTS, HeaderValue::from(self.attempts));
+        }
+        if is_ngroks {
+            headers.insert(&headers::NGROK_AIG_REQUEST_ID, refusal::ngrok_request_id(self.arrival.id));
+        }
+        names_header(headers, &headers::NGROK_AIG_REMOVED_PARAMS, &self.removed);
+        names_header(headers, &headers::NGROK_AIG_REJECTED_MODELS, &self.rejected);
         if let Some(limit) = self.output_limit {
             headers.insert(&headers::TOLLGATE_OUTPUT_LIMIT, HeaderValue::from(limit));
         }
@@ -272,6 +315,9 @@ impl Visit {
         // Nor is it undone by what is told in the end of all attempts together.
         self.is_abandoned |= refusal.abandons();
         self.deps.metrics.refused(refusal.cause());
+        if let Some(watched) = &mut self.watched {
+            watched.refused(refusal);
+        }
         if let Refusal::TokenMisplaced { .. } = refusal {
             self.forget_texts();
         }
@@ -349,13 +395,16 @@ impl Visit {
             self.record.request_bytes = passed.load(Ordering::Relaxed);
         }
         self.record.timings.total = microseconds(self.arrival.at.elapsed());
+        let took = self.dispatched.map(|dispatched| dispatched.elapsed()).unwrap_or_default();
         let closing = Closing {
             deps: Arc::clone(&self.deps),
             open: self.open.take(),
             local: self.local.take(),
             held: self.held,
+            removed: std::mem::take(&mut self.removed),
             trace: self.trace,
             fault: self.fault,
+            watched: self.watched.take().map(|watched| (watched, took)),
         };
         let owed = self.owed.take().filter(|_| self.is_abandoned);
         match (owed, tokio::runtime::Handle::try_current()) {
@@ -404,6 +453,10 @@ pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
         refusal::head(listener, refusal).body(Answer::Whole(listener.body(refusal).into()));
     let mut response = response.unwrap_or_default();
     response.headers_mut().insert(&headers::CF_AIG_REQUEST_ID, uuid_value(listener.request_id));
+    if let Shape::Ngrok(_) = listener.shape {
+        let id = refusal::ngrok_request_id(listener.request_id);
+        response.headers_mut().insert(&headers::NGROK_AIG_REQUEST_ID, id);
+    }
     refusal.mark(response.headers_mut());
     response
 }
@@ -412,6 +465,31 @@ pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
 pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Names with commas between them, as far as they fit; what callers wrote is told without what might be
+/// taken for something else.
+fn names_header(headers: &mut HeaderMap, header: &'static HeaderName, names: &[String]) {
+    const MOST: usize = 1024;
+    let mut told = String::new();
+    for name in names {
+        let plain = name.chars().map(|character| match character {
+            ',' => '_',
+            character if character.is_ascii_graphic() => character,
+            _ => '_',
+        });
+        let comma = if told.is_empty() { "" } else { "," };
+        if told.len() + name.len() >= MOST {
+            break;
+        }
+        told.push_str(comma);
+        told.extend(plain);
+    }
+    if !told.is_empty()
+        && let Ok(told) = HeaderValue::try_from(told)
+    {
+        headers.insert(header, told);
+    }
 }
 
 fn uuid_value(id: Uuid) -> HeaderValue {

@@ -73,6 +73,13 @@ impl Selection {
     /// Every model that may be asked in a format for an operation: those of the gateway's providers in
     /// its order, then those of others by the provider's id.
     pub fn everything(&self, asked: Asked<'_>) -> Vec<Candidate<'_>> {
+        let mut all = self.universe(asked);
+        all.retain(|candidate| self.allows(candidate, asked).is_ok());
+        all
+    }
+
+    /// The same with those that the gateway does not allow.
+    pub fn universe(&self, asked: Asked<'_>) -> Vec<Candidate<'_>> {
         let own = (0..self.providers.len()).flat_map(|place| {
             let host = self.configured(place);
             let models = &self.providers[place].models;
@@ -86,14 +93,17 @@ impl Selection {
                 all.push(candidate);
             }
         }
-        all.retain(|candidate| self.allows(candidate, asked).is_ok() && candidate.takes(asked.operation));
+        let can = |candidate: &Candidate<'_>| {
+            candidate.host.speaks(asked.dialect) && candidate.takes(asked.operation)
+        };
+        all.retain(can);
         all.sort_by_key(|candidate| candidate.host.place());
         all
     }
 
     /// What goes by a name at one provider: what the gateway or the catalogue calls so, or else the name
     /// itself, because providers have models that neither knows.
-    pub(super) fn at<'a>(&'a self, host: Host<'a>, name: &'a str) -> Candidate<'a> {
+    pub fn at<'a>(&'a self, host: Host<'a>, name: &'a str) -> Candidate<'a> {
         let configured = host.configured.and_then(|(_, provider)| provider.model(name));
         if let Some((index, model)) = configured {
             return own(self.catalogue, host, index, model);
@@ -136,7 +146,7 @@ impl Selection {
     }
 
     /// Why a candidate may not be asked, if it may not.
-    pub(super) fn allows(&self, candidate: &Candidate<'_>, asked: Asked<'_>) -> Result<(), NoModel> {
+    pub fn allows(&self, candidate: &Candidate<'_>, asked: Asked<'_>) -> Result<(), NoModel> {
         let host = candidate.host;
         let (provider, model) = (|| host.id().to_owned(), || candidate.id().to_owned());
         self.allows_host(host)?;

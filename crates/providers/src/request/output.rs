@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::InvalidBody;
+use crate::catalog::Provider;
+use crate::credits::Credits;
 use crate::endpoint::Endpoint;
 use crate::scan::{self, Kind, Member};
 use crate::splice::Splices;
@@ -20,27 +22,29 @@ pub struct OutputLimit {
 
 const MAX_TOKENS: &str = "max_tokens";
 const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
-/// What OpenAI makes of a completion that names no limit.
-const SHORT_COMPLETION: u64 = 16;
 
 impl OutputLimit {
-    /// The limit of an operation; nothing for those that write no text.
+    /// The limit of an operation at a provider; nothing for those that write no text.
     ///
-    /// A conversation's is called `max_completion_tokens` at OpenAI (`is_openai`, also where somebody else
-    /// serves what is OpenAI's) and `max_tokens`, its older name, everywhere else: models that think take
-    /// only the one, and several providers read only the other.
-    pub fn of(endpoint: Endpoint, is_openai: bool, model: &str) -> Option<Self> {
+    /// A conversation's is called `max_completion_tokens` at OpenAI, and wherever else that is known to be read
+    /// (`is_azure` is OpenAI's service, too), and `max_tokens`, its older name, at all others: models that think
+    /// take only the one, and several providers read only the other.
+    pub fn of(endpoint: Endpoint, provider: &Provider, is_azure: bool, model: &str) -> Option<Self> {
         const NEWER: [&str; 4] = ["gpt-5", "o1", "o3", "o4"];
         let alone = |name| Some(Self { name, other: None, otherwise: None });
+        let credits = provider.credits;
+        let reads_newer = is_azure
+            || credits.is_some_and(|credits| credits.limit() == MAX_COMPLETION_TOKENS)
+            || NEWER.iter().any(|newer| model.starts_with(newer));
         match endpoint {
-            Endpoint::ChatCompletions if is_openai || NEWER.iter().any(|newer| model.starts_with(newer)) => {
+            Endpoint::ChatCompletions if reads_newer => {
                 Some(Self { name: MAX_COMPLETION_TOKENS, other: Some((MAX_TOKENS, true)), otherwise: None })
             }
             Endpoint::ChatCompletions => {
                 Some(Self { name: MAX_TOKENS, other: Some((MAX_COMPLETION_TOKENS, false)), otherwise: None })
             }
             Endpoint::Completions => {
-                let otherwise = is_openai.then_some(SHORT_COMPLETION);
+                let otherwise = credits.and_then(Credits::completion_output);
                 Some(Self { otherwise, ..alone(MAX_TOKENS)? })
             }
             Endpoint::Messages => alone(MAX_TOKENS),
@@ -140,31 +144,42 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog;
 
     fn limited(limit: OutputLimit, body: &'static str) -> Result<String, InvalidBody> {
         let limited = limit.set(&Bytes::from_static(body.as_bytes()), 100)?;
         Ok(String::from_utf8(limited.to_vec()).unwrap())
     }
 
+    fn at(slug: &str, endpoint: Endpoint, model: &str) -> Option<OutputLimit> {
+        OutputLimit::of(endpoint, catalog::find(slug).unwrap(), false, model)
+    }
+
     #[test]
     fn the_name_is_the_one_that_is_read() {
-        let name =
-            |endpoint, is_openai, model| OutputLimit::of(endpoint, is_openai, model).map(|limit| limit.name);
+        let name = |slug, endpoint, model| at(slug, endpoint, model).map(|limit| limit.name);
         let chat = Endpoint::ChatCompletions;
-        assert_eq!(name(chat, true, "gpt-4o"), Some("max_completion_tokens"));
-        assert_eq!(name(chat, false, "llama-3"), Some("max_tokens"));
-        assert_eq!(name(chat, false, "o3-mini"), Some("max_completion_tokens"));
-        assert_eq!(name(Endpoint::Messages, false, "claude-haiku-4-5"), Some("max_tokens"));
-        assert_eq!(name(Endpoint::Responses, true, "gpt-4o"), Some("max_output_tokens"));
-        assert_eq!(name(Endpoint::Completions, true, "davinci-002"), Some("max_tokens"));
-        assert_eq!(name(Endpoint::Embeddings, true, "text-embedding-3-small"), None);
+        assert_eq!(name("openai", chat, "gpt-4o"), Some("max_completion_tokens"));
+        assert_eq!(name("groq", chat, "llama-3"), Some("max_completion_tokens"));
+        assert_eq!(name("mistral", chat, "mistral-large-latest"), Some("max_tokens"));
+        assert_eq!(name("anthropic", Endpoint::Messages, "claude-haiku-4-5"), Some("max_tokens"));
+        assert_eq!(name("openai", Endpoint::Responses, "gpt-4o"), Some("max_output_tokens"));
+        assert_eq!(name("openai", Endpoint::Completions, "davinci-002"), Some("max_tokens"));
+        assert_eq!(name("openai", Endpoint::Embeddings, "text-embedding-3-small"), None);
+        let custom = |is_azure, model| {
+            let provider = &catalog::custom::SPEAKS_OPENAI;
+            OutputLimit::of(chat, provider, is_azure, model).map(|limit| limit.name)
+        };
+        assert_eq!(custom(false, "llama3.2:1b"), Some("max_tokens"));
+        assert_eq!(custom(true, "my-deployment"), Some("max_completion_tokens"));
+        assert_eq!(custom(false, "o3-mini"), Some("max_completion_tokens"));
     }
 
     #[test]
     fn what_is_longer_is_cut_and_what_is_shorter_stays() {
-        let openai = OutputLimit::of(Endpoint::ChatCompletions, true, "gpt-4o").unwrap();
-        let other = OutputLimit::of(Endpoint::ChatCompletions, false, "llama").unwrap();
-        let written = OutputLimit::of(Endpoint::Messages, false, "claude").unwrap();
+        let openai = at("openai", Endpoint::ChatCompletions, "gpt-4o").unwrap();
+        let other = at("mistral", Endpoint::ChatCompletions, "llama").unwrap();
+        let written = at("anthropic", Endpoint::Messages, "claude").unwrap();
         for (limit, body, expected) in [
             (openai, r#"{"x":1}"#, r#"{"max_completion_tokens":100,"x":1}"#),
             (openai, r#"{"max_tokens":101}"#, r#"{"max_tokens":100}"#),
@@ -198,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_others_might_read_otherwise_is_refused() {
-        let limit = OutputLimit::of(Endpoint::ChatCompletions, false, "llama").unwrap();
+        let limit = at("mistral", Endpoint::ChatCompletions, "llama").unwrap();
         for body in [
             r#"{"max_tokens":"1000"}"#,
             r#"{"max_tokens":-1}"#,
@@ -214,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_completion_is_not_made_longer() {
-        let limit = OutputLimit::of(Endpoint::Completions, true, "davinci-002").unwrap();
+        let limit = at("openai", Endpoint::Completions, "davinci-002").unwrap();
         assert_eq!(limited(limit, r#"{"prompt":""}"#).unwrap(), r#"{"prompt":""}"#);
         let body = Bytes::from_static(br#"{"prompt":""}"#);
         assert_eq!(limit.set(&body, 8).unwrap(), r#"{"max_tokens":8,"prompt":""}"#);

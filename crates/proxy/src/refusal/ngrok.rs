@@ -1,11 +1,20 @@
 //! The codes under which clients of ngrok's know a refusal, and the statuses that they expect with them:
 //! `ngrok.com/docs/errors` and, where that says no status, what the same mistake means elsewhere.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
+use policy::actions::ai_gateway::report;
 use providers::credits::Forbidden;
 use providers::models::NoModel;
 
+use uuid::Uuid;
+
 use super::{Refusal, Unpaid};
+use crate::strategies::Why;
+
+/// A request's id as those clients know ids.
+pub(crate) fn ngrok_request_id(id: Uuid) -> HeaderValue {
+    HeaderValue::try_from(format!("rq_{id}")).unwrap_or(HeaderValue::from_static(""))
+}
 
 impl Refusal {
     /// The code, such as 3804, where there is one.
@@ -21,8 +30,15 @@ impl Refusal {
                 NoModel::OtherFormat { .. } => 3813,
                 _ => 3804,
             },
+            Self::Unchosen(unchosen) => match unchosen.why {
+                Why::Failed(_) => 3803,
+                Why::NoModel => 3805,
+                Why::WrongType(_) => 3806,
+                Why::NoKey { .. } => 3808,
+            },
             Self::AllFailed(_) => 3807,
-            Self::ProviderTimeout { .. } | Self::ProviderStill { .. } => 3810,
+            Self::ProviderTimeout { .. } | Self::ProviderStill { .. } | Self::OutOfTime(_) => 3810,
+            Self::InputTooLarge { .. } => 3811,
             Self::StoredKeyNeedsToken { .. } | Self::CreditsNeedToken { .. } => 3817,
             Self::Unpaid(unpaid) => match &**unpaid {
                 Unpaid::Short { .. } => 4026,
@@ -37,6 +53,12 @@ impl Refusal {
             Self::NobodyNamed => 27204,
             _ => return None,
         })
+    }
+
+    /// As traffic policies are told of it.
+    pub(crate) fn reported(&self) -> report::Error {
+        let code = self.ngrok_code().map(|code| format!("ERR_NGROK_{code}"));
+        report::Error { code: code.unwrap_or_default(), message: self.to_string() }
     }
 
     /// The status that goes with the code, where it is not our own.

@@ -9,20 +9,24 @@ use http::StatusCode;
 use http::request::Parts;
 use model::usage::Outcome;
 use providers::credits::Permit;
+use providers::models::Candidate;
 
 use super::admit;
 use super::authenticate::Caller;
 use super::consult::Consulted;
 use super::dispatch::{self, Way};
 use super::inspect::{self, Inquiry};
+use super::notes::{self, Notes, Sent};
 use super::patience::Patience;
 use super::plan::Attempt;
 use super::relay::Pending;
 use super::resolve::{Place, Target};
 use super::route::Credential;
+use super::terms::Terms;
 use crate::models;
 use crate::rating::Rating;
 use crate::refusal::Refusal;
+use crate::strategies::told::Chosen;
 use crate::visit::Visit;
 
 /// What is asked, by whom, and where.
@@ -49,32 +53,90 @@ pub enum Reply {
 pub async fn reply(
     visit: &mut Visit,
     asking: Asking<'_>,
-    plan: Vec<Attempt>,
+    (plan, chosen): (Vec<Attempt>, Chosen),
     head: Parts,
     inquiry: Inquiry,
     consulted: Option<Box<Consulted>>,
 ) -> Result<Reply, Refusal> {
-    let patience = consulted.as_ref().map(|consulted| consulted.patience()).unwrap_or_default();
+    let is_reported = consulted.as_ref().is_some_and(|consulted| consulted.reads_report());
+    let mut notes = is_reported.then(|| Box::new(Notes::begin(visit, Some(&inquiry), chosen)));
     let asked = Instant::now();
-    let result = tried(visit, asking, plan, head, inquiry, patience).await;
-    if let Some(consulted) = &consulted {
-        consulted.fared(visit.deps(), asked, &result);
+    let terms = Terms::of(consulted.as_deref(), asking.target);
+    let result = tried(visit, &asking, plan, head, inquiry, &terms, notes.as_deref_mut()).await;
+    let Some(consulted) = consulted else { return result };
+    consulted.fared(visit.deps(), asked, &result);
+    concluded(visit, consulted, notes, result).await
+}
+
+/// What comes of a request that nobody could be asked, or that failed before anybody was.
+pub async fn unasked(
+    visit: &mut Visit,
+    consulted: Option<Box<Consulted>>,
+    refusal: Refusal,
+) -> Result<Reply, Refusal> {
+    let Some(consulted) = consulted else { return Err(refusal) };
+    let chosen = match &refusal {
+        Refusal::Unchosen(unchosen) => unchosen.chosen.clone(),
+        _ => Chosen::default(),
+    };
+    let notes = consulted.reads_report().then(|| Box::new(Notes::begin(visit, None, chosen)));
+    concluded(visit, consulted, notes, Err(refusal)).await
+}
+
+/// Lets the policy go on where it wants to when nobody answers well; else tells it what was done.
+async fn concluded(
+    visit: &mut Visit,
+    mut consulted: Box<Consulted>,
+    mut notes: Option<Box<Notes>>,
+    result: Result<Reply, Refusal>,
+) -> Result<Reply, Refusal> {
+    let refusal = match result {
+        Ok(Reply::Provider(mut pending)) => {
+            let status = pending.dispatched.answer.status();
+            let refusal = notes::failed(status)
+                .then(|| Refusal::AllFailed(vec![answered(pending.rating.server.slug(), status)]));
+            match refusal {
+                Some(refusal) if consulted.continues() => {
+                    if let Some(notes) = &mut notes {
+                        notes.discarded(&mut pending, Patience::default()).await;
+                    }
+                    fail(visit, &pending);
+                    refusal
+                }
+                refusal => {
+                    if let Some(notes) = notes {
+                        consulted.learns(&notes.report(refusal.as_ref().map(Refusal::reported)));
+                    }
+                    pending.consulted = Some(consulted);
+                    return Ok(Reply::Provider(pending));
+                }
+            }
+        }
+        Err(refusal) if consulted.continues() && refusal.may_be_answered() => {
+            visit.blame(&refusal);
+            refusal
+        }
+        other => return other,
+    };
+    let report = notes.map(|notes| notes.report(Some(refusal.reported())));
+    match consulted.goes_on(visit, report.as_ref()).await {
+        Some(answer) => Ok(Reply::Policy(Box::new(answer))),
+        None => Err(refusal),
     }
-    Ok(match result? {
-        Reply::Provider(pending) => Reply::Provider(Box::new(Pending { consulted, ..*pending })),
-        reply => reply,
-    })
 }
 
 /// What fails by the caller's own fault fails at once: nobody else would answer it otherwise.
 async fn tried(
     visit: &mut Visit,
-    asking: Asking<'_>,
+    asking: &Asking<'_>,
     plan: Vec<Attempt>,
     head: Parts,
     mut inquiry: Inquiry,
-    patience: Patience,
+    terms: &Terms<'_>,
+    mut notes: Option<&mut Notes>,
 ) -> Result<Reply, Refusal> {
+    terms.note_rejected(visit, &inquiry, notes.as_deref_mut());
+    let plan = terms.short_enough(visit, plan, &inquiry, notes.as_deref_mut()).await?;
     if plan.len() > 1 {
         visit.may_try_again();
     }
@@ -85,9 +147,9 @@ async fn tried(
         // The last one takes it with it: most requests have one attempt, and no copy is made for it.
         let head = if is_last { head.take() } else { head.clone() }.ok_or(Refusal::Bug)?;
         let server = attempt.server.clone();
-        let fitted = match &attempt.model {
-            Some(model) => Some(inquiry.fitted(asking.target.endpoint, &server, model)?),
-            None => None,
+        let fitted = match attempt.model.is_none() && notes.is_none() && terms.are_none() {
+            true => None,
+            false => fitted(asking.target, &attempt, &mut inquiry, terms, notes.as_deref_mut())?,
         };
         let asked = match fitted {
             Some(fitted) => fitted,
@@ -95,18 +157,28 @@ async fn tried(
             None if is_last => std::mem::replace(&mut inquiry, Inquiry::nothing()),
             None => inquiry.handed_over(),
         };
-        let result = attempted(visit, &asking, attempt, head, asked, patience).await;
+        let mut sent = notes.is_some().then(Sent::default);
+        let way = (head, terms.patience, sent.as_mut());
+        let mut result = attempted(visit, asking, attempt, asked, way).await;
+        if let Some((notes, sent)) = notes.as_deref_mut().zip(sent) {
+            notes.came(sent, &result);
+        }
         let failure = Failure::of(server.slug(), &result);
-        let is_last = is_last || patience.is_over();
+        let is_last = is_last || terms.patience.is_over();
         let is_told = |failure: &Failure| is_last && failures.iter().all(|earlier| earlier.is_like(failure));
         let failure = match failure {
             Some(failure) if !is_told(&failure) => failure,
             _ => return result,
         };
         failures.push(failure);
-        match result {
-            Err(refusal) => visit.blame(&refusal),
-            Ok(Reply::Provider(pending)) => fail(visit, &pending),
+        match &mut result {
+            Err(refusal) => visit.blame(refusal),
+            Ok(Reply::Provider(pending)) => {
+                if let Some(notes) = &mut notes {
+                    notes.discarded(pending, terms.patience).await;
+                }
+                fail(visit, pending);
+            }
             Ok(Reply::Own(_) | Reply::Policy(_)) => (),
         }
         if is_last {
@@ -114,7 +186,31 @@ async fn tried(
         }
         visit.again();
     }
-    Err(Refusal::AllFailed(failures.into_iter().map(|failure| failure.text).collect()))
+    let failures = failures.into_iter().map(|failure| failure.text).collect();
+    match terms.patience.is_over() {
+        true => Err(Refusal::OutOfTime(failures)),
+        false => Err(Refusal::AllFailed(failures)),
+    }
+}
+
+/// What is asked of one of those who may be asked; nothing if that is what came.
+fn fitted(
+    target: &Target,
+    attempt: &Attempt,
+    inquiry: &mut Inquiry,
+    terms: &Terms<'_>,
+    notes: Option<&mut Notes>,
+) -> Result<Option<Inquiry>, Refusal> {
+    let model = attempt.model.as_ref().unwrap_or(&inquiry.model).clone();
+    if let Some(notes) = notes {
+        let candidate = terms.candidate(attempt, &model);
+        notes.tries(attempt, &model, candidate.as_ref().map(Candidate::author).unwrap_or_default());
+    }
+    let fitting = terms.fitting(attempt, &model);
+    if fitting.is_plain() {
+        return Ok(None);
+    }
+    inquiry.fitted(target, &fitting).map(Some)
 }
 
 /// One attempt.
@@ -122,13 +218,15 @@ async fn attempted(
     visit: &mut Visit,
     asking: &Asking<'_>,
     attempt: Attempt,
-    head: Parts,
     mut inquiry: Inquiry,
-    patience: Patience,
+    (head, patience, sent): (Parts, Patience, Option<&mut Sent>),
 ) -> Result<Reply, Refusal> {
     let Asking { place, caller, target } = *asking;
-    let Attempt { server, model, credential } = attempt;
+    let Attempt { server, model, credential, watched } = attempt;
+    visit.watched = watched;
+    let quota = server.provider.quota;
     visit.asked = model.map(|model| format!("{}:{model}", server.id()));
+    visit.removed = std::mem::take(&mut inquiry.removed);
     server.slug().clone_into(&mut visit.record().provider);
     let facts = match credential {
         Credential::None
@@ -155,8 +253,9 @@ async fn attempted(
         rating: &rating,
     };
     let admission = admit::admission(visit, asked).await?;
-    let way = Way { place, caller, target, server, credential, patience };
+    let way = Way { place, caller, target, server, credential, patience, sent };
     let dispatched = dispatch::dispatched(visit, way, admission, head, &mut inquiry).await?;
+    visit.answered(quota, dispatched.answer.status(), dispatched.answer.headers());
     let hides_usage = inquiry.hides_usage;
     Ok(Reply::Provider(Box::new(Pending { dispatched, rating, hides_usage, consulted: None })))
 }
@@ -174,7 +273,7 @@ impl Failure {
             Ok(Reply::Own(_) | Reply::Policy(_)) => None,
             Ok(Reply::Provider(pending)) => {
                 let status = pending.dispatched.answer.status();
-                let text = format!("`{provider}` answered {status}");
+                let text = answered(provider, status);
                 fails_over(status).then(|| Self { text, class: status.as_u16() / 100 })
             }
             Err(refusal) if refusal.is_of_one_provider() => {
@@ -188,6 +287,10 @@ impl Failure {
     fn is_like(&self, other: &Self) -> bool {
         self.class == other.class
     }
+}
+
+fn answered(provider: &str, status: StatusCode) -> String {
+    format!("`{provider}` answered {status}")
 }
 
 /// Whether somebody else may do better: not where the provider says that the request is wrong, unless it

@@ -12,7 +12,8 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use model::Secret;
 use policy::Run;
-use policy::actions::ai_gateway::Dispatch;
+use policy::actions::ai_gateway::report::Report;
+use policy::actions::ai_gateway::{AiGateway, Dispatch, OnError};
 use policy::facts::{Connection, Endpoint, Tls};
 use policy::run::{Answer, Arrival, BodyWanted, Effect, FindSecret, Outcome, Step, Unavailable};
 use process::Peer;
@@ -47,6 +48,8 @@ pub enum Consulting {
     Go(Box<Consulted>),
     /// This is the answer.
     Answer(Box<Answer>),
+    /// The request could not be made what the policy wants it to be. What follows is for the policy to say.
+    Failed(Box<Consulted>, Refusal),
 }
 
 impl Consulted {
@@ -55,10 +58,51 @@ impl Consulted {
         self.run.provider_keys(provider).map_err(Refusal::Policy)
     }
 
+    /// The policy's `ai-gateway` action, if that sends the request to whoever is asked.
+    pub fn gateway(&self) -> Option<&AiGateway> {
+        self.dispatch.then(|| self.compiled.policy.ai_gateway()).flatten()
+    }
+
+    /// Whether the policy goes on where nobody answers well.
+    pub fn continues(&self) -> bool {
+        self.gateway().is_some_and(|gateway| gateway.on_error == OnError::Continue)
+    }
+
+    /// Whether the policy reads what was done about the request.
+    pub fn reads_report(&self) -> bool {
+        self.dispatch && self.compiled.policy.uses().reads_result_of("ai_gateway")
+    }
+
+    /// Tells the policy what was done about the request, which somebody answers.
+    pub fn learns(&mut self, report: &Report) {
+        self.run.learns(report);
+    }
+
+    /// Goes on behind `ai-gateway` when nobody has answered well, and says what the policy answers instead.
+    /// The body is not read again then: what was needed of it, rules before that action have asked for.
+    pub async fn goes_on(&mut self, visit: &mut Visit, report: Option<&Report>) -> Option<Answer> {
+        let told = report.map_or(policy::Value::Null, |report| self.run.told(report));
+        let mut step = self.run.resume(Outcome::NotDispatched(told));
+        let answer = loop {
+            let outcome = match step {
+                Step::Respond(answer) => break Some(answer),
+                Step::Ask(
+                    effect @ (Effect::Count(_) | Effect::Keys(_) | Effect::Call(_) | Effect::Breaker(_)),
+                ) => outcome(&visit.deps().effects, self.whose, effect).await,
+                Step::Ask(Effect::RequestBody(_) | Effect::ResponseBody(_)) => {
+                    Outcome::Body(Err(Unavailable))
+                }
+                Step::Forward | Step::Relay(_) | Step::Ask(Effect::Dispatch(_)) => break None,
+            };
+            step = self.run.resume(outcome);
+        };
+        visit.log(self.run.take_logs());
+        answer
+    }
+
     /// How long attempts may take.
     pub fn patience(&self) -> Patience {
-        let gateway = self.dispatch.then(|| self.compiled.policy.ai_gateway()).flatten();
-        gateway.map_or_else(Patience::default, |gateway| Patience {
+        self.gateway().map_or_else(Patience::default, |gateway| Patience {
             attempt: Some(gateway.per_request_timeout),
             until: Some(Instant::now() + gateway.total_timeout),
         })
@@ -120,12 +164,26 @@ pub async fn consult(
     };
     visit.log(run.take_logs());
     changed(&run, head, below, body)?;
-    if let Some(Dispatch { headers, query_params, body: members }) = &dispatch {
-        add(head, headers, query_params)?;
-        merge(&deps.bounds, head, body, members).await?;
+    if compiled.has_servers() {
+        whose.hops.tell(&mut head.headers);
     }
-    let dispatch = dispatch.is_some();
-    Ok(Some(Consulting::Go(Box::new(Consulted { compiled, dispatch, run, whose }))))
+    let consulted = Box::new(Consulted { compiled, dispatch: dispatch.is_some(), run, whose });
+    Ok(Some(match extended(&deps.bounds, head, body, dispatch).await {
+        Ok(()) => Consulting::Go(consulted),
+        Err(refusal) => Consulting::Failed(consulted, refusal),
+    }))
+}
+
+/// Adds to the request what is to be sent beside it.
+async fn extended(
+    bounds: &Bounds,
+    head: &mut Parts,
+    body: &mut Arriving,
+    dispatch: Option<Dispatch>,
+) -> Result<(), Refusal> {
+    let Some(Dispatch { headers, query_params, body: members }) = dispatch else { return Ok(()) };
+    add(head, &headers, &query_params)?;
+    merge(bounds, head, body, &members).await
 }
 
 /// The request as the policy has left it. A path that named the gateway still does: where else it leads is
@@ -228,6 +286,7 @@ fn arrival(deps: &Arc<Deps>, visit: &Visit, place: &Place, peer: &Peer, head: &P
     let said = || head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let authority =
         head.uri.authority().map(|authority| authority.as_str()).or_else(said).unwrap_or_default();
+    let caller = peer.caller(&head.headers);
     let local = peer.local.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     let scheme = if tls.is_some() { "https" } else { "http" };
     Arrival {
@@ -274,7 +333,6 @@ fn endpoint(place: &Place, authority: &str, port: u16, protocol: &'static str) -
                 "{protocol}://{authority}/v1/{}/{}",
                 place.account_id, place.gateway.gateway.id
             )),
-    let caller = peer.caller(&head.headers);
             host: Arc::from(authority),
             port,
             protocol,
@@ -290,8 +348,7 @@ fn secrets(deps: &Arc<Deps>, place: &Place) -> FindSecret {
             Some(vault) => account.secret(vault, name),
             None => account.lone_secret(name),
         }?;
-        let data_keys = account.data_keys()?;
-        let key = deps.opener.credentials_key(account_id, &data_keys.credentials).ok()?;
+        let key = account.data_keys()?.credentials_key(&deps.opener, account_id).ok()?;
         key.open_vault_secret(sealed.id, &sealed.sealed).ok().map(Arc::new)
     })
 }

@@ -14,7 +14,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
 use model::operator_key::Cancel;
 use model::resource::OperatorKey;
 use process::failpoint_soon;
@@ -25,23 +24,25 @@ use tracing::debug;
 use super::admit::Admission;
 use super::authenticate::Caller;
 use super::inspect::{Inquiry, Replaced};
+use super::notes::Sent;
 use super::patience::Patience;
 use super::resolve::{Address, Place, Target};
 use super::route::Credential;
 use crate::deps::Deps;
+use crate::effects::HOPS;
 use crate::headers::{self, CF_AIG_REQUEST_TIMEOUT, CF_AIG_REQUEST_TIMEOUT_MS, TRACEPARENT};
 use crate::refusal::Refusal;
 use crate::relayed::Paying;
 use crate::servers::Server;
-use crate::upstream::{CallersBody, Connection, NoAnswer, UpstreamBody};
+use crate::upstream::{AnswerBody, CallersBody, Connection, NoAnswer, UpstreamBody};
 use crate::visit::Visit;
 use crate::watch::{Alarm, Watch};
-use opening::{Opened, opened, serves};
+use opening::{Opened, opened, served};
 
 /// A provider's answer, of which the head is there.
 pub struct Dispatched {
     /// The answer.
-    pub answer: Response<Incoming>,
+    pub answer: Response<AnswerBody>,
     /// The connection that it comes on.
     pub connection: Connection,
     /// Whether the connection can serve another request after this one.
@@ -70,12 +71,14 @@ pub struct Way<'a> {
     pub credential: Credential,
     /// How long it may take.
     pub patience: Patience,
+    /// Where it is noted what is sent, if anybody wants to know.
+    pub sent: Option<&'a mut Sent>,
 }
 
 /// Sends the request and waits for the answer's head.
 pub async fn dispatched(
     visit: &mut Visit,
-    way: Way<'_>,
+    mut way: Way<'_>,
     admission: Admission,
     mut head: Parts,
     inquiry: &mut Inquiry,
@@ -86,8 +89,16 @@ pub async fn dispatched(
     let (body, replaced) = inquiry.sealed(matches!(way.credential, Credential::Credits));
     let pool = way.server.pool(&deps.origins);
     let path = upstream_path(&deps, &way, &head)?;
+    if let Some(sent) = way.sent.take() {
+        let value = credential.as_ref().map(|(_, value)| value);
+        sent.leaves(pool.url(path.path()), &way.credential, value);
+    }
+    let hops = head.headers.remove(&HOPS).filter(|_| !way.server.is_operators());
     prepare(&mut head.headers, &way, credential.into_iter().chain(second), replaced, &body);
     head.headers.insert(header::HOST, pool.host());
+    if let Some(hops) = hops {
+        head.headers.insert(&HOPS, hops);
+    }
     // A caller's trace goes on through our span only if that span is sent anywhere.
     let trace = visit.trace.filter(|_| deps.spans.is_some());
     if let Some(traceparent) = trace.and_then(|trace| trace.traceparent()) {
@@ -111,9 +122,10 @@ pub async fn dispatched(
     });
     match sent.await {
         Ok(Ok((answer, connection))) => {
-            if let Some(key) = &operator_key {
-                serves(&deps, way.server.provider, key, &answer)?;
-            }
+            let answer = match &operator_key {
+                Some(key) => served(&deps, way.server.provider, key, answer).await?,
+                None => answer.map(AnswerBody::Left),
+            };
             let stops_billing = is_visible && stops_billing(way.server.provider, operator_key.as_deref());
             Ok(Dispatched { answer, connection, reusable, watch, paying, is_visible, stops_billing })
         }

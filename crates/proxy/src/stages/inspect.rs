@@ -4,6 +4,7 @@
 mod arriving;
 mod by_path;
 mod credits;
+mod fitting;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +27,7 @@ use crate::visit::bounded;
 pub use arriving::{Arriving, arrived, is_json, plain};
 use arriving::{Plain, form_model, inflated, is_form, peek};
 pub use credits::permit;
+pub use fitting::Fitting;
 
 /// What is asked of a provider, as far as we act on it.
 pub struct Inquiry {
@@ -53,6 +55,8 @@ pub struct Inquiry {
     pub is_read: bool,
     /// Whether `text` is not what the body says any more.
     pub is_rewritten: bool,
+    /// Members of the body that were taken out.
+    pub removed: Vec<String>,
     /// The body in plain text, as it came: for counting what nobody reports.
     pub text: Bytes,
     /// Bytes that arrived here already.
@@ -134,27 +138,6 @@ impl Inquiry {
         (body, Replaced { length, encoding: length && self.was_inflated })
     }
 
-    /// The same for one of those who may be asked. Bodies that are not read here can be sent once only.
-    pub fn fitted(&mut self, endpoint: Endpoint, server: &Server, model: &str) -> Result<Self, Refusal> {
-        let fitted = Self { server: Some(server.clone()), model: bounded(model, 256), ..self.handed_over() };
-        if !self.is_read {
-            return match self.model_asked == model {
-                true => Ok(fitted),
-                false => Err(Refusal::ModelStaysAsWritten { upstream: fitted.model }),
-            };
-        }
-        let mut settling = Splices::default();
-        Fields::read(&self.text)?.settle_on(model, &Alternatives::read(&self.text)?, &mut settling);
-        // Whatever is judged and counted from here on is what this provider gets.
-        let is_rewritten = !settling.is_empty();
-        let text = settling.apply(&self.text);
-        let mut splices = Splices::default();
-        let is_compressed = self.was_inflated && !is_rewritten;
-        let hides_usage =
-            asks_for_usage(endpoint, server, is_compressed, &Fields::read(&text)?, &mut splices);
-        Ok(Self { splices, hides_usage, text, is_rewritten, ..fitted })
-    }
-
     /// All of it, for whoever is asked as it is. A body that is not read here goes with it.
     pub fn handed_over(&mut self) -> Self {
         let body = match &mut self.body {
@@ -174,6 +157,7 @@ impl Inquiry {
             was_inflated: self.was_inflated,
             is_read: self.is_read,
             is_rewritten: self.is_rewritten,
+            removed: Vec::new(),
             text: self.text.clone(),
             received: self.received,
             passed: self.passed.clone(),
@@ -213,6 +197,7 @@ impl Inquiry {
             was_inflated: false,
             is_read: false,
             is_rewritten: false,
+            removed: Vec::new(),
             text: Bytes::new(),
             received: 0,
             passed: None,
@@ -297,7 +282,7 @@ fn asks_for_usage(
     splices: &mut Splices,
 ) -> bool {
     let may_ask = server.allows_splices() && (!was_inflated || !splices.is_empty());
-    let asks = may_ask && fields.lacks_usage(endpoint);
+    let asks = may_ask && !server.provider.tells_usage && fields.lacks_usage(endpoint);
     if asks {
         fields.ask_for_usage(splices);
     }
