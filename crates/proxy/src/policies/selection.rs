@@ -67,3 +67,75 @@ fn model(model: &Model) -> ConfiguredModel {
         unsupported_params: model.unsupported_params.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::{Operator, Policy};
+    use proptest::prelude::*;
+    use providers::catalog;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NAMES: [&str; 8] = ["openai", "OpenAI", "gemini", "google-ai-studio", "own", "OWN", "É", "é"];
+    const MODELS: [&str; 7] = ["gpt-4o", "GPT-4o", "a/b", "small", "Small", "É", "é"];
+
+    fn some(names: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<&'static str>> {
+        prop::collection::vec(prop::sample::select(names), 0..most)
+    }
+
+    fn base_url() -> impl Strategy<Value = Option<String>> {
+        let path = prop::sample::select(vec![
+            "",
+            "/",
+            "/v1",
+            "//v1beta//openai/",
+            "/a/../b",
+            "/a%2fb",
+            "/ü",
+            "/a;b",
+        ]);
+        let host = prop::sample::select(vec![
+            "a.example",
+            "A.example:8443",
+            "[2001:db8::1]",
+            "1.2.3.4",
+            "ä.example",
+        ]);
+        let odd = prop_oneof!["https://[ -~]{0,20}", "[ -~]{0,20}"];
+        prop_oneof![
+            1 => Just(None),
+            4 => (host, path).prop_map(|(host, path)| Some(format!("https://{host}{path}"))),
+            1 => odd.prop_map(Some),
+        ]
+    }
+
+    fn configured() -> impl Strategy<Value = Value> {
+        let model = (prop::sample::select(&MODELS[..]), some(&MODELS, 3))
+            .prop_map(|(id, aliases)| json!({"id": id, "id_aliases": aliases}));
+        let models = prop::collection::vec(model, 0..3);
+        (prop::sample::select(&NAMES[..]), some(&NAMES, 2), base_url(), models).prop_map(
+            |(id, aliases, base_url, models)| {
+                let mut provider = json!({"id": id, "id_aliases": aliases, "models": models});
+                if let Some(base_url) = base_url {
+                    provider["base_url"] = json!(base_url);
+                }
+                provider
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn whatever_is_read_can_be_chosen_from(providers in prop::collection::vec(configured(), 0..3)) {
+            let known = catalog::all().iter().map(|provider| (provider.id, provider.names()));
+            let gateway = json!({"type": "ai-gateway", "config": {"providers": providers}});
+            let text = json!({"on_http_request": [gateway]}).to_string();
+            if let Ok(policy) = Policy::parse(&text, &Operator::of(known)) {
+                let selection = of(policy.ai_gateway());
+                prop_assert!(selection.is_ok(), "{text}: {:?}", selection.err());
+            }
+        }
+    }
+}
