@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod anthropic;
+pub mod blame;
 pub mod catalog;
 pub mod compat;
 pub mod credits;

@@ -17,13 +17,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 
 use providers::Endpoint;
 
 use crate::rating::Rating;
 use crate::refusal::Refusal;
-use crate::upstream::{BoxError, Connection};
+use crate::upstream::{AnswerBody, BoxError, Connection};
 use crate::visit::Visit;
 use crate::watch::Watch;
 pub use allowance::Paying;
@@ -45,7 +44,7 @@ pub struct Relayed {
 /// Where an answer comes from.
 pub struct Source {
     /// What is still to come.
-    pub body: Incoming,
+    pub body: AnswerBody,
     /// The connection on which it comes; dropping it closes the socket.
     pub connection: Option<Connection>,
     /// Whether the connection can serve another request after this one.

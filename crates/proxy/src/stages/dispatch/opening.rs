@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use model::resource::OperatorKey;
 use model::{AccountId, Secret};
+use providers::blame;
 use providers::catalog::{Auth, Provider};
 use tracing::{error, warn};
 use vault::{CredentialsKey, VaultError};
@@ -18,6 +19,7 @@ use crate::deps::Deps;
 use crate::operator_keys::{BUSY_RESTS, UNKNOWN_RESTS};
 use crate::refusal::Refusal;
 use crate::stages::route::Credential;
+use crate::upstream::{AnswerBody, read};
 
 /// A credential as the provider expects it.
 pub(super) struct Opened {
@@ -108,23 +110,32 @@ fn operators(
     Ok((value, Arc::clone(key)))
 }
 
-/// Whether the provider serves the operator's key. What it says if it does not is about the operator,
+/// A provider's answer, if it serves the operator's key. What it says if it does not is about the operator,
 /// down to the names of his organisation and his key, and no tenant's business.
-pub(super) fn serves(
+pub(super) async fn served(
     deps: &Deps,
     provider: &'static Provider,
     key: &OperatorKey,
-    answer: &Response<Incoming>,
-) -> Result<(), Refusal> {
+    answer: Response<Incoming>,
+) -> Result<Response<AnswerBody>, Refusal> {
     let (status, provider) = (answer.status(), provider.slug);
+    let refused = || {
+        warn!(operator_key.id = %key.id, %status, "`{provider}` refuses the operator's key `{}`", key.id);
+        // Where it is forbidden, it may be this model or this place alone.
+        if status != StatusCode::FORBIDDEN {
+            deps.operator_keys.rest(key.id, UNKNOWN_RESTS);
+        }
+        Err(Refusal::OperatorKeyRefused { provider })
+    };
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
-            warn!(operator_key.id = %key.id, %status, "`{provider}` refuses the operator's key `{}`", key.id);
-            // Where it is forbidden, it may be this model or this place alone.
-            if status != StatusCode::FORBIDDEN {
-                deps.operator_keys.rest(key.id, UNKNOWN_RESTS);
-            }
-            Err(Refusal::OperatorKeyRefused { provider })
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => refused(),
+        // Some tell in these words, too, that the key is not paid for or not known.
+        StatusCode::BAD_REQUEST => {
+            let read = tokio::time::timeout(REFUSAL_TAKES, read(answer, LONGEST_REFUSAL)).await;
+            let seconds = REFUSAL_TAKES.as_secs();
+            let read = read.map_err(|_| Refusal::ProviderStill { provider: provider.into(), seconds })?;
+            let (answer, said) = read.ok_or(Refusal::ProviderBrokeOff { provider: provider.into() })?;
+            if blame::is_of_the_key(&said) { refused() } else { Ok(answer) }
         }
         StatusCode::TOO_MANY_REQUESTS => {
             let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -133,6 +144,10 @@ pub(super) fn serves(
             deps.operator_keys.rest(key.id, rests);
             Err(Refusal::OperatorKeyBusy { provider, seconds: rests.as_secs().max(1) })
         }
-        _ => Ok(()),
+        _ => Ok(answer.map(AnswerBody::Left)),
     }
 }
+
+/// How long a refusal may take to come, once it has begun, and how long it may be: they are short.
+const REFUSAL_TAKES: Duration = Duration::from_secs(10);
+const LONGEST_REFUSAL: usize = 256 << 10;
