@@ -133,7 +133,9 @@ impl System {
             ("TOLLGATE_CONTROL_PLANE_URL", format!("https://{grpc}")),
             (
                 "TOLLGATE_PROVIDER_BASE_URLS",
-                format!("openai={simulator_url}/v1,anthropic={simulator_url}/v1"),
+                ["openai", "anthropic", "groq", "deepseek"]
+                    .map(|slug| format!("{slug}={simulator_url}/v1"))
+                    .join(","),
             ),
             ("TOLLGATE_CREDENTIALS_KEYS", "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
             ("TOLLGATE_CONTENTS_KEYS", "one:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=".to_owned()),
