@@ -61,8 +61,9 @@ def led_here(host, port, *more, **named):
 socket.getaddrinfo = led_here
 
 
-def control(path, body):
-    request = urllib.request.Request(CONTROL + path, json.dumps(body).encode(), method="POST")
+def control(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(CONTROL + path, data, method="GET" if body is None else "POST")
     for name, value in [
         ("authorization", f"Bearer {TOKEN}"),
         ("ngrok-version", "2"),
@@ -70,7 +71,7 @@ def control(path, body):
     ]:
         request.add_header(name, value)
     with urllib.request.urlopen(request) as answer:
-        assert answer.status == 201, answer.status
+        assert answer.status == (200 if body is None else 201), answer.status
         return json.load(answer)
 
 
@@ -87,6 +88,14 @@ def eventually(call):
         except (openai.APIStatusError, anthropic.APIStatusError) as error:
             assert time.monotonic() < until, error
             time.sleep(0.05)
+
+
+def used(path):
+    """When a key was used last is known once the usage of it is posted."""
+    until = time.monotonic() + 10
+    while control(path)["last_used"] is None:
+        assert time.monotonic() < until, path
+        time.sleep(0.05)
 
 
 def greeted(ai, model="gpt-4o"):
@@ -116,9 +125,13 @@ for vault, secret, value in [
 endpoints = {}
 for host, policy in zip(HOSTS, [MINIMAL, KEPT, GUARDED]):
     new = {"url": f"https://{host}", "type": "cloud", "bindings": ["public"], "traffic_policy": policy}
-    endpoints[host] = control("/endpoints", new)["id"]
-key = control("/ai_gateway_api_keys", {"endpoint_id": endpoints[HOSTS[0]]})["token"]
-assert key.startswith("ng-") and "-g1-" in key
+    made = control("/endpoints", new)
+    endpoints[host] = made["id"]
+    # Only the kept key that nothing guards is anybody's.
+    assert bool(made["warnings"]) == (policy == KEPT), made["warnings"]
+made = control("/ai_gateway_api_keys", {"endpoint_id": endpoints[HOSTS[0]]})
+key = made["token"]
+assert key.startswith("ng-") and "-g1-" in key and made["last_used"] is None
 
 # A managed key: no account at the provider, credits pay.
 managed = client(HOSTS[0], key)
@@ -129,6 +142,15 @@ assert story.status == "completed" and story.output_text
 embedded = managed.embeddings.create(model="openai:text-embedding-3-small", input="one")
 assert embedded.usage.prompt_tokens > 0
 assert "gpt-4o" in [model.id for model in managed.models.list()]
+used(f"/ai_gateway_api_keys/{made['id']}")
+
+# A managed key that brings a provider key along.
+attached = [{"provider_id": "openai", "value": "sk-proj-attached-0123456789abcdef"}]
+made = control("/ai_gateway_api_keys", {"endpoint_id": endpoints[HOSTS[0]], "provider_keys": attached})
+bringing = client(HOSTS[0], made["token"])
+eventually(lambda: bringing.chat.completions.create(model="gpt-4o", messages=MESSAGES))
+used(f"/ai_gateway_api_keys/{made['id']}")
+used(f"/ai_gateway_provider_keys/{made['provider_keys'][0]['id']}")
 
 # The caller's own key, and an explicit provider.
 own = client(HOSTS[0], "sk-proj-caller-0123456789abcdef")
