@@ -24,6 +24,8 @@ pub(crate) enum Content {
     },
     /// Server-sent events.
     Events(Vec<Event>),
+    /// The elements of a JSON list, with its brackets and commas, as they come.
+    List(Vec<Event>),
 }
 
 /// One server-sent event.
@@ -49,6 +51,11 @@ impl Answer {
     /// Server-sent events.
     pub(crate) fn events(events: Vec<Event>) -> Self {
         Self { content: Content::Events(events), bill: Tokens::default() }
+    }
+
+    /// A JSON list whose elements come as events do.
+    pub(crate) fn list(elements: Vec<Event>) -> Self {
+        Self { content: Content::List(elements), bill: Tokens::default() }
     }
 
     /// The same, for these tokens.

@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     /// The same of the header `x-api-key`.
     x_api_key: Option<String>,
     x_api_key_sha256: Option<String>,
+    /// The first characters of the header `x-goog-api-key`.
+    x_goog_api_key: Option<String>,
     /// Headers that carry one of the gateway's own tokens.
     leaks: Vec<HeaderText>,
     /// Nothing while the body has not come whole.
@@ -109,6 +111,7 @@ impl Arrivals {
             authorization_sha256: authorization.map(hash),
             x_api_key: x_api_key.map(beginning),
             x_api_key_sha256: x_api_key.map(hash),
+            x_goog_api_key: head.headers.get("x-goog-api-key").map(beginning),
             leaks: head
                 .headers
                 .iter()

@@ -1,20 +1,26 @@
 //! Which keys are accepted: any but those that show a mistake of the gateway in front.
 
 use crate::answer::Refusal;
-use crate::anthropic;
 use crate::question::{Dialect, Question};
+use crate::{anthropic, google};
 
 /// What the gateway's own tokens begin with. They are its callers' credentials there and must never arrive here.
 const FOREIGN: &str = "tg_";
 
 /// Accepts any key that is none of the gateway's own tokens and does not begin with `sk-invalid`: as a bearer token, and
-/// where Anthropic's dialect is spoken in `x-api-key` too.
+/// where Anthropic's dialect is spoken in `x-api-key` too, where Google's is in `x-goog-api-key`. In the query it is not
+/// looked for: a gateway in front has no need to send it there.
 pub(crate) fn check(question: &Question) -> Result<(), Refusal> {
     match question.dialect() {
         Dialect::OpenAi => match bearer(question) {
             Some(key) if is_wrong(key) => Err(Refusal::wrong_key(key)),
             Some(_) => Ok(()),
             None => Err(Refusal::missing_key()),
+        },
+        Dialect::Google => match question.header("x-goog-api-key").or_else(|| bearer(question)) {
+            Some(key) if is_wrong(key) => Err(google::wrong_key()),
+            Some(_) => Ok(()),
+            None => Err(google::missing_key()),
         },
         Dialect::Anthropic => {
             let key = question.header("x-api-key").filter(|key| !key.is_empty());

@@ -18,7 +18,7 @@ use crate::error::Refusal;
 use crate::gates::Gate;
 use crate::listener::Unanswered;
 use crate::question::Dialect;
-use crate::{anthropic, identity};
+use crate::{anthropic, google, identity};
 
 const TRAILER: HeaderName = HeaderName::from_static("x-simulated-trailer");
 
@@ -42,11 +42,15 @@ pub(crate) fn response(
     match dialect {
         Dialect::OpenAi => ordinary_headers(response.headers_mut(), elapsed),
         Dialect::Anthropic => anthropic::ordinary_headers(response.headers_mut()),
+        Dialect::Google => {}
     }
     let (content_type, steps) = match answer.map(|answer| answer.content) {
         Ok(Content::Document { content_type, bytes }) => (content_type, document_steps(bytes, behaviour)),
         Ok(Content::Events(events)) => {
             ("text/event-stream; charset=utf-8", event_steps(events, dialect, behaviour))
+        }
+        Ok(Content::List(elements)) => {
+            ("application/json; charset=UTF-8", event_steps(elements, dialect, behaviour))
         }
         Err(refusal) => {
             *response.status_mut() = refusal.status;
@@ -100,6 +104,8 @@ fn retry_headers(headers: &mut HeaderMap, refusal: &Refusal, behaviour: &Behavio
         let remaining = match refusal.dialect {
             Dialect::OpenAi => "x-ratelimit-remaining-requests",
             Dialect::Anthropic => "anthropic-ratelimit-requests-remaining",
+            // Google tells nothing of what is left.
+            Dialect::Google => return,
         };
         headers.insert(remaining, HeaderValue::from_static("0"));
     }
@@ -165,6 +171,7 @@ fn event_steps(events: Vec<Event>, dialect: Dialect, behaviour: &Behaviour) -> V
                     has_failed = true;
                     let malformed: &[u8] = match dialect {
                         Dialect::OpenAi => b"data: {\"id\":\"chatcmpl-\xff\",\"choices\":[{\n\n",
+                        Dialect::Google => b"data: {\"candidates\": [{\"\xff\r\n\r\n",
                         Dialect::Anthropic => b"event: content_block_delta\ndata: {\"type\":\"\xff\",[{\n\n",
                     };
                     steps.push_back(Step::Send(Bytes::from_static(malformed), 0));
@@ -190,6 +197,7 @@ fn error_event(dialect: Dialect) -> Bytes {
     let (mut frame, refusal) = match dialect {
         Dialect::OpenAi => (b"data: ".to_vec(), Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, "")),
         Dialect::Anthropic => (b"event: error\ndata: ".to_vec(), anthropic::overloaded()),
+        Dialect::Google => (b"data: ".to_vec(), google::refused(StatusCode::SERVICE_UNAVAILABLE)),
     };
     frame.extend(refusal.body());
     frame.extend(b"\n\n");

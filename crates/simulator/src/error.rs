@@ -34,12 +34,22 @@ enum ErrorBody<'a> {
     OpenAi {
         error: &'a ErrorObject,
     },
+    Google {
+        error: GoogleError<'a>,
+    },
     Anthropic {
         #[serde(rename = "type")]
         kind: &'static str,
         error: AnthropicError<'a>,
         request_id: String,
     },
+}
+
+#[derive(Serialize)]
+struct GoogleError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'static str,
 }
 
 #[derive(Serialize)]
@@ -55,6 +65,13 @@ impl Refusal {
         let error = &self.error;
         encoded(&match self.dialect {
             Dialect::OpenAi => ErrorBody::OpenAi { error },
+            Dialect::Google => ErrorBody::Google {
+                error: GoogleError {
+                    code: self.status.as_u16(),
+                    message: &error.message,
+                    status: error.kind,
+                },
+            },
             Dialect::Anthropic => ErrorBody::Anthropic {
                 kind: "error",
                 error: AnthropicError { kind: error.kind, message: &error.message },

@@ -12,6 +12,7 @@ mod delivery;
 mod error;
 mod floor;
 mod gates;
+mod google;
 mod healthcheck;
 mod identity;
 mod listener;

@@ -4,7 +4,7 @@ mod audio;
 mod batches;
 mod chat;
 mod chat_stream;
-mod embeddings;
+pub(crate) mod embeddings;
 mod files;
 mod form;
 mod images;
@@ -21,6 +21,7 @@ use http::Method;
 
 use crate::answer::{Answer, Refusal};
 use crate::behaviour::Behaviour;
+use crate::google;
 use crate::question::Question;
 
 pub(crate) use shelf::Shelf;
@@ -32,7 +33,7 @@ pub(crate) async fn answer(
     behaviour: &Behaviour,
 ) -> Result<Answer, Refusal> {
     let path = question.head.uri.path();
-    let Some(path) = path.strip_prefix("/v1/") else {
+    let Some(path) = path.strip_prefix("/v1/").or_else(|| path.strip_prefix(google::OPENAI)) else {
         return Err(Refusal::unknown_path(question));
     };
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();

@@ -5,12 +5,14 @@ use http::request::Parts;
 use serde_json::Value;
 
 use crate::answer::Refusal;
+use crate::google;
 
 /// What a caller speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     OpenAi,
     Anthropic,
+    Google,
 }
 
 /// A request that has arrived whole.
@@ -33,6 +35,9 @@ impl Question {
     /// have the path.
     pub(crate) fn dialect(&self) -> Dialect {
         let path = self.head.uri.path();
+        if self.is_googles(path) {
+            return Dialect::Google;
+        }
         let operation = path.strip_prefix("/v1/").unwrap_or(path);
         let is_shared = operation.split('/').next().is_some_and(|first| matches!(first, "models" | "files"));
         let is_anthropics = self.header("anthropic-version").is_some() || self.header("x-api-key").is_some();
@@ -41,6 +46,11 @@ impl Question {
         } else {
             Dialect::OpenAi
         }
+    }
+
+    fn is_googles(&self, path: &str) -> bool {
+        path.starts_with(google::VERSION) && !path.starts_with(google::OPENAI)
+            || path.starts_with("/v1/models") && self.header("x-goog-api-key").is_some()
     }
 
     /// The JSON document, or the refusal that OpenAI gives to a body that is none.
@@ -68,7 +78,7 @@ impl Question {
     /// What stands after `[name:` and before `]` in one of the texts that the model reads. It is how a caller says
     /// something to us through those who let only the known members of a request pass.
     pub(crate) fn mark(&self, name: &str) -> Option<&str> {
-        ["messages", "input", "instructions", "prompt", "system"]
+        ["messages", "input", "instructions", "prompt", "system", "contents", "systemInstruction"]
             .iter()
             .find_map(|member| mark(self.json.get(member)?, &format!("[{name}:")))
     }

@@ -16,7 +16,7 @@ use crate::error::Refusal;
 use crate::gates::Gates;
 use crate::listener::{self, Abort, Unanswered};
 use crate::question::{Dialect, Question};
-use crate::{anthropic, control, credentials, openai};
+use crate::{anthropic, control, credentials, google, openai};
 
 /// Everything that outlives a request.
 #[derive(Default)]
@@ -99,10 +99,12 @@ async fn answered(
         return Err(match question.dialect() {
             Dialect::OpenAi => Refusal::of_status(status, model),
             Dialect::Anthropic => anthropic::refused(status, model),
+            Dialect::Google => google::refused(status),
         });
     }
     match question.dialect() {
         Dialect::OpenAi => openai::answer(&simulator.openai, question, behaviour).await,
         Dialect::Anthropic => anthropic::answer(question, behaviour),
+        Dialect::Google => google::answer(question, behaviour),
     }
 }

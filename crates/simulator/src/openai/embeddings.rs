@@ -72,7 +72,8 @@ fn inputs(input: &Value) -> Result<Vec<(String, u64)>, Refusal> {
         .ok_or_else(|| Refusal::invalid("input", "'$.input' is invalid. Please check the API reference."))
 }
 
-fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+/// The vector of a text.
+pub(crate) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     let mut dice = Dice::seeded_by(text);
     let numbers: Vec<f32> = (0..dimensions).map(|_| dice.fraction()).collect();
     let length = numbers.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);

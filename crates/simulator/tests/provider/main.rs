@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop where it fails")]
 
 mod billing;
+mod google;
 mod messages;
 
 use std::io::{BufRead as _, BufReader};
