@@ -105,3 +105,88 @@ pub fn unreadable(detail: &str) -> Refusal {
         detail: Some(detail.to_owned()),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use http::{HeaderMap, Method, StatusCode, Uri, Version};
+    use policy::facts::Connection;
+    use policy::run::Arrival;
+    use policy::{Operator, Policy};
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn run(text: &str) -> Run {
+        let policy = Policy::parse(text, &Operator::default()).unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let mut run = Run::new(
+            Arc::new(policy),
+            Arrival {
+                now,
+                seed: 1,
+                id: "req_1".to_owned(),
+                connection: Connection {
+                    client_ip: Ipv4Addr::LOCALHOST.into(),
+                    client_port: 1,
+                    server_ip: Ipv4Addr::LOCALHOST.into(),
+                    server_port: 2,
+                    started_at: now,
+                    tls: None,
+                },
+                endpoint: None,
+                method: Method::POST,
+                scheme: "http",
+                authority: "gateway.example".to_owned(),
+                uri: Uri::from_static("/"),
+                version: Version::HTTP_11,
+                headers: HeaderMap::new(),
+                secrets: Arc::new(|_, _| None),
+            },
+        );
+        run.start();
+        run.response(StatusCode::OK, HeaderMap::new(), None);
+        run
+    }
+
+    const REPLACES: &str = "
+on_event_stream_message:
+  - type: sse-find-replace
+    config: { replacements: [{ from: 'se+cret', to: \"two\\nlines\" }] }
+";
+
+    fn shown(chunks: impl IntoIterator<Item = Bytes>) -> Result<String, Refusal> {
+        let (mut messages, mut left) = (Messages::new(run(REPLACES), 1 << 30), Vec::new());
+        for mut came in chunks {
+            // As often as it takes: it pauses for others.
+            while !came.is_empty() {
+                messages.look(&mut came, &mut left)?;
+            }
+        }
+        messages.finish(&mut left)?;
+        Ok(String::from_utf8(left).unwrap())
+    }
+
+    #[test]
+    fn it_makes_no_difference_where_a_stream_is_cut() {
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = "\u{feff}data: a secret\n\n: secret\n\nevent: x\ndata: see\ndata:cret seecret\nid: 1\n\ndata: [DONE]\n\n";
+            let expected = "\u{feff}data: a two\ndata: lines\n\n: secret\n\nevent: x\ndata: see\ndata: cret two\ndata: lines\nid: 1\n\ndata: [DONE]\n\n";
+            let (stream, expected) = (stream.replace('\n', end), expected.replace('\n', end));
+            for size in 1..stream.len() {
+                let chunks = stream.as_bytes().chunks(size).map(Bytes::copy_from_slice);
+                assert_eq!(shown(chunks).unwrap(), expected, "{size} {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_does_not_pass() {
+        let endless = std::iter::once(Bytes::from_static(b"data: "))
+            .chain(std::iter::repeat_n(Bytes::from(vec![b'x'; 1 << 20]), 17));
+        assert!(shown(endless).is_err());
+        assert!(shown([Bytes::from_static(b"data: \xff\n\n")]).is_err());
+    }
+}
