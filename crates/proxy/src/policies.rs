@@ -83,6 +83,18 @@ impl Compiled {
         Ok(Self { policy: Arc::new(policy), selection, looks_at_answers, strategies, servers })
     }
 
+    /// Whether it names servers of its own.
+    pub fn has_servers(&self) -> bool {
+        self.servers.iter().any(Option::is_some)
+    }
+
+    /// A policy under which nobody is asked, to show how it chooses.
+    pub fn to_show(policy: Arc<Policy>) -> Result<Self, Unusable> {
+        let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;
+        let strategies = Strategies::of(policy.ai_gateway());
+        Ok(Self { policy, selection, looks_at_answers: false, strategies, servers: Vec::new() })
+    }
+
     /// Whoever is asked for what a provider of the policy's, or of the catalogue, serves.
     pub fn server(&self, host: Host<'_>) -> Option<Server> {
         let own = host.configured.and_then(|(place, _)| self.servers.get(place)?.clone());

@@ -32,6 +32,10 @@ const MOST_UNIVERSES: usize = 16;
 /// The strategies of a policy, and the models that they choose from.
 #[derive(Debug, Default)]
 pub struct Strategies {
+    /// Whether there are any for models.
+    pub models: bool,
+    /// Whether there are any for keys.
+    pub keys: bool,
     /// Whether any of them asks how models or keys have fared.
     pub watch: bool,
     universes: Mutex<Vec<(Dialect, Box<str>, Arc<Universe>)>>,
@@ -51,10 +55,14 @@ pub struct Watching<'a> {
 impl Strategies {
     /// Those of an `ai-gateway` action.
     pub fn of(gateway: Option<&AiGateway>) -> Self {
-        let all = gateway
-            .into_iter()
-            .flat_map(|gateway| gateway.model_selection.iter().chain(&gateway.api_key_selection));
-        Self { watch: all.into_iter().any(Expression::reads_metrics), universes: Mutex::default() }
+        let Some(gateway) = gateway else { return Self::default() };
+        let AiGateway { model_selection, api_key_selection, .. } = gateway;
+        Self {
+            models: !model_selection.is_empty(),
+            keys: !api_key_selection.is_empty(),
+            watch: model_selection.iter().chain(api_key_selection).any(Expression::reads_metrics),
+            universes: Mutex::default(),
+        }
     }
 
     /// The models that can be asked in a format for an operation.
@@ -72,3 +80,6 @@ impl Strategies {
         universe
     }
 }
+
+#[cfg(test)]
+mod tests;

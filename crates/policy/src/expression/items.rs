@@ -71,8 +71,12 @@ pub(super) fn member(item: Item, path: &[Key], facts: &Facts<'_>) -> Result<(Val
             match &**name {
                 "pricing" => Ok(price(model, &path[1..])),
                 "metrics" => metrics::member(at, model, &path[1..], choice(facts)?),
+                "metadata" => Ok(said(&model.metadata, &path[1..])),
                 name => of_model(model, name).map(|value| (value, 1)).ok_or_else(nothing),
             }
+        }
+        Item::Provider(at) if **name == *"metadata" => {
+            Ok(said(&model(at, facts)?.provider_metadata, &path[1..]))
         }
         Item::Provider(at) => {
             of_provider(model(at, facts)?, name).map(|value| (value, 1)).ok_or_else(nothing)
@@ -156,6 +160,20 @@ fn of_author(model: &ModelFacts, name: &str) -> Option<Value> {
         "id_aliases" => Value::List(model.author_id_aliases.clone()),
         _ => return None,
     })
+}
+
+/// What the policy says of something, by the rest of a path; null if it says nothing. Policies say something of a
+/// few models, and ask it of all.
+fn said(metadata: &Arc<Map>, path: &[Key]) -> (Value, usize) {
+    let mut value = Value::Map(metadata.clone());
+    for (at, key) in path.iter().enumerate() {
+        let Value::Map(map) = &value else { return (value, at + 1) };
+        match map.get(key) {
+            Some(member) => value = member.clone(),
+            None => return (Value::Null, path.len() + 1),
+        }
+    }
+    (value, path.len() + 1)
 }
 
 /// A price by the rest of a path, with or without `text` before it. One that is not known is infinite:
