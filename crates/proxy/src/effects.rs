@@ -29,7 +29,7 @@ use prometheus::Registry;
 use self::breakers::Breakers;
 pub use self::breakers::Fared;
 use self::counts::Counts;
-pub use self::hops::Hops;
+pub use self::hops::{HOPS, Hops};
 use self::key_sets::KeySets;
 use self::metrics::EffectMetrics;
 use self::rooms::Rooms;

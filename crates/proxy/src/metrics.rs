@@ -5,6 +5,7 @@ use model::usage::{Outcome, UsageRecord};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core,
 };
+use providers::catalog;
 
 /// The proxy's counters.
 #[derive(Debug, Clone)]
@@ -105,9 +106,10 @@ impl Metrics {
 
     /// Counts a request that has ended.
     pub fn ended(&self, record: &UsageRecord, fault: &'static str) {
-        let labels = [record.provider.as_str(), record.endpoint.as_str(), record.outcome.as_str(), fault];
+        let provider = label(&record.provider);
+        let labels = [provider, record.endpoint.as_str(), record.outcome.as_str(), fault];
         self.requests.with_label_values(&labels).inc();
-        self.duration.with_label_values(&[record.provider.as_str()]).observe(seconds(record.timings.total));
+        self.duration.with_label_values(&[provider]).observe(seconds(record.timings.total));
         if record.outcome == Outcome::Answered {
             self.own.observe(seconds(record.timings.own));
         }
@@ -185,6 +187,14 @@ fn result<T>(held: &Result<T, Denied>) -> &'static str {
         Err(Denied::Limit { .. }) => "limit",
         Err(Denied::Unavailable { .. }) => "unavailable",
         Err(Denied::SpoolFull) => "spool_full",
+    }
+}
+
+/// The catalogue's word for a provider, or one for all of those that tenants have of their own.
+fn label(provider: &str) -> &'static str {
+    match provider {
+        "" => "",
+        name => catalog::find(name).map_or("custom", |known| known.slug),
     }
 }
 

@@ -140,7 +140,7 @@ async fn nothing_is_asked_of_it_that_its_caller_does_not_ask() {
     assert_eq!(ollama.asked().body, body.replace("ollama:", ""));
     // Nobody reports it, so it is counted here.
     let record = gateway.record().await;
-    assert_eq!((record.provenance, record.tokens.output), (Provenance::Counted, 3));
+    assert_eq!((record.provenance, record.tokens.output), (Provenance::Estimated, 3));
 }
 
 #[tokio::test]
@@ -313,17 +313,21 @@ fn at(base_url: &str) -> &'static str {
 async fn what_only_we_can_reach_is_not_reached_for_tenants() {
     let secret = Provider::saying(COMPLETION).await;
     let port = secret.address.port();
-    let names =
-        ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1", "LOCALHOST."];
-    for (shard, name) in (0xe7..).zip(names) {
+    // What no certificate can be for is not even looked up.
+    let (refused, unnamed) = ("no address that may be reached", "no connection to the host");
+    let names = [
+        ("127.0.0.1", refused),
+        ("localhost", refused),
+        ("[::ffff:127.0.0.1]", refused),
+        ("LOCALHOST.", refused),
+        ("2130706433", unnamed),
+        ("127.1", unnamed),
+    ];
+    for (shard, (name, reason)) in (0xe7..).zip(names) {
         let policy = at(&format!("https://{name}:{port}/v1"));
         let mut gateway = Gateway::start(secret.address, shard, under(policy, &[])).await;
         let told = chat(&gateway, "sk-own", "box:m").await;
-        assert_eq!(
-            (told.status, told.text().contains("no address that may be reached")),
-            (502, true),
-            "{name}"
-        );
+        assert_eq!((told.status, told.text().contains(reason)), (502, true), "{name}: {}", told.text());
         let record = gateway.record().await;
         assert_eq!((record.provider.as_str(), record.outcome), ("box", Outcome::Failed));
     }
@@ -381,4 +385,47 @@ async fn a_redirect_is_handed_on_and_not_followed() {
     let gateway = Gateway::start(server.address, 0xf2, setup).await;
     let told = chat(&gateway, "sk-own", "ollama:m").await;
     assert_eq!((told.status, server.times_asked()), (307, 1));
+}
+
+#[tokio::test]
+async fn gateways_that_are_each_others_servers_come_to_an_end() {
+    let policy = r#"
+on_http_request:
+  - actions: [{type: remove-headers, config: {headers: [tollgate-policy-calls]}}]
+  - type: ai-gateway
+    config:
+      providers: [{id: other-gateway, base_url: https://gpu.internal}]
+"#;
+    let server = Provider::saying(COMPLETION).await;
+    let setup = under(policy, &[("gpu.internal", server.address)]);
+    let gateway = Gateway::start(server.address, 0xf4, setup).await;
+    for (said, told) in [("0", "1"), ("2", "3")] {
+        let headers = [("tollgate-policy-calls", said)];
+        let answer = ask(&gateway, "/v1/chat/completions", &headers, &asking("other-gateway:m")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(server.asked().headers["tollgate-policy-calls"], told);
+    }
+    let headers = [("tollgate-policy-calls", "3")];
+    let answer = ask(&gateway, "/v1/chat/completions", &headers, &asking("other-gateway:m")).await;
+    assert_eq!((answer.status, server.times_asked()), (508, 2), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_policys_key_that_is_made_of_a_callers_token_goes_nowhere() {
+    let policy = r#"
+on_http_request:
+  - type: ai-gateway
+    config:
+      providers:
+        - id: collector
+          base_url: https://gpu.internal
+          api_keys: [{value: "${req.headers['authorization'][0]}"}]
+"#;
+    let server = Provider::saying(COMPLETION).await;
+    let setup = under(policy, &[("gpu.internal", server.address)]);
+    let gateway = Gateway::start(server.address, 0xf5, setup).await;
+    for token in [&gateway.token, &gateway.second_form] {
+        let told = chat(&gateway, token, "collector:m").await;
+        assert_eq!((told.status, server.times_asked()), (401, 0), "{}", told.text());
+    }
 }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What tells the next gateway.
-pub(super) static HOPS: HeaderName = HeaderName::from_static("tollgate-policy-calls");
+pub static HOPS: HeaderName = HeaderName::from_static("tollgate-policy-calls");
 
 /// So many policies may stand in a row.
 const MOST: u8 = 3;
@@ -35,6 +35,14 @@ impl Hops {
     /// Whether so many policies stand behind the request that it must be refused.
     pub fn at_limit(self) -> bool {
         self.0 >= MOST
+    }
+
+    /// Has the next one told, if a server that the request goes to is a gateway, too. Whatever rules have made of
+    /// it does not count.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        if let Some(told) = self.told() {
+            headers.insert(&HOPS, told);
+        }
     }
 
     /// What the next gateway is told; nothing if there must be none.

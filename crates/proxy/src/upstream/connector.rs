@@ -59,6 +59,11 @@ impl Connector {
         Self { road, timeout: self.timeout, connections: self.connections.clone() }
     }
 
+    /// Whether addresses are looked at first.
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self.road, Road::Guarded(..))
+    }
+
     pub(super) async fn connect(&self, uri: &Uri) -> Result<Connection, BoxError> {
         let opening = async {
             match &self.road {

@@ -18,6 +18,7 @@ use super::Way;
 use crate::deps::Deps;
 use crate::operator_keys::{BUSY_RESTS, UNKNOWN_RESTS};
 use crate::refusal::Refusal;
+use crate::stages::authenticate::bears_token;
 use crate::stages::route::Credential;
 use crate::upstream::{AnswerBody, read};
 
@@ -44,6 +45,10 @@ pub(super) fn opened(deps: &Deps, way: &Way<'_>) -> Result<Opened, Refusal> {
         Credential::Bound(key) => {
             let open = |with: &CredentialsKey| with.open_bound_key(key.id, &key.provider, &key.sealed);
             (auth.header(), kept(deps, way, auth, &key.id, open)?, None)
+        }
+        // It may have been made of what the caller sent.
+        Credential::Policy(secret) if bears_token(secret.expose().as_bytes()) => {
+            return Err(Refusal::TokenMisplaced { place: "a key of the gateway's policy".to_owned() });
         }
         Credential::Policy(secret) => {
             let value = auth.value(secret).map_err(|_| Refusal::KeyUnusable)?;
