@@ -37,9 +37,10 @@ pub async fn balanced(system: &System, tenant: &Tenant, granted: i64) -> anyhow:
     nothing_is_held(system, tenant).await?;
 
     let mut records: BTreeMap<String, Record> = BTreeMap::new();
-    let mut paid = 0;
+    let (mut paid, mut charged) = (0, 0);
     for record in system.records().await?.into_iter().filter(Record::on_credits) {
         paid += record.paid;
+        charged += record.charge;
         let of_story = record.event_id.starts_with(traffic::PREFIX);
         let arrived = arrivals.contains_key(&record.event_id) || !of_story;
         // Nobody knows of a request whose proxy died on its way to the provider whether it arrived.
@@ -57,7 +58,6 @@ pub async fn balanced(system: &System, tenant: &Tenant, granted: i64) -> anyhow:
     }
     let balance = system.balance(tenant).await?;
     ensure!(balance == granted - paid, "of {granted} nano-dollars {paid} were paid, and {balance} are left");
-    let charged: i64 = records.values().map(|record| record.charge).sum();
     ledger_sums_to_zero(system, charged - paid).await?;
     ledger_check_finds_nothing(system).await?;
     Ok(Books { records, arrivals })

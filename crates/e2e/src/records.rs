@@ -18,6 +18,10 @@ pub struct Record {
     pub account: Uuid,
     /// The caller's correlation id.
     pub event_id: String,
+    /// Which of its attempts it is, from zero.
+    pub attempt: i32,
+    /// Who was asked.
+    pub provider: String,
     /// How it ended.
     pub outcome: String,
     /// What the caller was told.
@@ -46,6 +50,8 @@ impl Record {
             id: row.try_get("id")?,
             account: row.try_get("account_id")?,
             event_id: row.try_get("event_id")?,
+            attempt: row.try_get("attempt")?,
+            provider: row.try_get("provider")?,
             outcome: row.try_get("outcome")?,
             status: row.try_get("status")?,
             provenance: row.try_get("provenance")?,
@@ -69,7 +75,7 @@ impl System {
     /// The usage records in Postgres, in order of id.
     pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
         let mut connection = PgConnection::connect(&self.database_url).await?;
-        let question = "SELECT id, account_id, event_id, outcome, status::int AS status, provenance, key_source, \
+        let question = "SELECT id, account_id, event_id, attempt, provider, outcome, status::int AS status, provenance, key_source, \
             cause, cost, charge, paid, hold, hold_floor FROM usage_known ORDER BY id";
         let rows = sqlx::query(question).fetch_all(&mut connection).await?;
         Ok(rows.iter().map(Record::of).collect::<Result<_, _>>()?)

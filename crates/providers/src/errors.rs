@@ -17,6 +17,8 @@ pub struct Refusal<'a> {
     /// The code by which clients of another product know it, such as `ERR_NGROK_3804`, to be shown in the
     /// cause's place.
     pub known_as: Option<&'a str>,
+    /// The type of error that those clients know it by, where that does not follow from the status.
+    pub kind: Option<&'a str>,
     /// What went wrong and what to do about it, for the caller.
     pub message: &'a str,
     /// The member of the body that is at fault, if one is.
@@ -76,7 +78,7 @@ impl Refusal<'_> {
     fn openai_error(&self) -> Value {
         json!({
             "message": self.message,
-            "type": self.openai_type(),
+            "type": self.kind.unwrap_or(self.openai_type()),
             "param": self.param,
             "code": self.known_as.unwrap_or(self.cause),
             "internal_code": self.code,
@@ -174,6 +176,7 @@ mod tests {
         code: 2009,
         cause: "token_missing",
         known_as: None,
+        kind: None,
         message: "Unauthorized",
         param: None,
         request_id: "0193",

@@ -14,7 +14,12 @@ pub struct TrustedProxies {
     #[arg(long = "trusted-proxies", env = "TOLLGATE_TRUSTED_PROXIES", value_delimiter = ',', value_parser = range)]
     pub ranges: Vec<IpNet>,
     /// the header in which they say it
-    #[arg(long = "trusted-header", env = "TOLLGATE_TRUSTED_HEADER", default_value = "x-forwarded-for")]
+    #[arg(
+        id = "trusted_header",
+        long = "trusted-header",
+        env = "TOLLGATE_TRUSTED_HEADER",
+        default_value = "x-forwarded-for"
+    )]
     pub header: ForwardingHeader,
 }
 

@@ -61,6 +61,18 @@ impl Refusal {
         report::Error { code: code.unwrap_or_default(), message: self.to_string() }
     }
 
+    /// The type that goes with the code, where one is documented: what a gateway's restrictions refuse.
+    pub(super) fn ngrok_type(&self) -> Option<&'static str> {
+        match self {
+            Self::NoModel(no_model) => match **no_model {
+                NoModel::ProviderNotAllowed { .. } => Some("provider_not_allowed"),
+                NoModel::ModelNotAllowed { .. } => Some("model_not_allowed"),
+                NoModel::Unknown { .. } | NoModel::OtherFormat { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The status that goes with the code, where it is not our own.
     pub(super) fn ngrok_status(&self) -> StatusCode {
         match self.ngrok_code() {

@@ -86,6 +86,7 @@ impl Listener {
         then(errors::Refusal {
             status: self.status(refusal).as_u16(),
             known_as: known_as.as_deref(),
+            kind: known_as.as_ref().and_then(|_| refusal.ngrok_type()),
             code: refusal.code(),
             cause: refusal.cause(),
             message: &message,
