@@ -144,8 +144,8 @@ pub enum UnknownProvider {
     NotServed(&'static str),
 }
 
-/// All providers that are served, by slug. A new one is a file, its line here, the line of its module, and
-/// a folder in `tests/golden_addresses`.
+/// All providers that are served, by slug. A new one is a file, its line here, the line of its module, what it
+/// sells in `credits/compatible`, and folders in `tests/golden_addresses` and `tests/golden_credits`.
 pub fn all() -> &'static [&'static Provider] {
     &[
         &anthropic::ANTHROPIC,

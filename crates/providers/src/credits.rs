@@ -276,6 +276,13 @@ fn why(endpoint: Endpoint) -> &'static str {
         | Endpoint::Translations => {
             "what it costs is known only when it is over, and nothing bounds it before; use a key of your own"
         }
+        Endpoint::Messages | Endpoint::CountTokens => {
+            "its models are sold by `chat/completions`, if they are; or use a key of your own"
+        }
+        Endpoint::Responses => {
+            "responses are kept at the provider, or may use its tools; ask by `chat/completions`, or use a key of \
+             your own"
+        }
         _ => {
             "it has no price, or no bound, or reaches what others keep at the provider; use a key of your own"
         }

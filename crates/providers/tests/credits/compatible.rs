@@ -123,6 +123,27 @@ fn what_has_no_price_that_is_believed_is_neither_shown_nor_sold() {
 }
 
 #[test]
+fn what_is_kept_at_the_provider_or_speaks_otherwise_is_not_sold() {
+    let refused = |slug: &str, endpoint, hint: &str| {
+        let body = br#"{"model":"m","messages":[],"input":"Hi","max_tokens":5}"#;
+        let refusal = allowed_at(catalog::find(slug).unwrap(), endpoint, body).unwrap_err().to_string();
+        assert!(refusal.contains("is not available") && refusal.contains(hint), "{slug}: {refusal}");
+    };
+    for slug in PRICED.iter().chain(UNPRICED) {
+        refused(slug, Endpoint::Responses, "kept at the provider");
+        refused(slug, Endpoint::Messages, "chat/completions");
+        for endpoint in
+            [Endpoint::Files, Endpoint::Batches, Endpoint::ImageGenerations, Endpoint::Transcriptions]
+        {
+            refused(slug, endpoint, "a key of your own");
+        }
+    }
+    refused("perplexity-ai", Endpoint::ChatCompletions, "no price");
+    refused("google-ai-studio", Endpoint::Embeddings, "no price");
+    refused("together", Endpoint::Embeddings, "no price");
+}
+
+#[test]
 fn a_limit_that_does_not_hold_for_thoughts_is_not_relied_on() {
     let held = |slug: &str, model: &str, more: Value| {
         let provider = catalog::find(slug).unwrap();

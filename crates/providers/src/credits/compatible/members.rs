@@ -107,12 +107,20 @@ const SEED: Field = field("seed", Number);
 const STOP: Field = field("stop", Any);
 const USER: Field = field("user", Text);
 
+// No other members: some servers read names without regard to case, and a `Type` there would be another one.
 const TOOLS: shape::Kinds = shape::Kinds {
-    of: &[("function", None)],
+    of: &[("function", Some(&[TYPE, field("function", Object(FUNCTION)).required(), field("strict", Flag)]))],
     untyped: None,
     refused: &[],
     rule: "must be `function`: tools that run at the provider have no price here",
 };
+
+const FUNCTION: &[Field] = &[
+    field("name", Text).required(),
+    field("description", Text),
+    field("parameters", Any),
+    field("strict", Flag),
+];
 
 /// Whether to think, where that is said by an object.
 pub(super) const THINKING: Field = field("thinking", Kinds(&SWITCH));
