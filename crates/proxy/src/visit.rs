@@ -1,63 +1,41 @@
 //! A request from its arrival to its end, with the usage record that it leaves. However it ends, by
 //! an answer, a refusal, a hang-up or a mistake of ours, the record is closed exactly once.
 
+mod arrival;
 mod closing;
 mod first_words;
 mod logged;
+mod marks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use meter::{Claim, Denied, OpenRecord, Standing};
-use model::usage::{Outcome, Timings, UsageRecord};
+use model::usage::{Outcome, UsageRecord};
 use model::{AccountId, Nanos};
 use process::failpoint;
 use providers::catalog::QuotaHeaders;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::deps::Deps;
 use crate::effects::standing::Watched;
-use crate::headers::{self, CF_AIG_EVENT_ID};
 use crate::limits::Left;
 use crate::limits::local::LocalHold;
 use crate::rating::{Least, Rating};
-use crate::refusal::{self, Fault, Listener, Refusal, Shape};
+use crate::refusal::{Fault, Listener, Refusal, Shape};
 use crate::request_id::now_ms;
 use crate::spans::Trace;
 use crate::stages::resolve::Place;
+pub use arrival::Arrival;
 use closing::Closing;
 pub use first_words::bounded;
 use first_words::first_words;
-
-/// When a request came, and what it is called.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    /// The request's id, which is also its log's and its record's.
-    pub id: Uuid,
-    /// Milliseconds since 1970.
-    pub at_ms: u64,
-    at: Instant,
-}
-
-impl Arrival {
-    /// Now.
-    pub fn now() -> Self {
-        let at_ms = crate::request_id::now_ms();
-        Self { id: crate::request_id::request_id(at_ms), at_ms, at: Instant::now() }
-    }
-
-    /// When it came, for what holds from a moment on.
-    pub fn moment(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + Duration::from_millis(self.at_ms)
-    }
-}
+pub use marks::told;
 
 /// A request at a known gateway.
 pub struct Visit {
@@ -254,44 +232,6 @@ impl Visit {
         failpoint("last_byte");
     }
 
-    /// The headers that every answer of this request bears.
-    pub fn mark(&mut self, headers: &mut HeaderMap) {
-        if let Some(first_byte) = self.first_byte {
-            self.record.timings.own = self.record.timings.queue + microseconds(first_byte.elapsed());
-        }
-        let id = uuid_value(self.arrival.id);
-        if self.record.collect_log {
-            headers.insert(&headers::CF_AIG_LOG_ID, uuid_value(self.record.id));
-        }
-        let event_id = if self.record.event_id.is_empty() {
-            id.clone()
-        } else {
-            HeaderValue::try_from(self.record.event_id.as_str()).unwrap_or_else(|_| id.clone())
-        };
-        headers.insert(&CF_AIG_EVENT_ID, event_id);
-        headers.insert(&headers::CF_AIG_REQUEST_ID, id);
-        headers.insert(&headers::CF_AIG_STEP, HeaderValue::from_static("0"));
-        self.left.mark(headers);
-        let is_ngroks = matches!(self.shape, Shape::Ngrok(_));
-        if let Some(asked) = self.asked.as_deref().and_then(|asked| HeaderValue::try_from(asked).ok()) {
-            headers.insert(&headers::NGROK_AIG_MODEL, asked);
-        }
-        if self.attempts > 0 && (is_ngroks || self.asked.is_some()) {
-            headers.insert(&headers::NGROK_AIG_ATTEMPTS, HeaderValue::from(self.attempts));
-        }
-        if is_ngroks {
-            headers.insert(&headers::NGROK_AIG_REQUEST_ID, refusal::ngrok_request_id(self.arrival.id));
-        }
-        names_header(headers, &headers::NGROK_AIG_REMOVED_PARAMS, &self.removed);
-        names_header(headers, &headers::NGROK_AIG_REJECTED_MODELS, &self.rejected);
-        if let Some(limit) = self.output_limit {
-            headers.insert(&headers::TOLLGATE_OUTPUT_LIMIT, HeaderValue::from(limit));
-        }
-        if let Some(timing) = self.server_timing() {
-            headers.append(&headers::SERVER_TIMING, timing);
-        }
-    }
-
     /// Ends the request with a refusal, and says what the caller is told.
     pub fn refused(mut self, refusal: &Refusal) -> Response<Answer> {
         let listener = self.listener();
@@ -419,15 +359,6 @@ impl Visit {
             _ => closing.close(&self.record),
         }
     }
-
-    /// What we added and what the provider took, in milliseconds.
-    fn server_timing(&self) -> Option<HeaderValue> {
-        let Timings { own, upstream_first_byte: upstream, .. } = self.record.timings;
-        let own = if self.dispatched.is_some() { own } else { microseconds(self.arrival.at.elapsed()) };
-        let (own, own_rest, up, up_rest) = (own / 1000, own % 1000, upstream / 1000, upstream % 1000);
-        let text = format!("tollgate;dur={own}.{own_rest:03}, upstream;dur={up}.{up_rest:03}");
-        HeaderValue::try_from(text).ok()
-    }
 }
 
 /// Whatever is dropped before its end was left by its caller, or by a panic of ours.
@@ -447,54 +378,10 @@ impl Drop for Visit {
     }
 }
 
-/// A refusal with nothing in it that needs a gateway.
-pub fn told(listener: Listener, refusal: &Refusal) -> Response<Answer> {
-    let response: Result<Response<Answer>, http::Error> =
-        refusal::head(listener, refusal).body(Answer::Whole(listener.body(refusal).into()));
-    let mut response = response.unwrap_or_default();
-    response.headers_mut().insert(&headers::CF_AIG_REQUEST_ID, uuid_value(listener.request_id));
-    if let Shape::Ngrok(_) = listener.shape {
-        let id = refusal::ngrok_request_id(listener.request_id);
-        response.headers_mut().insert(&headers::NGROK_AIG_REQUEST_ID, id);
-    }
-    refusal.mark(response.headers_mut());
-    response
-}
-
 /// A part of an answer's content type: what stands before its parameters.
 pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
-}
-
-/// Names with commas between them, as far as they fit; what callers wrote is told without what might be
-/// taken for something else.
-fn names_header(headers: &mut HeaderMap, header: &'static HeaderName, names: &[String]) {
-    const MOST: usize = 1024;
-    let mut told = String::new();
-    for name in names {
-        let plain = name.chars().map(|character| match character {
-            ',' => '_',
-            character if character.is_ascii_graphic() => character,
-            _ => '_',
-        });
-        let comma = if told.is_empty() { "" } else { "," };
-        if told.len() + name.len() >= MOST {
-            break;
-        }
-        told.push_str(comma);
-        told.extend(plain);
-    }
-    if !told.is_empty()
-        && let Ok(told) = HeaderValue::try_from(told)
-    {
-        headers.insert(header, told);
-    }
-}
-
-fn uuid_value(id: Uuid) -> HeaderValue {
-    let mut text = Uuid::encode_buffer();
-    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -94,6 +94,9 @@ async fn an_answer_is_no_longer_than_the_policy_lets_it_be() {
     ask_at(&gateway, "/v1/responses", asked).await;
     assert_eq!(sent(&provider)["max_output_tokens"], 100);
     let times = provider.times_asked();
+    let told = ask_at(&gateway, &gateway.path("openai/batches"), r#"{"input_file_id":"file-1"}"#).await;
+    assert_eq!(told.status, 400, "{}", told.text());
+    assert_eq!(told.json()["error"]["cause"], "nothing_bounds_it");
     let told = ask(&gateway, &QUESTION.replacen('{', r#"{"max_tokens":"5000","#, 1)).await;
     assert_eq!((told.status, told.header("ngrok-error-code")), (400, "ERR_NGROK_3801"));
     assert_eq!(told.json()["error"]["param"], "max_tokens");

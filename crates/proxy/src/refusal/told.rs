@@ -31,6 +31,7 @@ impl Refusal {
             Self::AllFailed(_) => (Provider, Status::SERVICE_UNAVAILABLE, 9030, "all_failed"),
             Self::OutOfTime(_) => (Provider, Status::GATEWAY_TIMEOUT, 9040, "out_of_time"),
             Self::InputTooLarge { .. } => (Caller, Status::PAYLOAD_TOO_LARGE, 9041, "input_too_large"),
+            Self::NothingBoundsIt => (Caller, Status::BAD_REQUEST, 9043, "nothing_bounds_it"),
             Self::UnknownGateway => (Account, Status::BAD_REQUEST, 2001, "unknown_gateway"),
             Self::UnknownProvider(_) => (Caller, Status::BAD_REQUEST, 2008, "unknown_provider"),
             Self::NotInSync => (Tollgate, Status::SERVICE_UNAVAILABLE, 9002, "not_in_sync"),

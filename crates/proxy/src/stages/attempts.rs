@@ -25,7 +25,7 @@ use super::route::Credential;
 use super::terms::Terms;
 use crate::models;
 use crate::rating::Rating;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Shape};
 use crate::strategies::told::Chosen;
 use crate::visit::Visit;
 
@@ -225,6 +225,8 @@ async fn attempted(
     let Attempt { server, model, credential, watched } = attempt;
     visit.watched = watched;
     let quota = server.provider.quota;
+    let is_told = matches!(visit.shape, Shape::Ngrok(_)) && !inquiry.model.is_empty();
+    let model = model.as_ref().or(is_told.then_some(&inquiry.model));
     visit.asked = model.map(|model| format!("{}:{model}", server.id()));
     visit.removed = std::mem::take(&mut inquiry.removed);
     server.slug().clone_into(&mut visit.record().provider);

@@ -17,7 +17,6 @@ use crate::headers;
 use crate::refusal::Refusal;
 use crate::strategies::told::{Chosen, KeySelection, ModelSelection};
 use crate::upstream::AnswerBody;
-use crate::upstream::AnswerBody;
 use crate::visit::{Visit, bounded};
 
 /// How long the beginning of a failed answer's body is waited for.

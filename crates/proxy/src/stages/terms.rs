@@ -83,6 +83,13 @@ impl<'a> Terms<'a> {
         }
     }
 
+    /// Whether others are asked for as many answers as somebody likes, whose sizes nobody here sees.
+    fn is_batch(&self, method: &str) -> bool {
+        self.target.endpoint == Endpoint::Batches
+            && method == "POST"
+            && !self.target.path.ends_with("/cancel")
+    }
+
     /// Notes which of the models that a caller would take cannot be asked for: the others are, without a word.
     pub fn note_rejected(&self, visit: &mut Visit, inquiry: &Inquiry, mut notes: Option<&mut Notes>) {
         if inquiry.alternatives.is_empty() || !matches!(self.target.address, Address::Open) {
@@ -111,6 +118,10 @@ impl<'a> Terms<'a> {
         let most = self.most_input.unwrap_or(u64::MAX);
         if self.most_input.is_some() && !inquiry.is_read && self.target.endpoint.has_json_body() {
             return Err(Refusal::Inflation);
+        }
+        if (self.most_input.is_some() || self.most_output.is_some()) && self.is_batch(&visit.record().method)
+        {
+            return Err(Refusal::NothingBoundsIt);
         }
         // No token is shorter than a byte, and what is added to a message is shorter than its brackets.
         if notes.is_none() && inquiry.text.len() as u64 <= most {
