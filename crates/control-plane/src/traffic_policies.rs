@@ -13,7 +13,7 @@ pub(crate) use policy::Problems;
 pub(crate) enum Unusable {
     /// It is longer than any needs to be.
     TooLong,
-    /// It has mistakes, or wants what the proxies of this release do not do.
+    /// It has mistakes.
     Problems(Problems),
 }
 
@@ -25,8 +25,7 @@ pub(crate) fn check(text: &str, operator: &Operator) -> Result<Policy, Unusable>
     if text.len() > LONGEST {
         return Err(Unusable::TooLong);
     }
-    let policy = Policy::parse(text, operator).map_err(Unusable::Problems)?;
-    policy.unserved(text).map_or(Ok(policy), |unserved| Err(Unusable::Problems(unserved)))
+    Policy::parse(text, operator).map_err(Unusable::Problems)
 }
 
 /// What policies may name: the providers of the catalogue, as proxies know them, and what the operator trusts.

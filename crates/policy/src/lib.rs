@@ -14,7 +14,6 @@ pub mod phase;
 pub mod problem;
 pub mod run;
 pub mod template;
-mod unserved;
 pub mod value;
 
 pub use document::policy::Policy;

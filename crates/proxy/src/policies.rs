@@ -40,8 +40,6 @@ pub enum Unusable {
     Selection(InvalidSelection),
     /// The address of a provider cannot stand in a request.
     Address,
-    /// It wants what is not done here.
-    Unserved(Problems),
 }
 
 impl fmt::Display for Unusable {
@@ -50,9 +48,6 @@ impl fmt::Display for Unusable {
             Self::Problems(problems) => write!(f, "the traffic policy has mistakes: {problems}"),
             Self::Selection(invalid) => write!(f, "the traffic policy cannot be used: {invalid}"),
             Self::Address => write!(f, "the traffic policy has an address that cannot be called"),
-            Self::Unserved(problems) => {
-                write!(f, "the traffic policy wants what is not served: {problems}")
-            }
         }
     }
 }
@@ -64,7 +59,6 @@ impl Unusable {
             Self::Problems(_) => "it has mistakes",
             Self::Selection(_) => "its providers or models contradict each other",
             Self::Address => "one of its addresses cannot be called",
-            Self::Unserved(_) => "it wants what this release does not do",
         }
     }
 }
@@ -73,9 +67,6 @@ impl Compiled {
     /// Compiles a policy's text.
     pub fn new(text: &str, compiler: &Compiler) -> Result<Self, Unusable> {
         let policy = Policy::parse(text, &compiler.operator).map_err(Unusable::Problems)?;
-        if let Some(unserved) = policy.unserved(text) {
-            return Err(Unusable::Unserved(unserved));
-        }
         let selection = selection::of(policy.ai_gateway()).map_err(Unusable::Selection)?;
         let looks_at_answers = !policy.rules(Phase::Response).is_empty() || policy.reads_messages();
         let servers = compiler.servers(&policy, &selection).map_err(|_| Unusable::Address)?;

@@ -86,7 +86,7 @@ impl Kind {
             Step::Matches { .. } | Step::InRanges { .. } => TRUTH,
             Step::Negate(_) => Self::Other("a number"),
             Step::Select { operand, .. } => match Self::of(operand, locals) {
-                Self::One => Self::Other("what one of them has, and not that one itself"),
+                Self::One => Self::Other("a member of one of them"),
                 _ => Self::Unknown,
             },
             Step::Index { operand, .. } => Self::of(operand, locals).element(),
@@ -124,7 +124,7 @@ impl Kind {
                     | "randomize" | "slice" => first(),
                     "get" | "random" => first().element(),
                     "getModel" => Self::One,
-                    "getMetadata" => Self::Other("what is said of one of them, and not that one itself"),
+                    "getMetadata" => Self::Other("what the policy says of one of them"),
                     "size" => Self::Other("a number"),
                     "contains" | "startsWith" | "endsWith" => TRUTH,
                     _ => Self::Unknown,

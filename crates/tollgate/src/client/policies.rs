@@ -1,6 +1,7 @@
 //! `tollgate policy`: traffic policies on this machine, before anybody else sees them.
 
 pub(crate) mod check;
+mod choice;
 mod explain;
 mod message;
 mod play;

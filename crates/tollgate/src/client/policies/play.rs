@@ -14,6 +14,7 @@ use policy::run::{
 use policy::{Phase, Policy};
 use serde::Serialize;
 
+use super::choice::Choice;
 use super::message::ResponseText;
 
 /// A policy asks the outside a bounded number of times; this is far more.
@@ -45,6 +46,8 @@ pub(crate) enum Step {
     Asked { what: String, assumed: &'static str },
     /// The request goes to a provider.
     Dispatched { headers: Vec<String>, providers: Vec<String> },
+    /// Strategies choose among models, or keys.
+    Chose(Choice),
     /// An answer of the policy's author.
     Answered { status: u16, body: String },
     /// A refusal.
@@ -79,12 +82,12 @@ pub(super) fn play(
             }
             Asked::Forward => {
                 told.rest(Phase::Request);
-                told.dispatched(&run);
+                told.dispatched(&run, body);
                 let Some(response) = response else { return told.steps };
                 run.response(response.status, response.headers.clone(), None)
             }
             Asked::Ask(Effect::Dispatch(_)) => {
-                told.dispatched(&run);
+                told.dispatched(&run, body);
                 let Some(response) = response else { return told.steps };
                 run.response(response.status, response.headers.clone(), None)
             }
@@ -151,7 +154,7 @@ impl Told {
         self.next = self.next.max(end);
     }
 
-    fn dispatched(&mut self, run: &Run) {
+    fn dispatched(&mut self, run: &Run, body: &Bytes) {
         let headers = names(run.request().headers);
         let configured = self.policy.ai_gateway().into_iter().flat_map(|gateway| &gateway.providers);
         let providers =
@@ -164,6 +167,7 @@ impl Told {
             });
         let providers = providers.collect();
         self.steps.push(Step::Dispatched { headers, providers });
+        self.steps.extend(Choice::of(&self.policy, run, body).map(Step::Chose));
     }
 }
 
@@ -273,6 +277,7 @@ impl fmt::Display for Step {
                 write!(f, "The request goes to a provider, with the headers {}.", headers.join(", "))?;
                 providers.iter().try_for_each(|provider| write!(f, "\n    {provider}"))
             }
+            Self::Chose(choice) => choice.fmt(f),
             Self::Answered { status, body } => {
                 write!(f, "The policy answers {status}.")?;
                 body.lines().try_for_each(|line| write!(f, "\n    {}", line.escape_debug()))
@@ -360,6 +365,49 @@ on_http_response:
                 "The answer goes to the caller with 200, with the headers x-gateway.",
             ]
         );
+    }
+
+    #[test]
+    fn it_is_told_whom_strategies_leave_and_why() {
+        let policy = "\
+on_http_request:
+  - type: ai-gateway
+    config:
+      providers:
+        - {id: openai, api_keys: [{value: sk-a}, {value: sk-b}], models: [{id: gpt-4.1, disabled: true}]}
+      model_selection:
+        strategy:
+          - \"ai.models.only(['nobody'])\"
+          - \"ai.models.filter(m, m.metadata.price > 1)\"
+          - \"ai.models.only(['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'])\"
+      api_key_selection: {strategy: [\"ai.keys[1]\"]}
+";
+        let told = |body: &str| {
+            let policy = Arc::new(check::policy(policy).unwrap());
+            let text = format!("POST /v1/chat/completions\nhost: a.example\n\n{body}");
+            let request = RequestText::read(&text).unwrap();
+            let body = request.body.clone();
+            let run = Run::new(policy.clone(), arrival(request, [203, 0, 113, 9].into(), Default::default()));
+            let assumptions = Assumptions { limits_reached: false, circuits_open: false, called: None };
+            play(&policy, run, &body, None, &assumptions).last().unwrap().to_string()
+        };
+        assert_eq!(
+            told(r#"{"models": ["gpt-4o-mini", "gpt-4.1"]}"#),
+            "Its strategies choose, as if nobody had been asked yet:
+    ai.models.only(['nobody'])
+        comes to no models
+    ai.models.filter(m, m.metadata.price > 1)
+        fails: `>` does not go with null and int
+    ai.models.only(['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'])
+        comes to 3 models: openai:gpt-4.1, openai:gpt-4o, openai:gpt-4o-mini
+        of which the gateway allows 2: openai:gpt-4o, openai:gpt-4o-mini
+        of which the request names 1: openai:gpt-4o-mini
+    ai.keys[1]
+        comes to these keys of openai: the 2nd
+    These models are tried: openai:gpt-4o-mini"
+        );
+        assert!(told(r#"{"model": "claude-opus-4-6"}"#).ends_with("Nobody is asked: No model is left: none of the gateway's strategies came to one that it allows and that was asked for"));
+        assert!(told(r#"{"model": "gpt-5000"}"#).contains("Nobody is asked: No matching models found"));
     }
 
     #[test]
