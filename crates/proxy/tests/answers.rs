@@ -1,22 +1,19 @@
-//! Traffic policies at work on answers: what they replace, compress, ask about and log, and that what the provider
-//! did is metered as if they had not.
+//! Traffic policies at work on answers: what they replace, ask about and log, and that what the provider did is
+//! metered as if they had not.
 
 #![expect(clippy::unwrap_used, reason = "what tests share, which the lint does not take for tests")]
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::GzEncoder;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Channel, Either, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use http::Response;
+use http_body_util::{Channel, Either, Full};
 use model::Nanos;
 use model::gateway::ErrorShape;
 use model::operator_key::Cancel;
@@ -53,23 +50,6 @@ async fn ask(gateway: &Gateway, headers: &[(&str, &str)]) -> Told {
     let own = [("authorization", "Bearer sk-own"), ("content-type", "application/json")];
     let headers: Vec<_> = headers.iter().copied().chain(own).collect();
     gateway.call("POST", &gateway.path("openai/chat/completions"), &headers, QUESTION).await
-}
-
-/// A stream for a caller who reads what is compressed.
-async fn stream(gateway: &Gateway, accepts: &str) -> Response<Incoming> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(gateway.connect().await)).await.unwrap();
-    tokio::spawn(async move { drop(connection.await) });
-    let request = Request::post(gateway.path("openai/chat/completions"))
-        .header("host", "x")
-        .header("authorization", "Bearer sk-own")
-        .header("accept-encoding", accepts)
-        .body(Full::new(Bytes::from_static(ASK.as_bytes())))
-        .unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    // The connection lives as long as its sender or its body.
-    drop(sender);
-    answer
 }
 
 const REDACTS: &str = r#"
@@ -265,87 +245,6 @@ async fn closes(mut sender: Sender) {
     tokio::time::timeout(PATIENCE, closing).await.expect("the provider's connection closes");
 }
 
-const COMPRESSES: &str = "
-on_http_response:
-  - type: compress-response
-";
-
-#[tokio::test]
-async fn a_compressed_stream_can_be_read_as_it_comes() {
-    let (provider, senders) = fed().await;
-    let mut gateway = Gateway::start(provider.address, 183, under(COMPRESSES)).await;
-    let mut answer = stream(&gateway, "gzip").await;
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
-    assert_eq!(answer.headers()["vary"], "accept-encoding");
-    let mut sent = Vec::new();
-    for text in [FIRST, LAST] {
-        feed(&senders, text).await;
-        sent.push(text);
-    }
-    let (mut came, expected) = (Vec::new(), sent.concat());
-    // What was sent so far is read without its end.
-    loop {
-        let mut read = String::new();
-        let _unfinished = GzDecoder::new(&*came).read_to_string(&mut read);
-        if read == expected {
-            break;
-        }
-        let frame = tokio::time::timeout(PATIENCE, answer.frame()).await.expect("a frame").unwrap().unwrap();
-        came.extend_from_slice(&frame.into_data().unwrap());
-    }
-    feed(&senders, USAGE).await;
-    feed(&senders, DONE).await;
-    senders.lock().unwrap().clear();
-    came.extend_from_slice(&answer.collect().await.unwrap().to_bytes());
-    let mut all = String::new();
-    GzDecoder::new(&*came).read_to_string(&mut all).unwrap();
-    assert_eq!(all, [FIRST, LAST, DONE].concat());
-    let record = gateway.record().await;
-    assert_eq!((record.outcome, record.provenance.as_str()), (Outcome::Answered, "reported"));
-    assert_eq!((record.tokens.input, record.tokens.output), (8, 2));
-    assert_eq!(record.response_bytes, came.len() as u64);
-}
-
-#[tokio::test]
-async fn a_compressed_stream_that_breaks_off_says_so_in_its_own_words() {
-    let (provider, senders) = fed().await;
-    let gateway = Gateway::start(provider.address, 184, under(COMPRESSES)).await;
-    let mut answer = stream(&gateway, "deflate").await;
-    feed(&senders, FIRST).await;
-    let mut came = answer.frame().await.unwrap().unwrap().into_data().unwrap().to_vec();
-    senders.lock().unwrap().pop().unwrap().abort(std::io::Error::other("gone"));
-    came.extend_from_slice(&answer.collect().await.unwrap().to_bytes());
-    let mut all = String::new();
-    ZlibDecoder::new(&*came).read_to_string(&mut all).unwrap();
-    assert!(all.starts_with(FIRST) && all.contains("broke off"), "{all}");
-}
-
-#[tokio::test]
-async fn whole_answers_are_compressed_for_those_who_read_it() {
-    let long: &'static str = COMPLETION.replacen("Hi", &"Hello ".repeat(50_000), 1).leak();
-    let provider = Provider::answering(move |asked| {
-        let is_long = asked.headers.contains_key("x-long");
-        Box::pin(async move { whole(200, "application/json", if is_long { long } else { COMPLETION }) })
-    })
-    .await;
-    let mut gateway = Gateway::start(provider.address, 185, under(COMPRESSES)).await;
-    for (headers, said) in [(&[][..], COMPLETION), (&[("x-long", "1")], long)] {
-        let accepting: Vec<_> = headers.iter().copied().chain([("accept-encoding", "gzip, br")]).collect();
-        let told = ask(&gateway, &accepting).await;
-        assert_eq!((told.status, told.header("content-encoding")), (200, "gzip"));
-        let mut read = String::new();
-        GzDecoder::new(&*told.body).read_to_string(&mut read).unwrap();
-        assert!(read == said);
-        let compressed = gateway.record().await;
-        assert_eq!(compressed.response_bytes, told.body.len() as u64);
-        let told = ask(&gateway, headers).await;
-        assert_eq!((told.header("content-encoding"), told.header("vary")), ("", "accept-encoding"));
-        assert!(told.text() == said);
-        let plain = gateway.record().await;
-        assert_eq!((plain.tokens, plain.response_bytes), (compressed.tokens, said.len() as u64));
-    }
-}
-
 const REPLACES: &str = "
 on_http_response:
   - type: custom-response
@@ -441,4 +340,35 @@ on_http_response:
     // Where nobody may see a log, nothing is kept for it.
     ask(&gateway, &[("x-team", "red"), ("cf-aig-collect-log", "false")]).await;
     assert_eq!(gateway.record().await.policy_logs, "");
+}
+
+#[tokio::test]
+async fn who_leaves_while_others_are_asked_pays_for_what_was_read() {
+    let judge = Provider::answering(|_| Box::pin(std::future::pending())).await;
+    let policy = format!(
+        "
+on_http_response:
+  - type: response-body-find-replace
+    config: {{ replacements: [{{ from: never }}] }}
+  - type: http-request
+    config: {{ url: \"http://{}/\", timeout: 30s }}
+",
+        judge.address
+    );
+    let provider = Provider::saying(COMPLETION).await;
+    let setup = Setup { policy: Some(policy.leak()), ..Setup::on_credits(DOLLAR) };
+    let mut gateway = Gateway::start(provider.address, 191, setup).await;
+    let leaving = async {
+        while judge.times_asked() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        told = gateway.on_credits(QUESTION) => panic!("{told:?}"),
+        () = leaving => (),
+    }
+    let record = gateway.record().await;
+    assert_eq!((record.outcome, record.provenance.as_str()), (Outcome::HungUp, "reported"));
+    // 9 tokens at 150,000 pico-dollars and 3 at 600,000.
+    assert_eq!((record.charge, gateway.paid().await), (Nanos(3150), Nanos(3150)));
 }
