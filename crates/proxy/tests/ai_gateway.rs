@@ -259,6 +259,35 @@ async fn a_policy_goes_on_when_nobody_could_be_asked() {
 }
 
 #[tokio::test]
+async fn rules_behind_a_failure_do_all_that_rules_do() {
+    let policy = r#"
+on_http_request:
+  - type: ai-gateway
+    config: { on_error: continue }
+  - type: rate-limit
+    config: { name: fallback, algorithm: sliding_window, capacity: 1, rate: 60s, bucket_key: ["'all'"] }
+  - type: log
+    config: { metadata: { why: "${actions.ngrok.ai_gateway.error.code}" } }
+  - type: custom-response
+    config: { status_code: 503, body: sorry }
+on_http_response:
+  - type: add-headers
+    config: { headers: { x-asked: "${string(size(actions.ngrok.ai_gateway.models_tried))}" } }
+"#;
+    let provider = failing(500).await;
+    let mut gateway = Gateway::start(provider.address, 0xca, under(policy)).await;
+    let told = ask(&gateway, QUESTION).await;
+    assert_eq!((told.status, told.text(), told.header("x-asked")), (503, "sorry", "1"));
+    let record = gateway.record().await;
+    assert!(record.policy_logs.contains(r#""why":"ERR_NGROK_3807""#), "{}", record.policy_logs);
+    assert_eq!((record.outcome, record.provider.as_str()), (Outcome::Failed, "openai"));
+    let told = ask(&gateway, QUESTION).await;
+    assert_eq!((told.status, provider.times_asked()), (429, 2), "{}", told.text());
+    let record = gateway.record().await;
+    assert_eq!((record.status, record.outcome), (429, Outcome::Failed));
+}
+
+#[tokio::test]
 async fn on_credits_what_failed_is_free_and_nothing_stays_held() {
     let policy = "on_http_request: [{type: ai-gateway, config: {on_error: continue}}, {type: custom-response, config: {status_code: 418}}]";
     let provider = failing(500).await;
