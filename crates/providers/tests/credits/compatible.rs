@@ -157,11 +157,8 @@ fn a_limit_that_does_not_hold_for_thoughts_is_not_relied_on() {
     assert_eq!(held("google-ai-studio", "gemini-2.5-pro", json!({"n": 2})), 2 * 65_536);
     assert_eq!(held("deepseek", "deepseek-v4-pro", json!({})), 393_216);
     let disabled = json!({"thinking": {"type": "disabled"}});
-    assert_eq!(held("deepseek", "deepseek-v4-pro", disabled.clone()), 100);
-    // Its name says that it thinks.
-    assert_eq!(held("deepseek", "deepseek-reasoner", disabled), 65_536);
-    assert_eq!(held("deepseek", "deepseek-chat", json!({})), 100);
-    assert_eq!(held("deepseek", "deepseek-chat", json!({"thinking": {"type": "enabled"}})), 8_192);
+    assert_eq!(held("deepseek", "deepseek-v4-pro", disabled), 100);
+    assert_eq!(held("deepseek", "deepseek-flash", json!({"thinking": {"type": "enabled"}})), 393_216);
     let both = json!({"thinking": {"type": "disabled"}, "reasoning_effort": "high"});
     assert_eq!(held("deepseek", "deepseek-v4-pro", both), 393_216);
     // Open models think in the text that the limit holds for.
