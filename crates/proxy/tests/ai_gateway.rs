@@ -351,6 +351,32 @@ on_http_response:
 }
 
 #[tokio::test]
+async fn when_the_time_for_all_is_over_that_is_told_whatever_else_went_wrong() {
+    let policy = r#"
+on_http_request:
+  - type: ai-gateway
+    config:
+      total_timeout: 300ms
+      providers: [{ id: openai, api_keys: [{ value: sk-proj-first-0123456789 }, { value: sk-proj-other-0123456789 }] }]
+"#;
+    let provider = Provider::answering(|asked| {
+        Box::pin(async move {
+            match asked.headers["authorization"].as_bytes() {
+                b"Bearer sk-proj-first-0123456789" => whole(500, "application/json", FAILURE),
+                _ => std::future::pending().await,
+            }
+        })
+    })
+    .await;
+    let mut gateway = Gateway::start(provider.address, 0xcb, under(policy)).await;
+    let told = ask(&gateway, QUESTION).await;
+    assert_eq!((told.status, told.header("ngrok-error-code")), (504, "ERR_NGROK_3810"), "{}", told.text());
+    assert!(told.text().contains("`openai` answered 500") && provider.times_asked() == 2, "{}", told.text());
+    let (first, last) = (gateway.record().await, gateway.record().await);
+    assert_eq!((first.cause.as_str(), last.cause.as_str()), ("failed_over", "out_of_time"));
+}
+
+#[tokio::test]
 async fn a_stalled_failure_is_not_waited_for_without_end() {
     let provider = Provider::answering(|_| {
         Box::pin(async {
