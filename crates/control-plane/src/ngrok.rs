@@ -12,6 +12,8 @@ mod body;
 mod conventions;
 mod endpoints;
 mod filter;
+mod ip_policies;
+mod ip_policy_rules;
 mod list;
 mod not_offered;
 mod rate_limit;
@@ -37,6 +39,8 @@ pub(crate) fn routes(state: ApiState) -> Router {
         .merge(ai_gateway_api_keys::routes())
         .merge(ai_gateway_provider_keys::routes())
         .merge(api_keys::routes())
+        .merge(ip_policies::routes())
+        .merge(ip_policy_rules::routes())
         .merge(not_offered::routes())
         .method_not_allowed_fallback(conventions::no_such_path)
         .layer(axum::middleware::from_fn(conventions::keep))

@@ -355,8 +355,14 @@ async fn another_tenants_things_look_unknown(pool: PgPoolOptions, address: PgCon
     let provider_key = json!({"ai_gateway_api_key_id": id(&key), "provider_id": "groq", "value": "gsk"});
     let provider_key = victim.made("/ai_gateway_provider_keys", provider_key).await;
     let api_key = victim.made("/api_keys", json!({"description": "ci"})).await;
+    let ip_policy = victim.made("/ip_policies", json!({"description": "office"})).await;
+    let rule = json!({"ip_policy_id": id(&ip_policy), "cidr": "10.0.0.0/8", "action": "allow"});
+    let ip_policy_rule = victim.made("/ip_policy_rules", rule.clone()).await;
+    stranger.refused(Method::POST, "/ip_policy_rules", rule, 404, Value::Null).await;
     let unknown = "00000000000000000000000000000abc";
     for (path, theirs, prefix) in [
+        ("/ip_policies", &ip_policy, "ipp_"),
+        ("/ip_policy_rules", &ip_policy_rule, "ipr_"),
         ("/endpoints", &endpoint, "ep_"),
         ("/vaults", &vault, "vault_"),
         ("/vault_secrets", &secret, "secret_"),
@@ -462,8 +468,7 @@ async fn who_speaks_otherwise_is_told_in_the_words_of_this_face(
     let answer = api.raw(Method::GET, "/nothing", &[], "").await;
     assert!(String::from_utf8_lossy(answer.body()).contains("\"errors\""));
 
-    for path in ["/event_destinations", "/event_subscriptions/esb_1/sources", "/ip_policies", "/credentials"]
-    {
+    for path in ["/event_destinations", "/event_subscriptions/esb_1/sources", "/credentials"] {
         let (status, told) = client.get(path).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
         assert!(told["msg"].as_str().unwrap().len() > 30 && told["details"].is_object());
@@ -560,4 +565,76 @@ async fn the_client_for_go_finds_what_its_types_say(pool: PgPoolOptions, address
         assert!(told["msg"].is_string(), "{told}");
         assert!(told["details"].as_object().unwrap().values().all(Value::is_string), "{told}");
     }
+}
+
+/// What proxies are told of the one gateway with a policy that names IP policies.
+async fn served(api: &Api) -> Value {
+    let served: Vec<String> =
+        sqlx::query_scalar("select served_policy from gateways where served_policy is not null")
+            .fetch_all(&api.store.pool)
+            .await
+            .unwrap();
+    let [served] = served.as_slice() else { panic!("{served:?}") };
+    serde_json::from_str::<Value>(served).unwrap()["on_http_request"][0]["config"].clone()
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn traffic_policies_name_ip_policies_and_follow_their_rules(
+    pool: PgPoolOptions,
+    address: PgConnectOptions,
+) {
+    let api = Api::start(pool, address).await;
+    let (client, stranger) = (Client::of(&api).await, Client::of(&api).await);
+    let office = client.made("/ip_policies", json!({"description": "office", "metadata": "m"})).await;
+    assert_eq!(office["uri"], json!(format!("http://api.example/ip_policies/{}", id(&office))));
+    let rule =
+        |cidr: &str, action: &str| json!({"ip_policy_id": id(&office), "cidr": cidr, "action": action});
+    let made = client.made("/ip_policy_rules", rule("203.0.113.0/24", "allow")).await;
+    assert_eq!((&made["action"], &made["ip_policy"]["uri"]), (&json!("allow"), &office["uri"]));
+    for (cidr, action) in [("203.0.113.7", "allow"), ("203.0.113.0/33", "allow"), ("10.0.0.0/8", "maybe")] {
+        client.refused(Method::POST, "/ip_policy_rules", rule(cidr, action), 400, Value::Null).await;
+    }
+
+    let naming = |named: &str| {
+        let guard = format!("{{type: restrict-ips, config: {{ip_policies: [{named}]}}}}");
+        json!({"url": "https://a.example.com", "traffic_policy": format!("on_http_request: [{guard}, {{type: ai-gateway}}]")})
+    };
+    let nobodys = "ipp_00000000000000000000000000000abc";
+    let told = client.refused(Method::POST, "/endpoints", naming(nobodys), 400, code(18002)).await;
+    assert!(told["msg"].as_str().unwrap().contains("ip_policies[0]: There is no IP policy"), "{told}");
+    stranger.refused(Method::POST, "/endpoints", naming(id(&office)), 400, code(18002)).await;
+    let endpoint = client.made("/endpoints", naming(id(&office))).await;
+    assert_eq!(
+        endpoint["traffic_policy"],
+        naming(id(&office))["traffic_policy"],
+        "it is shown as it was written"
+    );
+    assert_eq!(served(&api).await, json!({"allow": ["203.0.113.0/24"], "deny": []}));
+    assert_eq!(endpoint["warnings"], json!([]));
+    client.made("/ai_gateway_api_keys", json!({"endpoint_id": id(&endpoint)})).await;
+
+    let denied = client.made("/ip_policy_rules", rule("203.0.113.7/32", "deny")).await;
+    assert_eq!(served(&api).await, json!({"allow": ["203.0.113.0/24"], "deny": ["203.0.113.7/32"]}));
+    let path = format!("/ip_policy_rules/{}", id(&made));
+    let (status, changed) = client.call(Method::PATCH, &path, Some(json!({"cidr": "2001:db8::/32"}))).await;
+    assert_eq!(
+        (status, &changed["cidr"], &changed["action"]),
+        (StatusCode::OK, &json!("2001:db8::/32"), &json!("allow"))
+    );
+    assert_eq!(served(&api).await["allow"], json!(["2001:db8::/32"]));
+    assert_eq!(client.call(Method::DELETE, &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(served(&api).await["allow"], json!(["0.0.0.0/32"]), "nobody is let in by no rule");
+
+    let listed = client.get("/ip_policy_rules").await.1;
+    assert_eq!(listed["ip_policy_rules"], json!([denied]));
+    let path = format!("/ip_policies/{}", id(&office));
+    let (_, changed) = client.call(Method::PATCH, &path, Some(json!({"description": "home"}))).await;
+    assert_eq!((&changed["description"], &changed["metadata"]), (&json!("home"), &json!("m")));
+    assert_eq!(client.get("/ip_policies").await.1["ip_policies"], json!([changed]));
+    client.refused(Method::DELETE, &path, json!({}), 409, Value::Null).await;
+    let at = format!("/endpoints/{}", id(&endpoint));
+    let (status, _) = client.call(Method::PATCH, &at, Some(json!({"traffic_policy": POLICY}))).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(client.call(Method::DELETE, &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(client.get("/ip_policy_rules").await.1["ip_policy_rules"], json!([]));
 }

@@ -108,6 +108,21 @@ for each in vaults:
     gone(lambda: client.vaults.get(each.id))
 assert list(client.endpoints.list()) == list(client.vaults.list()) == list(client.secrets.list()) == []
 
+# Ranges of addresses, which traffic policies name.
+office = client.ip_policies.create(description="office")
+rule = client.ip_policy_rules.create(cidr="203.0.113.0/24", ip_policy_id=office.id, action="allow")
+assert (rule.cidr, rule.action, rule.ip_policy.id) == ("203.0.113.0/24", "allow", office.id)
+naming = f"on_http_request:\n  - {{type: restrict-ips, config: {{ip_policies: [{office.id}]}}}}\n  - type: ai-gateway\n"
+endpoint = client.endpoints.create(url="https://office.example.com", type="cloud", traffic_policy=naming)
+rule = client.ip_policy_rules.update(rule.id, cidr="203.0.113.128/25")
+assert [each.cidr for each in client.ip_policy_rules.list()] == [rule.cidr] == ["203.0.113.128/25"]
+assert client.ip_policies.update(office.id, metadata="m").metadata == "m"
+refused(lambda: client.ip_policies.delete(office.id), 409, None)
+endpoint.delete()
+client.ip_policy_rules.delete(rule.id)
+client.ip_policies.delete(office.id)
+gone(lambda: client.ip_policies.get(office.id))
+assert list(client.ip_policies.list()) == list(client.ip_policy_rules.list()) == []
+
 # What is not offered says so.
 refused(lambda: client.event_destinations.list(), 400, None)
-refused(lambda: client.ip_policies.create(description="office"), 400, None)

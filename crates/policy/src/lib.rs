@@ -9,6 +9,7 @@ pub mod actions;
 pub mod document;
 pub mod expression;
 pub mod facts;
+pub mod ip_policies;
 pub mod operator;
 pub mod phase;
 pub mod problem;

@@ -1,5 +1,6 @@
 //! What a policy's checking must know of the installation that it is for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The operator's word on what policies may name, and on what they leave open.
@@ -14,6 +15,8 @@ pub struct Operator {
     /// Whether it is not known here which hosts these are, so that none is refused: where a policy is looked at
     /// before it goes to those who know.
     pub hosts_unknown: bool,
+    /// The ids of IP policies that `restrict-ips` may name; where it is not known which there are, any.
+    pub ip_policies: Option<BTreeSet<String>>,
     /// How long one attempt at a provider may take, unless the policy says.
     pub per_request_timeout: Duration,
     /// How long all attempts may take together, unless the policy says.
@@ -29,6 +32,7 @@ impl Default for Operator {
             plain_hosts: Vec::new(),
             internal_hosts: Vec::new(),
             hosts_unknown: false,
+            ip_policies: Some(BTreeSet::new()),
             per_request_timeout: Duration::from_mins(3),
             total_timeout: Duration::from_mins(6),
         }

@@ -159,7 +159,7 @@ pub async fn reachable(
     ids: &[GatewayInternalId],
 ) -> Result<Vec<Reachable>, StoreError> {
     let rows: Vec<ReachableRow> = sqlx::query_as(
-        "select internal_id, settings, traffic_policy,
+        "select internal_id, settings, coalesce(served_policy, traffic_policy) as traffic_policy,
              array(select distinct provider from provider_keys
                    where gateway_internal_id = internal_id order by provider) as kept_keys
          from gateways where account_id = $1 and internal_id = any($2)",
@@ -200,7 +200,7 @@ pub async fn set_traffic_policy(
     policy: Option<&str>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "update gateways set traffic_policy = $3, modified_at = now()
+        "update gateways set traffic_policy = $3, served_policy = null, ip_policies = '{}', modified_at = now()
          where account_id = $1 and internal_id = $2",
     )
     .bind(account.0)

@@ -11,6 +11,7 @@ pub mod endpoints;
 pub mod gateway_tokens;
 pub mod gateways;
 pub mod installation;
+pub mod ip_policies;
 pub mod join_tokens;
 pub mod last_used;
 pub mod ledger;

@@ -17,8 +17,7 @@ use super::authorized::{AiGatewayRead, AiGatewayWrite, Authorized};
 use super::envelope::{ApiResult, Envelope};
 use super::error::ApiError;
 use crate::exposure::{self, Warning};
-use crate::traffic_policies;
-use store::Store;
+use crate::traffic_policies::{self, NotKept};
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -70,8 +69,10 @@ async fn replace(
     State(state): State<ApiState>,
     Text(traffic_policy): Text,
 ) -> ApiResult<TrafficPolicy> {
-    traffic_policies::check(&traffic_policy, &state.settings.policies).map_err(Vec::<Mistake>::from)?;
-    set(&state.store, &gateway, Some(&traffic_policy)).await?;
+    let mut tx = state.store.config_tx().await?;
+    let (account, id) = (gateway.account, gateway.internal_id);
+    traffic_policies::keep(&mut tx, account, id, &traffic_policy, &state.settings.policies).await?;
+    tx.commit().await?;
     let warnings = exposure::warnings_of_changed(&state, gateway.account, gateway.internal_id).await?;
     Ok(Envelope::of(TrafficPolicy { traffic_policy, warnings }))
 }
@@ -87,22 +88,23 @@ async fn delete(
 ) -> ApiResult<TrafficPolicy> {
     let found = gateways::traffic_policy(&state.store, gateway.account, gateway.internal_id).await?;
     let traffic_policy = found.ok_or(ApiError::NotKept("This gateway has no traffic policy"))?;
-    set(&state.store, &gateway, None).await?;
+    let mut tx = state.store.config_tx().await?;
+    if !gateways::set_traffic_policy(&mut tx, gateway.account, gateway.internal_id, None).await? {
+        return Err(ApiError::NotFound);
+    }
+    tx.commit().await?;
     let warnings = exposure::warnings_of_changed(&state, gateway.account, gateway.internal_id).await?;
     Ok(Envelope::of(TrafficPolicy { traffic_policy, warnings }))
 }
 
-async fn set(
-    store: &Store,
-    gateway: &Authorized<Gateway, AiGatewayWrite>,
-    policy: Option<&str>,
-) -> Result<(), ApiError> {
-    let mut tx = store.config_tx().await?;
-    if !gateways::set_traffic_policy(&mut tx, gateway.account, gateway.internal_id, policy).await? {
-        return Err(ApiError::NotFound);
+impl From<NotKept> for ApiError {
+    fn from(not_kept: NotKept) -> Self {
+        match not_kept {
+            NotKept::Unusable(unusable) => Vec::<Mistake>::from(unusable).into(),
+            NotKept::NoGateway => Self::NotFound,
+            NotKept::Store(error) => error.into(),
+        }
     }
-    tx.commit().await?;
-    Ok(())
 }
 
 /// A traffic policy as it is shown.

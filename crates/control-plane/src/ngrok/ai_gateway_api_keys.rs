@@ -7,6 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use model::id::GatewayTokenId;
 use model::token;
+use policy::Operator;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -220,7 +221,9 @@ async fn whole<P>(state: &ApiState, access: &Access<P>, key: EndpointToken) -> R
 async fn gateway_endpoint<P>(state: &ApiState, access: &Access<P>, id: &str) -> Result<Endpoint, Refusal> {
     let id = endpoint_id(id).map_err(|_| NO_ENDPOINT)?;
     let endpoint = endpoints::get(&state.store, access.account, id).await?.ok_or(NO_ENDPOINT)?;
-    let check = |text| traffic_policies::check(text, &state.settings.policies);
+    // It was checked when it was kept; what it names need not be there any more.
+    let operator = Operator { ip_policies: None, ..state.settings.policies.clone() };
+    let check = |text| traffic_policies::check(text, &operator);
     let policy = endpoint.traffic_policy.as_deref().map(check);
     match policy {
         Some(Ok(policy)) if policy.ai_gateway().is_some() => Ok(endpoint),

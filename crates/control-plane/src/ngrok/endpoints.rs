@@ -25,7 +25,7 @@ use crate::api::ApiState;
 use crate::api::authorized::{AiGatewayRead, AiGatewayWrite};
 use crate::api::endpoints::{check_host, checked_bindings, taken};
 use crate::exposure::{self, Warning};
-use crate::traffic_policies::{self, TOO_LONG, Unusable};
+use crate::traffic_policies::{self, NotKept, TOO_LONG, UNWRITTEN, Unusable};
 
 pub(super) const PATH: &str = "/endpoints";
 const PREFIX: &str = "ep_";
@@ -176,7 +176,6 @@ async fn create(
     let policy = said(traffic_policy).ok_or_else(|| {
         Refusal::invalid("traffic_policy: must be said, a cloud endpoint is what its policy makes of it")
     })?;
-    check_policy(&state, &policy)?;
     let Notes { description, metadata } = Notes::of(description, metadata, Notes::default())?;
     let bindings = checked_bindings(bindings.unwrap_or_default())
         .map_err(|no| Refusal::invalid(format!("bindings: {no}")))?;
@@ -186,7 +185,7 @@ async fn create(
     let id = EndpointId(Uuid::now_v7());
     let mut tx = state.store.config_tx().await?;
     let gateway = gateway_for(&mut tx, &access, &url, id).await?;
-    gateways::set_traffic_policy(&mut tx, access.account, gateway, Some(&policy)).await?;
+    traffic_policies::keep(&mut tx, access.account, gateway, &policy, &state.settings.policies).await?;
     let created = endpoints::create(&mut tx, access.account, gateway, id, &url, &terms).await;
     let created = created.map_err(refused)?.ok_or_else(no_such)?;
     tx.commit().await?;
@@ -293,7 +292,6 @@ async fn change(
     let (id, account) = (endpoint_id(&id)?, access.account);
     let url = said(url).map(|url| checked_url(&state, &url)).transpose()?;
     let policy = said(traffic_policy);
-    policy.as_deref().map(|policy| check_policy(&state, policy)).transpose()?;
     let mut tx = state.store.config_tx().await?;
     let before = endpoints::find(&mut tx, account, id).await?.ok_or_else(no_such)?;
     let written = Notes { description: before.terms.description, metadata: before.terms.metadata };
@@ -303,7 +301,8 @@ async fn change(
     let pooling_enabled = pooling_enabled.unwrap_or(before.terms.pooling_enabled);
     let terms = Terms { description, metadata, bindings, pooling_enabled };
     if let Some(policy) = &policy {
-        gateways::set_traffic_policy(&mut tx, account, before.gateway, Some(policy)).await?;
+        let operator = &state.settings.policies;
+        traffic_policies::keep(&mut tx, account, before.gateway, policy, operator).await?;
     }
     let url = url.unwrap_or(before.url);
     let changed = endpoints::update(&mut tx, account, id, before.gateway, &url, &terms).await;
@@ -344,13 +343,17 @@ fn checked_url(state: &ApiState, text: &str) -> Result<EndpointUrl, Refusal> {
     Ok(url)
 }
 
-fn check_policy(state: &ApiState, text: &str) -> Result<(), Refusal> {
-    match traffic_policies::check(text, &state.settings.policies) {
-        Ok(_) => Ok(()),
-        Err(Unusable::TooLong) => {
-            Err(Refusal::Invalid { message: format!("traffic_policy: {TOO_LONG}"), code: Some(18002) })
+impl From<NotKept> for Refusal {
+    fn from(not_kept: NotKept) -> Self {
+        let invalid =
+            |why: &str| Self::Invalid { message: format!("traffic_policy: {why}"), code: Some(18002) };
+        match not_kept {
+            NotKept::Unusable(Unusable::TooLong) => invalid(TOO_LONG),
+            NotKept::Unusable(Unusable::Unwritten) => invalid(UNWRITTEN),
+            NotKept::Unusable(Unusable::Problems(problems)) => Self::Policy(problems),
+            NotKept::NoGateway => no_such(),
+            NotKept::Store(error) => error.into(),
         }
-        Err(Unusable::Problems(problems)) => Err(Refusal::Policy(problems)),
     }
 }
 

@@ -16,18 +16,6 @@ const PATHS: &[(&str, Refusal)] = &[
         ),
     ),
     (
-        "/ip_policies",
-        Refusal::NotOffered(
-            "IP policies are not offered; write their ranges into the action `restrict-ips` of a traffic policy",
-        ),
-    ),
-    (
-        "/ip_policy_rules",
-        Refusal::NotOffered(
-            "IP policies are not offered; write their ranges into the action `restrict-ips` of a traffic policy",
-        ),
-    ),
-    (
         "/event_destinations",
         Refusal::NotOffered(
             "Events are not sent anywhere; read the logs of a gateway, or have them exported over OpenTelemetry",

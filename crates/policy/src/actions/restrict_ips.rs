@@ -23,6 +23,8 @@ pub struct RestrictIps {
     pub(super) enforce: bool,
     allow: Vec<Range>,
     deny: Vec<Range>,
+    /// Ids of ranges that are kept elsewhere.
+    ip_policies: Vec<String>,
 }
 
 enum Range {
@@ -33,26 +35,29 @@ enum Range {
 impl RestrictIps {
     pub(crate) fn read(place: &Place<'_>) -> Option<Self> {
         let fields = place.fields(&["enforce", "allow", "deny", "ip_policies"])?;
-        if let Some(place) = fields.get("ip_policies") {
-            place.wrong_so::<()>(
-                Code::UnknownField,
-                "Stored IP policies are not offered.",
-                "Write their ranges under `allow` and `deny`.",
-            );
-        }
         let enforce = fields.or("enforce", true, Place::boolean);
         let allow = fields.or("allow", Vec::new(), |place| place.list(0..=1000, Range::read));
         let deny = fields.or("deny", Vec::new(), |place| place.list(0..=1000, Range::read));
-        let this = Self { enforce: enforce?, allow: allow?, deny: deny? };
-        if this.allow.is_empty() && this.deny.is_empty() {
+        let ip_policies = fields.or("ip_policies", Vec::new(), |place| place.list(0..=20, ip_policy));
+        let this = Self { enforce: enforce?, allow: allow?, deny: deny?, ip_policies: ip_policies? };
+        if this.allow.is_empty() && this.deny.is_empty() && this.ip_policies.is_empty() {
             return place.wrong(Code::Missing, "At least one range is needed under `allow` or `deny`.");
         }
         Some(this)
     }
 
+    /// The ids of ranges that are kept elsewhere.
+    pub(crate) fn ip_policies(&self) -> &[String] {
+        &self.ip_policies
+    }
+
     pub(crate) fn act(&self, exchange: &mut Exchange) -> Result<Next, Failure> {
         let client = exchange.arrival.connection.client_ip.to_canonical();
         let verdict = exchange.look(|facts| {
+            // Whoever serves a policy has their ranges in their place.
+            if !self.ip_policies.is_empty() {
+                return Err(Failure::unavailable("the ranges of an IP policy are not known here"));
+            }
             if let Some(range) = first(&self.deny, client, facts)? {
                 return Ok((false, Some(range)));
             }
@@ -78,6 +83,19 @@ impl RestrictIps {
         let message = "This address may not use the gateway.";
         Ok(Next::End(Answer::Refused(Refusal::new(StatusCode::FORBIDDEN, Some(3203), message))))
     }
+}
+
+/// The id of an IP policy.
+fn ip_policy(place: &Place<'_>) -> Option<String> {
+    let id = place.text_of(1..=64)?;
+    if place.operator().ip_policies.as_ref().is_some_and(|known| !known.contains(&id)) {
+        return place.wrong_so(
+            Code::Missing,
+            "There is no IP policy with this id.",
+            "Make one at `/ip_policies`, or write the ranges under `allow` and `deny`.",
+        );
+    }
+    Some(id)
 }
 
 impl Range {

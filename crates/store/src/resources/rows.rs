@@ -134,7 +134,8 @@ pub(super) struct GatewayRow {
 
 impl ResourceRow for GatewayRow {
     queries!(
-        "internal_id, account_id, id, settings, traffic_policy from gateways",
+        "internal_id, account_id, id, settings,
+            coalesce(served_policy, traffic_policy) as traffic_policy from gateways",
         "true",
         "internal_id",
         "account_id"

@@ -117,7 +117,7 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Problem>> {
 /// are not set here, none is refused.
 fn operator(trusted: Option<&TrustedHosts>) -> Operator {
     let known = providers::catalog::all().iter().map(|provider| (provider.id, provider.names()));
-    let operator = Operator::of(known);
+    let operator = Operator { ip_policies: None, ..Operator::of(known) };
     match trusted.filter(|trusted| **trusted != TrustedHosts::default()) {
         Some(TrustedHosts { plain, internal }) => {
             operator.trusting(plain, internal.iter().map(|host| (&*host.name, &*host.url)))
