@@ -177,3 +177,50 @@ pub fn of(policy: Option<&Compiled>, host: Host<'_>) -> Option<Server> {
         None => host.built_in.map(Server::of),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Method;
+    use providers::models::ConfiguredProvider;
+    use providers::path::BaseUrls;
+
+    use super::*;
+    use crate::stages::resolve::Address;
+
+    fn server(id: &str, base_url: &str, connector: &Connector) -> Server {
+        let base = CustomBase::parse(base_url).unwrap();
+        let configured = ConfiguredProvider { id: id.to_owned(), ..ConfiguredProvider::default() };
+        let host = Host { built_in: configured.built_in(), configured: Some((0, &configured)) };
+        Server::at(base, host, connector.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_deployment_of_azures_gets_its_version_and_its_key_as_it_wants_them() {
+        let connections = prometheus::IntGauge::new("c", "c").unwrap();
+        let connector = Connector::new(Duration::from_secs(1), connections);
+        let origins = Origins::new(BaseUrls::default(), &connector).unwrap();
+        let at = "https://mine.openai.azure.com/openai/deployments/gpt-4o";
+        let headers = HeaderMap::from_iter([(API_VERSION.clone(), HeaderValue::from_static("2024-10-21"))]);
+        let (path, chat) = ("chat/completions", Endpoint::ChatCompletions);
+        for id in ["azure", "openai"] {
+            let azure = server(id, at, &connector);
+            let expected = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21";
+            assert_eq!(azure.native_path(&origins, path, None, &headers).unwrap(), expected);
+            let target = Target { endpoint: chat, path: path.to_owned(), address: Address::Open };
+            assert_eq!(azure.open_path(&origins, &target, None, &headers).unwrap(), expected);
+            assert_eq!(
+                (azure.auth_for(chat), azure.second_auth_for(chat)),
+                (Auth::Bearer, Some(Auth::ApiKey))
+            );
+            assert_eq!((azure.slug(), azure.id(), azure.is_operators()), (id, id, false));
+            assert!(!azure.allows_splices());
+            // What is kept for OpenAI is nothing for Azure.
+            assert_eq!(azure.may_have_kept_keys(), id == "azure");
+        }
+        let at_home = server("openai", "https://eu.api.openai.com", &connector);
+        assert!(at_home.may_have_kept_keys() && at_home.allows_splices() && !at_home.is_operators());
+        assert_eq!(Endpoint::of(&Method::POST, path), chat);
+    }
+}

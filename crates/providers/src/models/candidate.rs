@@ -71,6 +71,22 @@ impl<'a> Host<'a> {
         (!surface.supported_params.is_empty()).then_some(&surface.supported_params)
     }
 
+    /// Whether what a gateway says of the surfaces leaves this one in. Those of a format that are named leave out
+    /// the others that could have been.
+    fn has_surface(self, operation: &str) -> bool {
+        let operation = operation.trim_end_matches('/');
+        let dialect = match operation {
+            "chat/completions" | "responses" => Dialect::OpenAi,
+            "messages" => Dialect::Anthropic,
+            _ => return true,
+        };
+        let surfaces = self.configured.into_iter().flat_map(|(_, configured)| &configured.surfaces);
+        let mut named = surfaces.filter(|surface| surface.dialect == dialect).map(|one| &one.operation);
+        let Some(first) = named.next() else { return true };
+        let leaves_in = |said: &Option<String>| said.as_ref().is_none_or(|said| said == operation);
+        leaves_in(first) || named.any(leaves_in)
+    }
+
     /// Whether both are the same provider.
     pub fn is(self, other: Host<'_>) -> bool {
         let place = |host: Host<'_>| host.configured.map(|(place, _)| place);
@@ -175,6 +191,7 @@ impl<'a> Candidate<'a> {
     pub fn takes(&self, operation: &str) -> bool {
         let offers = |provider: &Provider| provider.formats.iter().any(|format| format.offers(operation));
         self.known.is_none_or(|known| known.takes(operation))
+            && self.host.has_surface(operation)
             && (self.configured.is_some()
                 || self.host.configured.is_some()
                 || self.host.built_in.is_none_or(offers))

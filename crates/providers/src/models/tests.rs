@@ -282,3 +282,31 @@ fn every_dialect_is_somebodys() {
         |dialect: Dialect| catalog::all().iter().any(|provider| provider.format(dialect, "").is_some());
     assert!(speaks(OpenAi) && speaks(Anthropic) && speaks(Dialect::Google));
 }
+
+#[test]
+fn surfaces_that_are_named_leave_out_the_others_of_their_format() {
+    let surface = |dialect, operation: Option<&str>| ConfiguredSurface {
+        dialect,
+        operation: operation.map(str::to_owned),
+        supported_params: Vec::new(),
+    };
+    let own = |id: &str, surfaces| ConfiguredProvider {
+        id: id.to_owned(),
+        base: Some(CustomBase::parse("https://a.example").unwrap()),
+        surfaces,
+        models: vec![ConfiguredModel { id: "m".to_owned(), ..ConfiguredModel::default() }],
+        ..ConfiguredProvider::default()
+    };
+    let chats = own("chats", vec![surface(Dialect::OpenAi, Some("chat/completions"))]);
+    let both = vec![surface(Dialect::OpenAi, Some("responses")), surface(Dialect::Anthropic, None)];
+    let providers = vec![chats, own("responds", both), own("all", Vec::new())];
+    let selection = Selection::new(Models::current(), providers, Restrictions::default()).unwrap();
+    let asked = |dialect, operation| {
+        let found = selection.resolve("m", Asked { dialect, operation }).unwrap();
+        found.iter().map(|candidate| candidate.host.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(Dialect::OpenAi, "chat/completions"), ["chats", "all"]);
+    assert_eq!(asked(Dialect::OpenAi, "responses"), ["responds", "all"]);
+    assert_eq!(asked(Dialect::OpenAi, "embeddings"), ["chats", "responds", "all"]);
+    assert_eq!(asked(Dialect::Anthropic, "messages"), ["responds"]);
+}

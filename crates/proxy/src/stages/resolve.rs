@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Method, Uri};
 use model::AccountId;
 use model::resource::Endpoint as Bound;
-use providers::catalog::{self, Dialect};
+use providers::catalog::{self, Dialect, custom};
 use providers::{Endpoint, path};
 
 use crate::interests::{Answer, Interests};
@@ -136,10 +136,9 @@ pub fn dialect(method: &Method, uri: &Uri) -> Dialect {
         return Endpoint::of(method, operation).dialect().unwrap_or(Dialect::OpenAi);
     };
     let (slug, path) = rest.split_once('/').unwrap_or((rest, ""));
-    catalog::find(slug).map_or(Dialect::OpenAi, |provider| {
-        let native = path::native(provider, path);
-        Endpoint::of(method, native.operation).dialect().unwrap_or(native.dialect)
-    })
+    // Whoever is not in the catalogue may be a gateway's own.
+    let native = path::native(catalog::find(slug).unwrap_or(&custom::SPEAKS_OPENAI), path);
+    Endpoint::of(method, native.operation).dialect().unwrap_or(native.dialect)
 }
 
 /// The account and the gateway that a path names, and the rest of it.
@@ -204,9 +203,14 @@ mod tests {
             let uri: Uri = format!("/v1/{ACCOUNT}/demo/{path}").parse().unwrap();
             super::dialect(&Method::POST, &uri)
         };
-        let anthropic =
-            ["anthropic/v1/messages", "anthropic/messages", "anthropic/v1/files", "grok/v1/messages"];
-        assert_eq!(anthropic.map(dialect), [Dialect::Anthropic; 4]);
+        let anthropic = [
+            "anthropic/v1/messages",
+            "anthropic/messages",
+            "anthropic/v1/files",
+            "grok/v1/messages",
+            "box/v1/messages",
+        ];
+        assert_eq!(anthropic.map(dialect), [Dialect::Anthropic; 5]);
         let openai = ["openai/responses", "anthropic/v1/chat/completions", "compat/chat/completions", ""];
         assert_eq!(openai.map(dialect), [Dialect::OpenAi; 4]);
     }
