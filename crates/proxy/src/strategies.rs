@@ -38,7 +38,15 @@ pub struct Strategies {
     pub keys: bool,
     /// Whether any of them asks how models or keys have fared.
     pub watch: bool,
-    universes: Mutex<Vec<(Dialect, Box<str>, Arc<Universe>)>>,
+    universes: Mutex<Vec<Kept>>,
+}
+
+/// The models that can be asked in a format for an operation.
+#[derive(Debug)]
+struct Kept {
+    dialect: Dialect,
+    operation: Box<str>,
+    universe: Arc<Universe>,
 }
 
 /// Where strategies learn how models and keys have fared, and for whom.
@@ -69,13 +77,13 @@ impl Strategies {
     fn universe(&self, compiled: &Compiled, asked: Asked<'_>) -> Arc<Universe> {
         let Asked { dialect, operation } = asked;
         let mut universes = self.universes.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = universes.iter().find(|(of, named, _)| *of == dialect && **named == *operation);
-        if let Some((.., universe)) = known {
-            return Arc::clone(universe);
+        let known = universes.iter().find(|kept| kept.dialect == dialect && *kept.operation == *operation);
+        if let Some(kept) = known {
+            return Arc::clone(&kept.universe);
         }
         let universe = Arc::new(Universe::of(compiled, asked));
         if universes.len() < MOST_UNIVERSES {
-            universes.push((dialect, operation.into(), Arc::clone(&universe)));
+            universes.push(Kept { dialect, operation: operation.into(), universe: Arc::clone(&universe) });
         }
         universe
     }

@@ -168,16 +168,14 @@ on_http_request:
         })
     })
     .await;
-    let mut gateway = Gateway::start(provider.address, 0xa7, under(policy)).await;
+    let gateway = Gateway::start(provider.address, 0xa7, under(policy)).await;
     for expected in ["sk-a", "sk-b"] {
         assert_eq!(answered(&ask(&gateway, &["gpt-4o"]).await).1, "1");
         assert_eq!(key(&provider), expected);
-        gateway.record().await;
     }
     let told = ask(&gateway, &["gpt-4o"]).await;
     assert_eq!(refused(&told), (422, "ERR_NGROK_3808"), "{}", told.text());
     assert!(!told.text().contains("sk-"), "{}", told.text());
-    assert_eq!(gateway.record().await.cause, "nothing_chosen");
     // Quotas are counted by model.
     assert_eq!(answered(&ask(&gateway, &["gpt-4o-mini"]).await).1, "1");
     assert_eq!(provider.times_asked(), 3);

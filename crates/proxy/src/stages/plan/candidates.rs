@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use http::HeaderValue;
+use providers::Endpoint;
 use providers::catalog::Dialect;
 use providers::models::{Asked, Candidate, Models, Selection, is_auto};
 
@@ -102,8 +103,30 @@ impl<'a> Planning<'a> {
         self.consulted.filter(chooses).filter(|_| self.target.endpoint.runs_a_model())
     }
 
+    /// The operation as the catalogue knows it. Paths may have a version before it, and Google's have the model in it.
     fn operation(&self) -> &'a str {
-        self.target.path.trim_end_matches('/')
+        match self.target.endpoint {
+            Endpoint::ChatCompletions | Endpoint::GenerateContent | Endpoint::StreamGenerateContent => {
+                "chat/completions"
+            }
+            Endpoint::Completions => "completions",
+            Endpoint::Responses => "responses",
+            Endpoint::Messages => "messages",
+            Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => "embeddings",
+            Endpoint::Moderations => "moderations",
+            Endpoint::ImageGenerations | Endpoint::Predict => "images/generations",
+            Endpoint::ImageEdits => "images/edits",
+            Endpoint::ImageVariations => "images/variations",
+            Endpoint::Speech => "audio/speech",
+            Endpoint::Transcriptions => "audio/transcriptions",
+            Endpoint::Translations => "audio/translations",
+            Endpoint::CountTokens
+            | Endpoint::CountContentTokens
+            | Endpoint::Files
+            | Endpoint::Models
+            | Endpoint::Batches
+            | Endpoint::Other => self.target.path.trim_end_matches('/'),
+        }
     }
 
     /// The provider that the address names, if the gateway allows what is asked of it.

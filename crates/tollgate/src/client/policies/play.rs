@@ -368,49 +368,6 @@ on_http_response:
     }
 
     #[test]
-    fn it_is_told_whom_strategies_leave_and_why() {
-        let policy = "\
-on_http_request:
-  - type: ai-gateway
-    config:
-      providers:
-        - {id: openai, api_keys: [{value: sk-a}, {value: sk-b}], models: [{id: gpt-4.1, disabled: true}]}
-      model_selection:
-        strategy:
-          - \"ai.models.only(['nobody'])\"
-          - \"ai.models.filter(m, m.metadata.price > 1)\"
-          - \"ai.models.only(['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'])\"
-      api_key_selection: {strategy: [\"ai.keys[1]\"]}
-";
-        let told = |body: &str| {
-            let policy = Arc::new(check::policy(policy).unwrap());
-            let text = format!("POST /v1/chat/completions\nhost: a.example\n\n{body}");
-            let request = RequestText::read(&text).unwrap();
-            let body = request.body.clone();
-            let run = Run::new(policy.clone(), arrival(request, [203, 0, 113, 9].into(), Default::default()));
-            let assumptions = Assumptions { limits_reached: false, circuits_open: false, called: None };
-            play(&policy, run, &body, None, &assumptions).last().unwrap().to_string()
-        };
-        assert_eq!(
-            told(r#"{"models": ["gpt-4o-mini", "gpt-4.1"]}"#),
-            "Its strategies choose, as if nobody had been asked yet:
-    ai.models.only(['nobody'])
-        comes to no models
-    ai.models.filter(m, m.metadata.price > 1)
-        fails: `>` does not go with null and int
-    ai.models.only(['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'])
-        comes to 3 models: openai:gpt-4.1, openai:gpt-4o, openai:gpt-4o-mini
-        of which the gateway allows 2: openai:gpt-4o, openai:gpt-4o-mini
-        of which the request names 1: openai:gpt-4o-mini
-    ai.keys[1]
-        comes to these keys of openai: the 2nd
-    These models are tried: openai:gpt-4o-mini"
-        );
-        assert!(told(r#"{"model": "claude-opus-4-6"}"#).ends_with("Nobody is asked: No model is left: none of the gateway's strategies came to one that it allows and that was asked for"));
-        assert!(told(r#"{"model": "gpt-5000"}"#).contains("Nobody is asked: No matching models found"));
-    }
-
-    #[test]
     fn it_is_told_who_said_no() {
         let told = played("GET /v1/models\nhost: a.example", None, false);
         assert_eq!(told.first().unwrap(), "on_http_request[0] “strangers”: it applies");
