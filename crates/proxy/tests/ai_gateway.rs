@@ -90,6 +90,14 @@ async fn an_answer_is_no_longer_than_the_policy_lets_it_be() {
             assert_eq!(sent(&provider)[name], limit, "{said}");
         }
     }
+    let told = ask_at(&gateway, &native, QUESTION).await;
+    let marks = [told.header("ngrok-aig-model"), told.header("ngrok-aig-attempts")];
+    assert_eq!(marks, ["openai:gpt-4o-mini", "1"]);
+    let compat = QUESTION.replace("gpt-4o-mini", "openai/gpt-4o-mini");
+    let told = ask_at(&gateway, &gateway.path("compat/chat/completions"), &compat).await;
+    assert_eq!(told.status, 200, "{}", told.text());
+    let asked = sent(&provider);
+    assert_eq!((&asked["model"], &asked["max_completion_tokens"]), (&json!("gpt-4o-mini"), &json!(100)));
     let asked = r#"{"model":"gpt-4o-mini","input":"Hi"}"#;
     ask_at(&gateway, "/v1/responses", asked).await;
     assert_eq!(sent(&provider)["max_output_tokens"], 100);
