@@ -133,7 +133,7 @@ impl System {
             ("TOLLGATE_CONTROL_PLANE_URL", format!("https://{grpc}")),
             (
                 "TOLLGATE_PROVIDER_BASE_URLS",
-                ["openai", "anthropic", "groq", "deepseek"]
+                ["openai", "anthropic", "groq", "deepseek", "google-ai-studio"]
                     .map(|slug| format!("{slug}={simulator_url}/v1"))
                     .join(","),
             ),

@@ -243,7 +243,7 @@ fn provider_base_urls(overrides: &str, simulator: Option<&str>) -> String {
         named.any(|(name, _)| name.trim() == slug)
     };
     let simulated = |slug| Some(format!("{slug}=http://{}/v1", simulator.filter(|_| !is_named(slug))?));
-    let simulated = ["openai", "anthropic"].into_iter().filter_map(simulated);
+    let simulated = ["openai", "anthropic", "google-ai-studio"].into_iter().filter_map(simulated);
     let parts = simulated.chain((!overrides.is_empty()).then(|| overrides.to_owned()));
     parts.collect::<Vec<_>>().join(",")
 }
@@ -315,15 +315,15 @@ mod tests {
     #[test]
     fn what_the_operator_says_of_a_provider_wins_over_the_simulator() {
         let simulator = Some("127.0.0.1:8089");
-        let simulated = "openai=http://127.0.0.1:8089/v1,anthropic=http://127.0.0.1:8089/v1";
+        let simulated = "openai=http://127.0.0.1:8089/v1,anthropic=http://127.0.0.1:8089/v1,google-ai-studio=http://127.0.0.1:8089/v1";
         assert_eq!(provider_base_urls("", simulator), simulated);
         assert_eq!(
             provider_base_urls("openai=http://a/v1", simulator),
-            "anthropic=http://127.0.0.1:8089/v1,openai=http://a/v1"
+            "anthropic=http://127.0.0.1:8089/v1,google-ai-studio=http://127.0.0.1:8089/v1,openai=http://a/v1"
         );
         assert_eq!(
             provider_base_urls("anthropic=http://a", simulator),
-            "openai=http://127.0.0.1:8089/v1,anthropic=http://a"
+            "openai=http://127.0.0.1:8089/v1,google-ai-studio=http://127.0.0.1:8089/v1,anthropic=http://a"
         );
         assert_eq!(provider_base_urls("", None), "");
     }

@@ -55,7 +55,9 @@ impl Asked {
 pub(super) fn as_openai(document: &Value) -> Value {
     let declared = list(document, "tools").flat_map(|tool| list(tool, "functionDeclarations"));
     let translated = |function: &Value| {
-        let parameters = function.get("parametersJsonSchema").or_else(|| function.get("parameters"));
+        // The official client writes some names in one way and some in the other.
+        let names = ["parametersJsonSchema", "parameters_json_schema", "parameters"];
+        let parameters = names.iter().find_map(|name| function.get(name)).map(as_schema);
         json!({"type": "function", "function": {"name": function.get("name"), "parameters": parameters}})
     };
     let mut members = Map::new();
@@ -67,6 +69,21 @@ pub(super) fn as_openai(document: &Value) -> Value {
     };
     members.insert("tool_choice".to_owned(), json!(choice));
     Value::Object(members)
+}
+
+/// A schema in the words of JSON Schema, which writes types in lower case.
+fn as_schema(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match value {
+                Value::String(kind) if name == "type" => (name.clone(), json!(kind.to_lowercase())),
+                value => (name.clone(), as_schema(value)),
+            };
+            Value::Object(members.iter().map(member).collect())
+        }
+        Value::Array(parts) => parts.iter().map(as_schema).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The elements of a list that is a member.

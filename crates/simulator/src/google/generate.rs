@@ -94,12 +94,13 @@ fn speech<'a>(document: &'a Value, model: &'a str, behaviour: &Behaviour) -> Res
     let limit = configuration.get("maxOutputTokens").and_then(Value::as_u64).unwrap_or(65_536);
     let Asked { prompt, pictures } = Asked::of(document);
     let thinking = configuration.get("thinkingConfig").unwrap_or(&Value::Null);
-    let budget = thinking.get("thinkingBudget").and_then(Value::as_u64);
+    let told = |names: [&str; 2]| names.iter().find_map(|name| thinking.get(name));
+    let budget = told(["thinkingBudget", "thinking_budget"]).and_then(Value::as_u64);
     let usual = if budget == Some(0) || thinking.is_null() { 0 } else { 64 };
     let thoughts = behaviour.reasoning_tokens.unwrap_or(usual).min(limit);
 
     let mut parts = Vec::new();
-    if thoughts > 0 && thinking.get("includeThoughts") == Some(&Value::Bool(true)) {
+    if thoughts > 0 && told(["includeThoughts", "include_thoughts"]) == Some(&Value::Bool(true)) {
         parts.push(Part::Thought(words::coins(usize::try_from(thoughts).unwrap_or(0))));
     }
     let calls = tools::calls(&as_openai(document), &prompt);
