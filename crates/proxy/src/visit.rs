@@ -335,7 +335,7 @@ impl Visit {
             self.record.request_bytes = passed.load(Ordering::Relaxed);
         }
         self.record.timings.total = microseconds(self.arrival.at.elapsed());
-        let took = self.dispatched.map(|dispatched| dispatched.elapsed()).unwrap_or_default();
+        let asked = self.dispatched;
         let closing = Closing {
             deps: Arc::clone(&self.deps),
             open: self.open.take(),
@@ -344,7 +344,10 @@ impl Visit {
             removed: std::mem::take(&mut self.removed),
             trace: self.trace,
             fault: self.fault,
-            watched: self.watched.take().map(|watched| (watched, took)),
+            watched: self
+                .watched
+                .take()
+                .map(|watched| (watched, asked.map(|at| at.elapsed()).unwrap_or_default())),
         };
         let owed = self.owed.take().filter(|_| self.is_abandoned);
         match (owed, tokio::runtime::Handle::try_current()) {

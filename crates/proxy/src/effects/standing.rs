@@ -156,7 +156,7 @@ impl Standing {
         };
         let found =
             self.look(owner, by, Some(model), |entry| (entry.window.metrics(now_ms), entry.quota(now_ms)));
-        let (metrics, quota) = found.unwrap_or_else(|| (Window::default().metrics(now_ms), Quota::default()));
+        let (metrics, quota) = found.unwrap_or_else(|| (Window::empty(now_ms), Quota::default()));
         // What is used is for whoever used it to know.
         let is_everybodys = matches!(of, MetricsOf::Everybody | MetricsOf::Region);
         Metrics {

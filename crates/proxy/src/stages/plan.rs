@@ -85,14 +85,24 @@ pub fn plan(
         let of_policy = keys.of(consulted, &found)?;
         let whom = (&found.server, target.endpoint);
         let credentials = route::credentials(deps, place, caller, &head.headers, whom, counts, of_policy);
-        let credentials = credentials.and_then(|credentials| match consulted {
-            Some(consulted) => chosen(&planning, consulted, &found, credentials, &mut told.keys),
-            None => Ok(credentials.into_iter().map(|credential| (credential, None)).collect()),
-        });
-        match credentials {
-            Ok(credentials) => attempts.extend(credentials.into_iter().map(|(credential, watched)| {
-                Attempt { server: found.server.clone(), model: found.model.clone(), credential, watched }
-            })),
+        let attempt = |credential, watched| Attempt {
+            server: found.server.clone(),
+            model: found.model.clone(),
+            credential,
+            watched,
+        };
+        let all = match (credentials, consulted) {
+            (Ok(all), None) => {
+                attempts.extend(all.into_iter().map(|credential| attempt(credential, None)));
+                continue;
+            }
+            (Ok(all), Some(consulted)) => chosen(&planning, consulted, &found, all, &mut told.keys),
+            (Err(refusal), _) => Err(refusal),
+        };
+        match all {
+            Ok(all) => {
+                attempts.extend(all.into_iter().map(|(credential, watched)| attempt(credential, watched)));
+            }
             Err(refusal) => _ = refused.get_or_insert(refusal),
         }
     }

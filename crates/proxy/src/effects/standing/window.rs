@@ -79,8 +79,7 @@ impl Window {
 
     /// What it comes to. Quotas are not a matter of time.
     pub(super) fn metrics(&self, now_ms: u64) -> Metrics {
-        let now = now_ms / PART_MS;
-        let seconds = |ms: u64| u32::try_from(ms / 1000).unwrap_or(u32::MAX);
+        let (now, empty) = (now_ms / PART_MS, Self::empty(now_ms));
         let mut sum = Part::default();
         let [mut own, mut upstream, mut first_token, mut per_token] = [(); 4].map(|()| Sum::default());
         for part in self.parts.iter().filter(|part| part.number + PARTS > now) {
@@ -99,8 +98,6 @@ impl Window {
         let share = |some: u64| if some == 0 { 0.0 } else { some as f64 / sum.requests as f64 };
         Metrics {
             request_count: sum.requests,
-            start_time: seconds((now + 1).saturating_sub(PARTS) * PART_MS),
-            end_time: seconds(now_ms),
             latency: Latencies {
                 gateway: own.mean_and_p95().unwrap_or_default(),
                 upstream: upstream.mean_and_p95().unwrap_or_default(),
@@ -115,7 +112,18 @@ impl Window {
                 server: share(sum.provider),
             },
             token: Some(sum.tokens),
-            quota: None,
+            ..empty
+        }
+    }
+
+    /// What nothing comes to, which is asked about most: there are hundreds of models.
+    pub(super) fn empty(now_ms: u64) -> Metrics {
+        let seconds = |ms: u64| u32::try_from(ms / 1000).unwrap_or(u32::MAX);
+        Metrics {
+            start_time: seconds((now_ms / PART_MS + 1).saturating_sub(PARTS) * PART_MS),
+            end_time: seconds(now_ms),
+            token: Some(Tokens::default()),
+            ..Metrics::default()
         }
     }
 
