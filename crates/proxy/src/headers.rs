@@ -63,7 +63,7 @@ names! {
     TOLLGATE_CREDITS_FREE = "tollgate-credits-free";
     /// What of the credits a refused request would have needed, in dollars.
     TOLLGATE_CREDITS_NEEDED = "tollgate-credits-needed";
-    /// The bound on output that we gave a request on credits.
+    /// The bound on output that we gave a request, for its credits or its gateway's policy.
     TOLLGATE_OUTPUT_LIMIT = "tollgate-output-limit";
     /// What is left of the token budget.
     TOLLGATE_TOKENS_REMAINING = "tollgate-tokens-remaining";
@@ -156,8 +156,15 @@ pub fn stays_here(name: &HeaderName) -> bool {
     is_hop_by_hop(name)
         || is_ours(name)
         || is_credential(name)
+        || is_another_method(name)
         || matches!(name.as_str(), "host" | "expect" | "trailer" | "cookie" | "forwarded" | "x-real-ip")
         || name.as_str().starts_with("x-forwarded-")
+}
+
+/// Whether a header tells a server to take a request for one of another method, as Google's do. What is asked
+/// would then not be what was metered.
+fn is_another_method(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-http-method-override" | "x-http-method" | "x-method-override")
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -219,6 +226,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("expect", "100-continue"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x-http-method-override", "POST"),
             ("content-type", "application/json"),
             ("openai-organization", "org"),
             ("te", "trailers"),

@@ -88,6 +88,8 @@ async fn an_answer_is_no_longer_than_the_policy_lets_it_be() {
             let told = ask_at(&gateway, path, &QUESTION.replacen('{', &format!("{{{said}"), 1)).await;
             assert_eq!(told.status, 200, "{}", told.text());
             assert_eq!(sent(&provider)[name], limit, "{said}");
+            let ours = if limit == 100 { "100" } else { "" };
+            assert_eq!(told.header("tollgate-output-limit"), ours);
         }
     }
     let told = ask_at(&gateway, &native, QUESTION).await;

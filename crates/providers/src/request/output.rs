@@ -53,9 +53,9 @@ impl OutputLimit {
         }
     }
 
-    /// A body whose answer has `most` tokens at most. What the caller named stays if it is less; nothing
-    /// changes then.
-    pub fn set(&self, body: &Bytes, most: u64) -> Result<Bytes, InvalidBody> {
+    /// A body whose answer has `most` tokens at most, and whether that is less than the caller let it have.
+    /// What he named stays if it is no more, though perhaps by another name.
+    pub fn set(&self, body: &Bytes, most: u64) -> Result<(Bytes, bool), InvalidBody> {
         let other = self.other.map_or(self.name, |(name, _)| name);
         let [named, other] = match self.other {
             Some(_) => scan::members(body, &[self.name, other])?,
@@ -65,22 +65,25 @@ impl OutputLimit {
             }
         };
         let (named, other) = (self.read(body, self.name, named)?, self.read_other(body, other)?);
-        let mut splices = Splices::default();
+        let (mut splices, mut is_lower) = (Splices::default(), false);
         let is_read = self.other.is_some_and(|(_, is_read)| is_read);
         match (&named, &other) {
             // What is known by another name only is told by the one that is read.
             (None, Some(limit)) if !is_read && limit.tokens.is_some() => {
                 splices.rename(&limit.member, self.name, &limit.at_most(most).to_string());
+                is_lower = limit.is_above(most);
             }
             _ => {
                 let limits = [&named, &other];
                 let said =
                     limits.iter().any(|limit| limit.as_ref().is_some_and(|limit| limit.tokens.is_some()));
                 for limit in limits.into_iter().flatten() {
+                    is_lower |= limit.is_above(most);
                     limit.lower(most, &mut splices);
                 }
                 let is_short = self.otherwise.is_some_and(|tokens| tokens <= most);
                 if !said && !is_short {
+                    is_lower = true;
                     match named {
                         Some(limit) => splices.replace(&limit.member, most.to_string()),
                         None => splices.insert(body, self.name, &most.to_string()),
@@ -88,7 +91,7 @@ impl OutputLimit {
                 }
             }
         }
-        Ok(splices.apply(body))
+        Ok((splices.apply(body), is_lower))
     }
 
     fn read_other(&self, body: &[u8], member: Option<Member>) -> Result<Option<Named>, InvalidBody> {
@@ -134,8 +137,12 @@ impl Named {
         self.tokens.unwrap_or(most).min(most)
     }
 
+    fn is_above(&self, most: u64) -> bool {
+        self.tokens.is_some_and(|tokens| tokens > most)
+    }
+
     fn lower(&self, most: u64, splices: &mut Splices) {
-        if self.tokens.is_some_and(|tokens| tokens > most) {
+        if self.is_above(most) {
             splices.replace(&self.member, most.to_string());
         }
     }
@@ -147,7 +154,7 @@ mod tests {
     use crate::catalog;
 
     fn limited(limit: OutputLimit, body: &'static str) -> Result<String, InvalidBody> {
-        let limited = limit.set(&Bytes::from_static(body.as_bytes()), 100)?;
+        let (limited, _) = limit.set(&Bytes::from_static(body.as_bytes()), 100)?;
         Ok(String::from_utf8(limited.to_vec()).unwrap())
     }
 
@@ -212,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn it_is_told_when_the_limit_is_not_the_callers() {
+        let limit = at("mistral", Endpoint::ChatCompletions, "llama").unwrap();
+        let is_lower = |body: &'static str| limit.set(&Bytes::from_static(body.as_bytes()), 100).unwrap().1;
+        assert!(
+            is_lower("{}")
+                && is_lower(r#"{"max_tokens":101}"#)
+                && is_lower(r#"{"max_completion_tokens":101}"#)
+        );
+        assert!(!is_lower(r#"{"max_tokens":100}"#) && !is_lower(r#"{"max_completion_tokens":5}"#));
+    }
+
+    #[test]
     fn a_limit_that_others_might_read_otherwise_is_refused() {
         let limit = at("mistral", Endpoint::ChatCompletions, "llama").unwrap();
         for body in [
@@ -232,6 +251,9 @@ mod tests {
         let limit = at("openai", Endpoint::Completions, "davinci-002").unwrap();
         assert_eq!(limited(limit, r#"{"prompt":""}"#).unwrap(), r#"{"prompt":""}"#);
         let body = Bytes::from_static(br#"{"prompt":""}"#);
-        assert_eq!(limit.set(&body, 8).unwrap(), r#"{"max_tokens":8,"prompt":""}"#);
+        assert_eq!(
+            limit.set(&body, 8).unwrap(),
+            (Bytes::from_static(br#"{"max_tokens":8,"prompt":""}"#), true)
+        );
     }
 }

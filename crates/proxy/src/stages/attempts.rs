@@ -229,6 +229,7 @@ async fn attempted(
     let model = model.as_ref().or(is_told.then_some(&inquiry.model));
     visit.asked = model.map(|model| format!("{}:{model}", server.id()));
     visit.removed = std::mem::take(&mut inquiry.removed);
+    visit.output_limit = inquiry.output_limit;
     server.slug().clone_into(&mut visit.record().provider);
     let facts = match credential {
         Credential::None

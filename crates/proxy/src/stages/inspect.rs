@@ -57,6 +57,8 @@ pub struct Inquiry {
     pub is_rewritten: bool,
     /// Members of the body that were taken out.
     pub removed: Vec<String>,
+    /// The limit of output that was written into it.
+    pub output_limit: Option<u64>,
     /// The body in plain text, as it came: for counting what nobody reports.
     pub text: Bytes,
     /// Bytes that arrived here already.
@@ -158,6 +160,7 @@ impl Inquiry {
             is_read: self.is_read,
             is_rewritten: self.is_rewritten,
             removed: Vec::new(),
+            output_limit: None,
             text: self.text.clone(),
             received: self.received,
             passed: self.passed.clone(),
@@ -198,6 +201,7 @@ impl Inquiry {
             is_read: false,
             is_rewritten: false,
             removed: Vec::new(),
+            output_limit: None,
             text: Bytes::new(),
             received: 0,
             passed: None,

@@ -62,7 +62,7 @@ pub(super) async fn admission(
             Ok(standing) => {
                 note(visit, &rules, &standing.remaining);
                 visit.held = claim.amount;
-                visit.output_limit = bound.output_limit;
+                visit.output_limit = bound.output_limit.or(visit.output_limit);
                 return Ok(admitted(bound, &offer.facts, markup, rules, inquiry, rating));
             }
             Err(Denied::Credits { free, .. }) => {

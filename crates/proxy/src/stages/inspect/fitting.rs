@@ -36,21 +36,31 @@ impl Fitting<'_> {
         self.filter.as_ref().is_none_or(|(candidate, asked)| candidate.passes_param(*asked, name))
     }
 
-    /// The body with the members that are understood, and with a limit that is obeyed. The limit is ours
-    /// to name, whatever members a policy says are understood.
-    fn applied(&self, target: &Target, model: &str, body: Bytes) -> Result<(Bytes, Vec<String>), Refusal> {
-        let (body, removed) = match &self.filter {
-            Some(_) => request::without(&body, |name| self.passes(name)).map_err(invalid)?,
-            None => (body, Vec::new()),
-        };
-        if let Some(most) = self.most_output.filter(|_| is_googles(target)) {
-            return Ok((Limits::set(&body, most)?, removed));
+    /// The body with the members that are understood, and what those are called that are not.
+    fn filtered(&self, body: Bytes) -> Result<(Bytes, Vec<String>), Refusal> {
+        match &self.filter {
+            Some(_) => request::without(&body, |name| self.passes(name)).map_err(invalid),
+            None => Ok((body, Vec::new())),
         }
-        let limit = OutputLimit::of(target.endpoint, self.server.provider, self.server.is_azure(), model);
-        Ok(match self.most_output.zip(limit) {
-            Some((most, limit)) => (limit.set(&body, most)?, removed),
-            None => (body, removed),
-        })
+    }
+
+    /// The body with a limit that is obeyed, and that limit if it was not the caller's. It is ours to name,
+    /// whatever members a policy says are understood.
+    fn limited(&self, target: &Target, model: &str, body: Bytes) -> Result<(Bytes, Option<u64>), Refusal> {
+        let Some(most) = self.most_output else { return Ok((body, None)) };
+        if is_googles(target) {
+            let limited = Limits::set(&body, most)?;
+            let is_ours = limited.as_ptr() != body.as_ptr();
+            return Ok((limited, is_ours.then_some(most)));
+        }
+        let server = self.server;
+        match OutputLimit::of(target.endpoint, server.provider, server.is_azure(), model) {
+            Some(limit) => {
+                let (limited, is_ours) = limit.set(&body, most)?;
+                Ok((limited, is_ours.then_some(most)))
+            }
+            None => Ok((body, None)),
+        }
     }
 }
 
@@ -89,20 +99,23 @@ impl Inquiry {
             }
             (None, Address::Native { .. } | Address::Open | Address::Models(_)) => (),
         }
-        let (text, removed) = fitting.applied(target, &fitted.model, settling.apply(&self.text))?;
+        let (text, removed) = fitting.filtered(settling.apply(&self.text))?;
+        let (text, output_limit) = fitting.limited(target, &fitted.model, text)?;
         let is_rewritten = text.as_ptr() != self.text.as_ptr();
         // Its path says what bodies of others say, and no body of its own asks for usage.
         if let Some(inquiry) = by_path::read(target, &text)? {
             let (stream, service_tier) = (inquiry.stream, inquiry.service_tier);
-            return Ok(Self { text, is_rewritten, stream, service_tier, removed, ..fitted });
+            return Ok(Self { text, is_rewritten, stream, service_tier, removed, output_limit, ..fitted });
         }
         let fields = Fields::read(&text)?;
-        let (stream, tier) = (fields.stream, fields.service_tier.as_deref().map(|tier| bounded(tier, 256)));
+        let (stream, service_tier) =
+            (fields.stream, fields.service_tier.as_deref().map(|tier| bounded(tier, 256)));
         let mut splices = Splices::default();
         let is_compressed = self.was_inflated && !is_rewritten;
         let may_ask = fitting.passes("stream_options");
         let hides_usage =
             may_ask && asks_for_usage(target.endpoint, fitting.server, is_compressed, &fields, &mut splices);
-        Ok(Self { splices, hides_usage, text, is_rewritten, stream, service_tier: tier, removed, ..fitted })
+        let fitted = Self { stream, service_tier, removed, output_limit, ..fitted };
+        Ok(Self { splices, hides_usage, text, is_rewritten, ..fitted })
     }
 }
