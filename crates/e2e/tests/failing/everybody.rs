@@ -54,6 +54,7 @@ struct Plot {
     gateway: &'static str,
     models: &'static [&'static str],
     wishes: &'static str,
+    streamed: bool,
     status: u16,
     /// The code in the header, for clients who know it.
     code: &'static str,
@@ -70,6 +71,7 @@ const PLOT: Plot = Plot {
     gateway: "shared",
     models: &[SHARED],
     wishes: "",
+    streamed: false,
     status: 200,
     code: "",
     says: &[],
@@ -113,6 +115,15 @@ const PLOTS: &[Plot] = &[
         code: "ERR_NGROK_3800",
         says: &["`cerebras` broke off"],
         causes: &["provider_broke_off", "provider_broke_off", "provider_broke_off"],
+        ..PLOT
+    },
+    Plot {
+        id: "half-a-stream",
+        wishes: "[groq: half_stream=3]",
+        streamed: true,
+        says: &[" coin", "`groq` broke off"],
+        arrived: &[GROQ_FIRST],
+        causes: &["provider_broke_off"],
         ..PLOT
     },
     Plot {
@@ -199,7 +210,10 @@ async fn gateways(stage: &Stage, tenant: &Tenant) -> anyhow::Result<()> {
 
 impl Plot {
     async fn is_played(&self, stage: &Stage) -> anyhow::Result<()> {
-        let (mut call, body) = stage.ask(&host(self.gateway), self.id, self.models, self.wishes);
+        let (mut call, mut body) = stage.ask(&host(self.gateway), self.id, self.models, self.wishes);
+        if self.streamed {
+            body["stream"] = json!(true);
+        }
         if self.arrived.contains(&CALLERS) {
             call = call.bearer("sk-cal-open-0123456789");
         }

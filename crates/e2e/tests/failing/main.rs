@@ -126,10 +126,50 @@ async fn each_way_of_failing_is_met_told_and_charged_as_promised() -> anyhow::Re
     }
     ensure!(mistakes.is_empty(), "{}", mistakes.join("\n\n"));
 
+    for both in BOTH {
+        let fail = both_fail_on_credits(&stage, &tokens[Keys::Operators.host()], both).await;
+        fail.context(both.0)?;
+    }
     no_key_is_shown_to_another(&arrivals)?;
     ensure!(stage.untrusted.called.load(Ordering::Relaxed) > 0, "nobody asked whom nobody trusts");
     ensure!(stage.untrusted.told.load(Ordering::Relaxed) == 0, "somebody told whom nobody trusts");
     books::balanced(system, &credits, GRANTED).await?;
+    Ok(())
+}
+
+/// What both do, what the caller is told then, what the records say, and whether the input is owed to each.
+type Both = (&'static str, &'static str, (u16, &'static str), &'static str, Owed);
+
+/// Whoever gives two providers up has had both read what he asked; whom both refuse owes neither. What they say of the
+/// operator's keys is no tenant's business.
+const BOTH: [Both; 4] = [
+    ("both-are-slow", "hang", (504, ""), "provider_timeout", Owed::Billed),
+    ("both-are-busy", "status=429; retry_after=9", (429, "9"), "operator_key_busy", Owed::Nothing),
+    ("both-do-not-say", "status=429; retry_after=none", (429, "5"), "operator_key_busy", Owed::Nothing),
+    ("both-refuse", "status=401", (502, ""), "operator_key_refused", Owed::Nothing),
+];
+
+async fn both_fail_on_credits(stage: &Stage, token: &str, both: Both) -> anyhow::Result<()> {
+    let (id, wishes, told, cause, owes) = both;
+    let wishes = format!("[openai: {wishes}] [groq: {wishes}]");
+    let (call, body) = stage.ask(Keys::Operators.host(), id, &["openai:gpt-4o-mini", SECOND], &wishes);
+    let patience = if owes == Owed::Billed { "300" } else { "30000" };
+    let answer = call.header("cf-aig-request-timeout", patience).bearer(token).json(&body).send().await?;
+    let seen = (answer.status, answer.header("retry-after"));
+    ensure!(seen == told, "the caller saw {seen:?}: {}", answer.text());
+    ensure!(!answer.text().contains("sk-"), "the caller was told of a key: {}", answer.text());
+    let two = |records: &[Record]| records.iter().filter(|record| record.event_id == id).count() == 2;
+    let records = stage.system.records_when(id, two).await?;
+    for (attempt, provider) in [(0, "openai"), (1, "groq")] {
+        let record = records.iter().find(|record| record.event_id == id && record.attempt == attempt);
+        let record = record.context("a record")?;
+        let arrivals = stage.arrivals(provider).await?;
+        let arrival = arrivals.iter().find(|arrival| arrival["test_id"] == id).context("an arrival")?;
+        let owed = if owes == Owed::Billed { billed(arrival).nanos() } else { 0 };
+        ensure!((&*record.provider, &*record.cause) == (provider, cause), "{record:#?}");
+        ensure!((owed > 0) == (owes == Owed::Billed), "{arrival}");
+        ensure!((record.charge, record.paid) == (owed, owed), "{owed} is owed: {record:#?}");
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 pub(crate) const ANSWERING: [&str; 3] = ["openai", "groq", "cerebras"];
 
 /// Those that cannot be reached: nobody listens, no TLS is spoken, nobody trusts the certificate.
-pub(crate) const UNREACHABLE: [&str; 3] = ["mistral", "deepseek", "fireworks"];
+pub(crate) const UNREACHABLE: [&str; 3] = ["mistral", "together", "fireworks"];
 
 /// Who is asked when the first has failed.
 pub(crate) const SECOND: &str = "groq:openai/gpt-oss-120b";
@@ -62,7 +62,7 @@ impl Stage {
             format!("groq={}/v1", simulated["groq"].url),
             format!("cerebras={}/v1", simulated["cerebras"].url),
             format!("mistral=http://127.0.0.1:{closed}/v1"),
-            format!("deepseek={}/v1", openai.replace("http:", "https:")),
+            format!("together={}/v1", openai.replace("http:", "https:")),
             format!("fireworks=https://localhost:{}/v1", untrusted.port),
         ];
         let environment = vec![("TOLLGATE_PROVIDER_BASE_URLS", places.join(","))];

@@ -107,7 +107,7 @@ const fn is_wrong(
 /// All of them.
 pub(crate) const WAYS: &[Way] = &[
     unreachable("refused", "mistral:mistral-small-latest"),
-    unreachable("no-tls", "deepseek:deepseek-chat"),
+    unreachable("no-tls", "together:openai/gpt-oss-120b"),
     unreachable("untrusted", "fireworks:accounts/fireworks/models/gpt-oss-120b"),
     Way { told_on_credits: told(0, "operator_key_refused"), ..answers("unknown-key", "status=401", 401) },
     Way {
