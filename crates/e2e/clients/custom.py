@@ -1,6 +1,6 @@
 """Servers of a tenant's own behind his gateway: one that wants no key, as Ollama, and one that does, as vLLM.
 
-The first of them is this script's: it keeps what it was asked. OpenAI's client asks, as it is shipped. The
+The first of them is this script's, without TLS and with it: it keeps what it was asked. OpenAI's client asks, as it is shipped. The
 environment says where and as whom.
 """
 
@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -21,6 +22,7 @@ TOKEN = os.environ["TOLLGATE_API_TOKEN"]
 GATEWAY = os.environ["TOLLGATE_GATEWAY_ADDRESS"]
 VLLM = os.environ["VLLM_URL"]
 OLLAMA_PORT = int(os.environ["OLLAMA_PORT"])
+CERTIFICATE, ITS_KEY = os.environ["CERTIFICATE"], os.environ["ITS_KEY"]
 HOST = "models.example.app"
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 POLICY = """
@@ -39,8 +41,10 @@ on_http_request:
             - value: sk-invalid-0123456789abcdef
             - value: ${secrets.get('vllm', 'api-key')}
           models: [{id: meta-llama/Llama-3.2-8B-Instruct}]
+        - id: encrypted
+          base_url: https://localhost:PORT/base
         - id: broken
-          base_url: https://localhost:PORT
+          base_url: https://10.255.255.1
 """
 
 asked = []
@@ -75,8 +79,18 @@ class Ollama(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", OLLAMA_PORT), Ollama)
-threading.Thread(target=server.serve_forever, daemon=True).start()
+def served(port):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Ollama)
+    if port == 0:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE, ITS_KEY)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+served(OLLAMA_PORT)
+encrypted_port = served(0)
 look_up = socket.getaddrinfo
 
 
@@ -140,7 +154,7 @@ for base_url in ["http://10.0.0.5:11434", "http://localhost:11434", "https://els
 
 control("/vaults", {"name": "vllm"})
 control("/vault_secrets", {"vault_name": "vllm", "name": "api-key", "value": "sk-vllm-0123456789abcdef"})
-policy = POLICY.replace("VLLM", VLLM).replace("PORT", str(OLLAMA_PORT))
+policy = POLICY.replace("VLLM", VLLM).replace("PORT", str(encrypted_port))
 key = control("/ai_gateway_api_keys", {"endpoint_id": endpoint(HOST, policy)})["token"]
 ai = OpenAI(base_url=f"http://{HOST}/v1", api_key=key, max_retries=0)
 
@@ -161,6 +175,10 @@ for name, sent in [("ollama:llama3.2:1b", "llama3.2:1b"), ("small", "llama3.2:1b
     assert key not in str(headers) and "authorization" not in str(headers).lower(), headers
 streamed = "".join(chunk.choices[0].delta.content for chunk in chat("small", stream=True))
 assert streamed == "Good day" and "stream_options" not in asked.pop()[2]
+
+# With TLS, where the operator lets tenants go.
+assert chat("encrypted:m").choices[0].message.content == "Good day"
+assert asked.pop()[0] == "/base/chat/completions"
 
 # A key is wanted: the first is wrong, the second is kept in a vault.
 assert chat("gpu:gpt-4o").choices[0].message.content

@@ -10,8 +10,15 @@ const EVERYTHING: &[&str] = &["AI Gateway Read", "AI Gateway Write", "Account AP
 #[tokio::test]
 async fn servers_of_a_tenants_own_answer_openais_client_and_are_metered_without_a_charge()
 -> anyhow::Result<()> {
-    let port = free_port();
+    let (port, directory) = (free_port(), tempfile::tempdir()?);
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let (certificate, its_key) = (file("certificate.pem"), file("key.pem"));
+    std::fs::write(&certificate, certified.cert.pem())?;
+    std::fs::write(&its_key, certified.signing_key.serialize_pem())?;
     let environment = vec![
+        ("SSL_CERT_FILE", certificate.clone()),
+        ("TOLLGATE_EGRESS_ALLOW", "127.0.0.1/32".to_owned()),
         ("TOLLGATE_INTERNAL_HOSTS", format!("ollama.internal=http://127.0.0.1:{port}")),
         ("TOLLGATE_PLAIN_HOSTS", "127.0.0.1".to_owned()),
     ];
@@ -28,6 +35,8 @@ async fn servers_of_a_tenants_own_answer_openais_client_and_are_metered_without_
         ("TOLLGATE_GATEWAY_ADDRESS", system.url().trim_start_matches("http://")),
         ("VLLM_URL", &vllm),
         ("OLLAMA_PORT", &port),
+        ("CERTIFICATE", &certificate),
+        ("ITS_KEY", &its_key),
     ];
     script::run("custom.py", &environment).await?;
 
@@ -36,7 +45,7 @@ async fn servers_of_a_tenants_own_answer_openais_client_and_are_metered_without_
     let records = system
         .records_when("what each of them answered", |records| {
             let count = |name| records.iter().filter(|record| answered(name, record)).count();
-            count("ollama") >= 6 && count("vllm") >= 2
+            count("ollama") >= 6 && count("vllm") >= 2 && count("encrypted") >= 1
         })
         .await?;
     for record in records {
