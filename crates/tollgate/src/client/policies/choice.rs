@@ -187,11 +187,14 @@ impl fmt::Display for OfModels {
             (None, 0) => return write!(f, "\n        comes to no models"),
             (None, count) => write!(f, "\n        comes to {count} models: {returned}")?,
         }
-        if allowed.count < returned.count {
-            write!(f, "\n        of which the gateway allows {}: {allowed}", allowed.count)?;
-        }
-        if asked_for.count < allowed.count {
-            write!(f, "\n        of which the request names {}: {asked_for}", asked_for.count)?;
+        for (before, left, who) in
+            [(returned, allowed, "gateway allows"), (allowed, asked_for, "request names")]
+        {
+            match left.count {
+                count if count == before.count => (),
+                0 => write!(f, "\n        none of which the {who}")?,
+                count => write!(f, "\n        of which the {who} {count}: {left}")?,
+            }
         }
         Ok(())
     }
@@ -270,6 +273,9 @@ on_http_request:
     These models are tried: openai:gpt-4o-mini"
         );
         assert!(told(r#"{"model": "claude-opus-4-6"}"#).ends_with("Nobody is asked: No model is left: none of the gateway's strategies came to one that it allows and that was asked for"));
+        assert!(
+            told(r#"{"model": "claude-opus-4-6"}"#).contains("\n        none of which the request names\n")
+        );
         assert!(told(r#"{"model": "gpt-5000"}"#).contains("Nobody is asked: No matching models found"));
     }
 }
