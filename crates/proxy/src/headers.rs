@@ -63,7 +63,7 @@ names! {
     TOLLGATE_CREDITS_FREE = "tollgate-credits-free";
     /// What of the credits a refused request would have needed, in dollars.
     TOLLGATE_CREDITS_NEEDED = "tollgate-credits-needed";
-    /// The bound on output that we gave a request on credits.
+    /// The bound on output that we gave a request, for its credits or its gateway's policy.
     TOLLGATE_OUTPUT_LIMIT = "tollgate-output-limit";
     /// What is left of the token budget.
     TOLLGATE_TOKENS_REMAINING = "tollgate-tokens-remaining";

@@ -1,6 +1,8 @@
 //! Google's own API by path: metered, limited and logged by the model that the path names, with keys where its
 //! callers put them, and refused in its words.
 
+#![expect(clippy::unwrap_used, reason = "what tests share, which the lint does not take for tests")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,6 @@
 //! What a provider tells as the caller's fault, although it is the operator's: that his key is not served any
 //! more. No tenant can do anything about that.
 
-#![expect(clippy::unwrap_used, reason = "what tests share, which the lint does not take for tests")]
-
 mod support;
 
 use model::Nanos;
