@@ -1,8 +1,8 @@
 //! The fastest fixed answer that we can give: the ceiling under which proxies are compared.
 //!
 //! `POST` anything: a chat completion of one kilobyte, or, if the body has `"stream":true`, a hundred chunks, each
-//! written on its own. If the body ends with `"user":"free"}`, the usage is zero: whoever pays with little can go on
-//! for ever. `GET` anything: how many `POST`s were answered. It reads just enough of HTTP/1.1 to do so,
+//! written on its own. If the body ends with `"user":"cheap"}`, the usage is next to nothing: whoever pays with little
+//! goes on for ever. `GET` anything: how many `POST`s were answered. It reads just enough of HTTP/1.1 to do so,
 //! because an HTTP library would take half of the core that it shares with the load generator.
 
 mod answers;
@@ -64,14 +64,14 @@ async fn serve(mut stream: TcpStream, mock: Arc<Mock>) -> std::io::Result<()> {
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{count}", count.len());
                 stream.write_all(head.as_bytes()).await?;
             }
-            Wanted::Answer { kind: Kind::Completion, free } => {
+            Wanted::Answer { kind: Kind::Completion, cheap } => {
                 mock.count.fetch_add(1, Ordering::Relaxed);
-                stream.write_all(mock.answers.completion(free)).await?;
+                stream.write_all(mock.answers.completion(cheap)).await?;
             }
-            Wanted::Answer { kind: Kind::Stream, free } => {
+            Wanted::Answer { kind: Kind::Stream, cheap } => {
                 mock.count.fetch_add(1, Ordering::Relaxed);
                 let mut due = Instant::now();
-                for (index, chunk) in mock.answers.chunks(free).iter().enumerate() {
+                for (index, chunk) in mock.answers.chunks(cheap).iter().enumerate() {
                     // A timer that is due at once would still take until the next millisecond.
                     if index > 0 {
                         tokio::time::sleep_until(due).await;

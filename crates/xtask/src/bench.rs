@@ -15,6 +15,7 @@ mod contestants;
 mod credits;
 mod figures;
 mod first_chunk;
+mod hosts;
 mod installation;
 mod load;
 mod process;

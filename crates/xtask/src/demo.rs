@@ -213,7 +213,7 @@ fn gateway_settings(id: &str) -> Value {
 }
 
 /// The key changes with the mode: the simulator takes any, the real provider only a real one.
-fn store_key(api: &Api<'_>, path: &str, key: &ProviderKey) -> Result<()> {
+pub(crate) fn store_key(api: &Api<'_>, path: &str, key: &ProviderKey) -> Result<()> {
     let ProviderKey { slug, secret } = key;
     let stored = api.result("GET", path, None)?;
     let stored = stored.as_array().into_iter().flatten();

@@ -10,7 +10,7 @@ const CHUNKS: usize = 100;
 /// The bytes of a completion.
 const COMPLETION: usize = 1024;
 
-/// What is sent, made once: what is paid for, and what is free.
+/// What is sent, made once: what is paid for, and what costs next to nothing.
 pub(super) struct Answers {
     completions: [Vec<u8>; 2],
     /// The first has the head before it, the last the end after it.
@@ -20,8 +20,8 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn new() -> Self {
         Self {
-            completions: [false, true].map(|free| {
-                let body = completion(free);
+            completions: [false, true].map(|cheap| {
+                let body = completion(cheap);
                 let head = format!(
                     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_0\r\n\
                      content-length: {}\r\n\r\n",
@@ -29,8 +29,8 @@ impl Answers {
                 );
                 [head.into_bytes(), body].concat()
             }),
-            chunks: [false, true].map(|free| {
-                let mut chunks: Vec<Vec<u8>> = events(free).iter().map(|event| chunked(event)).collect();
+            chunks: [false, true].map(|cheap| {
+                let mut chunks: Vec<Vec<u8>> = events(cheap).iter().map(|event| chunked(event)).collect();
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
                             x-request-id: req_0\r\ntransfer-encoding: chunked\r\n\r\n";
                 chunks[0].splice(0..0, head.bytes());
@@ -40,12 +40,12 @@ impl Answers {
         }
     }
 
-    pub(super) fn completion(&self, free: bool) -> &[u8] {
-        &self.completions[usize::from(free)]
+    pub(super) fn completion(&self, cheap: bool) -> &[u8] {
+        &self.completions[usize::from(cheap)]
     }
 
-    pub(super) fn chunks(&self, free: bool) -> &[Vec<u8>] {
-        &self.chunks[usize::from(free)]
+    pub(super) fn chunks(&self, cheap: bool) -> &[Vec<u8>] {
+        &self.chunks[usize::from(cheap)]
     }
 }
 
@@ -53,7 +53,7 @@ fn chunked(event: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", event.len()).as_bytes(), event, b"\r\n"].concat()
 }
 
-fn completion(free: bool) -> Vec<u8> {
+fn completion(cheap: bool) -> Vec<u8> {
     let document = |text: &str| {
         encoded(&json!({
             "id": "chatcmpl-C0ffeeC0ffeeC0ffeeC0ffeeC0ffe",
@@ -66,7 +66,7 @@ fn completion(free: bool) -> Vec<u8> {
                 "logprobs": null,
                 "finish_reason": "stop",
             }],
-            "usage": usage(free),
+            "usage": usage(cheap),
             "service_tier": "default",
             "system_fingerprint": "fp_51db84afab",
         }))
@@ -76,7 +76,7 @@ fn completion(free: bool) -> Vec<u8> {
 }
 
 /// A stream's events; the last has the usage and `[DONE]`.
-fn events(free: bool) -> Vec<Vec<u8>> {
+fn events(cheap: bool) -> Vec<Vec<u8>> {
     let event = |choices: Value, usage: Value| {
         let chunk = encoded(&json!({
             "id": "chatcmpl-C0ffeeC0ffeeC0ffeeC0ffeeC0ffe",
@@ -94,17 +94,18 @@ fn events(free: bool) -> Vec<Vec<u8>> {
     let last = json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": "stop"}]);
     let mut events = vec![event(delta, Value::Null); CHUNKS - 2];
     events.push(event(last, Value::Null));
-    events.push([event(json!([]), usage(free)), b"data: [DONE]\n\n".to_vec()].concat());
+    events.push([event(json!([]), usage(cheap)), b"data: [DONE]\n\n".to_vec()].concat());
     events
 }
 
-fn usage(free: bool) -> Value {
-    let (prompt, completion) = if free { (0, 0) } else { (19, 100) };
+fn usage(cheap: bool) -> Value {
+    // Nobody believes that nothing was read.
+    let (prompt, cached, completion) = if cheap { (1, 1, 0) } else { (19, 0, 100) };
     json!({
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,
@@ -120,9 +121,9 @@ mod tests {
 
     #[test]
     fn the_answers_have_their_sizes() {
-        for free in [false, true] {
-            assert_eq!(completion(free).len(), COMPLETION);
-            assert_eq!(Answers::new().chunks(free).len(), CHUNKS);
+        for cheap in [false, true] {
+            assert_eq!(completion(cheap).len(), COMPLETION);
+            assert_eq!(Answers::new().chunks(cheap).len(), CHUNKS);
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) enum Wanted {
     Answer {
         kind: Kind,
         /// Its usage is zero.
-        free: bool,
+        cheap: bool,
     },
 }
 
@@ -21,7 +21,7 @@ pub(super) enum Kind {
 }
 
 /// How a body ends whose answer costs nothing.
-const FREE: &[u8] = b"\"user\":\"free\"}";
+const CHEAP: &[u8] = b"\"user\":\"cheap\"}";
 
 /// Takes one request out of the buffer, if it is there whole.
 pub(super) fn taken_from(buffer: &mut BytesMut) -> Option<Wanted> {
@@ -39,7 +39,7 @@ pub(super) fn taken_from(buffer: &mut BytesMut) -> Option<Wanted> {
     } else {
         let is_stream = memmem::find(body, b"\"stream\":true").is_some();
         let kind = if is_stream { Kind::Stream } else { Kind::Completion };
-        Wanted::Answer { kind, free: body.ends_with(FREE) }
+        Wanted::Answer { kind, cheap: body.ends_with(CHEAP) }
     };
     buffer.advance(head_length + body_length);
     Some(wanted)
@@ -93,23 +93,23 @@ mod tests {
             assert_eq!(taken_from(&mut buffer), None);
             buffer.extend([*byte]);
         }
-        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Stream, free: false }));
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Stream, cheap: false }));
         assert!(buffer.is_empty());
     }
 
     #[test]
     fn a_body_says_at_its_end_that_it_is_free() {
-        let body = r#"{"model":"gpt-4o-mini","user":"free"}"#;
+        let body = r#"{"model":"gpt-4o-mini","user":"cheap"}"#;
         let request = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let mut buffer = BytesMut::from(request.as_bytes());
-        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, free: true }));
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, cheap: true }));
     }
 
     #[test]
     fn chunks_are_read_to_their_end() {
         let requests = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /count HTTP/1.1\r\n\r\n";
         let mut buffer = BytesMut::from(&requests[..]);
-        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, free: false }));
+        assert_eq!(taken_from(&mut buffer), Some(Wanted::Answer { kind: Kind::Completion, cheap: false }));
         assert_eq!(taken_from(&mut buffer), Some(Wanted::Count));
     }
 }

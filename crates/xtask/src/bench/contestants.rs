@@ -19,16 +19,18 @@ use crate::http::Http;
 use crate::ports::Turn;
 use crate::services::Services;
 
+const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 const PLAIN: Question = Question { model: "gpt-4o-mini", members: "" };
 /// Bounded, so that what is set aside for it is small, and all that the provider is to be told is there already.
 const PAID: Question = Question {
     model: "gpt-4.1-nano",
     members: r#","max_tokens":100,"store":false,"service_tier":"default""#,
 };
-/// The same where the answer costs nothing: money is set aside and comes back, and the balance stays what it is.
-const FREE: Question = Question {
+/// The same where the answer costs next to nothing: money is set aside and comes back, and the balance stays about
+/// what it is.
+const CHEAP: Question = Question {
     model: "gpt-4.1-nano",
-    members: r#","max_tokens":100,"store":false,"service_tier":"default","user":"free""#,
+    members: r#","max_tokens":100,"store":false,"service_tier":"default","user":"cheap""#,
 };
 
 /// One way from the load generator to the mock.
@@ -36,6 +38,8 @@ pub(super) struct Contestant {
     pub(super) name: &'static str,
     /// Host and port.
     pub(super) address: String,
+    /// What the `Host` header says.
+    pub(super) host: String,
     pub(super) path: String,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) question: Question,
@@ -92,10 +96,10 @@ impl Counters {
 impl Contestant {
     /// A whole request, as it is written to the socket.
     pub(super) fn request(&self, body: Body) -> Vec<u8> {
-        let Self { path, address, question, .. } = self;
+        let Self { path, host, question, .. } = self;
         let body = body.text(*question);
         let mut request =
-            format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n");
+            format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
         for (name, value) in &self.headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -143,7 +147,8 @@ impl Contestants {
         let contestant = |name, address: &str, kind, pid_file: &str| Contestant {
             name,
             address: address.to_owned(),
-            path: "/v1/chat/completions".to_owned(),
+            host: address.to_owned(),
+            path: CHAT_COMPLETIONS.to_owned(),
             headers: vec![own_key.clone()],
             question: PLAIN,
             takes_large_bodies: true,
@@ -173,10 +178,15 @@ impl Contestants {
             let [rich, poor] = &installation.payers;
             all.push(Contestant { question: PAID, ..gateway(rich.name, rich.path(), rich.headers()) });
             all.push(Contestant {
-                question: FREE,
+                question: CHEAP,
                 takes_large_bodies: false,
                 ..gateway(poor.name, poor.path(), poor.headers())
             });
+            for hosted in &installation.hosted {
+                let host = hosted.host.to_owned();
+                let contestant = gateway(hosted.name, CHAT_COMPLETIONS.to_owned(), hosted.headers());
+                all.push(Contestant { host, ..contestant });
+            }
         }
         Ok(Self { all, folder, simulator, mock, installation })
     }

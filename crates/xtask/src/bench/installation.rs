@@ -1,5 +1,5 @@
-//! Tollgate as it would run for customers: control plane, one proxy, an open and a governed gateway, and two accounts
-//! that pay from credits.
+//! Tollgate as it would run for customers: control plane, one proxy, an open and a governed gateway, two accounts that
+//! pay from credits, and two gateways at hosts of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::contestants::count;
 use super::credits::{Payer, Proof};
+use super::hosts::{self, Hosted};
 use super::process::{self, cores, pinned};
 use super::redis::Redis;
 use crate::checkout::Checkout;
@@ -33,6 +34,8 @@ pub(super) struct Installation {
     pub(super) gateway: String,
     /// One with much and one with next to nothing.
     pub(super) payers: [Payer; 2],
+    /// One with the smallest policy and one with five rules.
+    pub(super) hosted: [Hosted; 2],
     demo: Demo,
     http: Http,
     api_url: String,
@@ -74,6 +77,7 @@ impl Installation {
         let (control_plane_metrics, proxy_metrics) = (address()?, address()?);
         let folder = checkout.state.join("bench");
         let setup_token = files::random_password()?;
+        let key_set = hosts::serve_key_set()?;
         let mut environment = BTreeMap::from([
             ("DATABASE_URL", database_url.clone()),
             ("REDIS_URL", redis_url.clone()),
@@ -88,6 +92,8 @@ impl Installation {
             ("TOLLGATE_CONTENTS_KEYS", files::random_key_ring()?),
             ("TOLLGATE_PROVIDER_BASE_URLS", format!("openai=http://{mock}/v1")),
             ("TOLLGATE_PROXY_DIR", folder.join("proxy").to_string_lossy().into_owned()),
+            ("TOLLGATE_PLAIN_HOSTS", key_set.to_string()),
+            ("TOLLGATE_EGRESS_ALLOW", "127.0.0.0/8".to_owned()),
             ("TOLLGATE_LOG", "warn".to_owned()),
         ]);
         fs::create_dir_all(folder.join("proxy"))?;
@@ -123,6 +129,7 @@ impl Installation {
             Payer::new(&api, "credits, $1,000", 1_000_000_000_000)?,
             Payer::new(&api, "credits, $0.01", 10_000_000)?,
         ];
+        let hosted = Hosted::both(&api, &demo.account_id, "sk-stored", key_set)?;
         let operator = api.token.take();
         environment.insert("TOLLGATE_JOIN_TOKEN", join_token(&tollgate, &environment)?);
         let proxy = start("proxy", cores()[0], &environment, &proxy_metrics)?;
@@ -131,6 +138,7 @@ impl Installation {
         Ok(Self {
             gateway,
             payers,
+            hosted,
             demo,
             http: Http::new(),
             api_url: url.clone(),

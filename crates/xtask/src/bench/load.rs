@@ -103,6 +103,7 @@ impl Load {
             .args(["--", &contestant.path])
             .arg(&body)
             .arg(self.pause_milliseconds.to_string())
+            .arg(format!("Host: {}", contestant.host))
             .args(contestant.headers.iter().map(|(name, value)| format!("{name}: {value}")))
             .output()
             .context("cannot run wrk")?;
@@ -148,7 +149,7 @@ mod tests {
         for (body, length) in
             [(Body::Kilobyte, 1_024), (Body::HundredKilobytes, 102_400), (Body::Stream, 1_024)]
         {
-            for members in ["", r#","max_tokens":100,"user":"free""#] {
+            for members in ["", r#","max_tokens":100,"user":"cheap""#] {
                 let text = body.text(Question { model: "gpt-4.1-nano", members });
                 assert_eq!(text.len(), length);
                 assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());

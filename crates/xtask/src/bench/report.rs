@@ -14,7 +14,7 @@ const DIRECT: &str = "direct";
 /// The row whose callers need no token, meet no limit and pay nothing.
 const UNGOVERNED: &str = "open gateway";
 /// The rows that are compared with it.
-const GOVERNED: &[&str] = &["governed", "credits"];
+const GOVERNED: &[&str] = &["governed", "credits", "host"];
 
 type Figure = Box<dyn Fn(&Row, &Figures) -> Option<f64>>;
 
