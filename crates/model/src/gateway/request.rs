@@ -17,8 +17,16 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// What the answer carries beside the settings. Clients send whole answers back (and older ones
 /// always sent `is_default`), so these are known, and decide nothing.
-const OF_THE_ANSWER: &[&str] =
-    &["is_default", "created_at", "modified_at", "account_id", "account_tag", "internal_id", "wholesale", "warnings"];
+const OF_THE_ANSWER: &[&str] = &[
+    "is_default",
+    "created_at",
+    "modified_at",
+    "account_id",
+    "account_tag",
+    "internal_id",
+    "wholesale",
+    "warnings",
+];
 
 impl GatewaySettings {
     /// Reads the body of a request that creates a gateway.
