@@ -86,11 +86,6 @@ impl Compiled {
         Ok(Self { policy, selection, looks_at_answers: false, strategies, servers: Vec::new() })
     }
 
-    /// Whether it names servers of its own.
-    pub fn has_servers(&self) -> bool {
-        self.servers.iter().any(Option::is_some)
-    }
-
     /// Whoever is asked for what a provider of the policy's, or of the catalogue, serves.
     pub fn server(&self, host: Host<'_>) -> Option<Server> {
         let own = host.configured.and_then(|(place, _)| self.servers.get(place)?.clone());
