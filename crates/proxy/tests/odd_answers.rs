@@ -33,7 +33,6 @@ async fn a_usage_that_nobody_can_have_used_is_as_if_it_were_not_there() {
         r#"{"choices":[],"usage":{"prompt_tokens":9000000000000000000,"completion_tokens":3}}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":-5,"completion_tokens":3}}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3},"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
-        r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
         r#"{"choices":[]}"#,
         "<html>",
         "",
@@ -86,6 +85,13 @@ async fn an_answer_without_end_is_charged_as_its_last_words_say() {
     assert_eq!(gateway.on_credits(QUESTION).await.body.len(), length);
     let record = gateway.record().await;
     assert_eq!((record.provenance, record.charge), (Provenance::Reported, Nanos(3150)));
+}
+
+#[tokio::test]
+async fn what_the_provider_says_counts_even_if_it_is_nothing() {
+    let body = r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    let record = recorded(157, 200, "application/json", body).await;
+    assert_eq!((record.provenance, record.charge), (Provenance::Reported, Nanos::ZERO));
 }
 
 #[tokio::test]

@@ -79,10 +79,6 @@ pub(crate) fn tokens(endpoint: Endpoint, usage: &[u8]) -> Option<Tokens> {
     if input_total.is_none() && output_total.is_none() || most > Some(MOST_TOKENS) {
         return None;
     }
-    // Whoever wrote something read something: a usage of nothing is none.
-    if endpoint.writes_text() && input_total.max(output_total).max(usage.total_tokens) == Some(0) {
-        return None;
-    }
     let read = usage.prompt_tokens_details.or(usage.input_tokens_details).or(usage.input_token_details);
     let read = read.unwrap_or_default();
     let produced =
@@ -285,14 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_of_nothing_says_nothing() {
-        assert_eq!(of(json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})), None);
+    fn what_a_provider_says_counts_even_if_it_is_nothing() {
+        assert_eq!(
+            of(json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})),
+            Some(Tokens::default())
+        );
         assert_eq!(
             of(json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 2_000_000_000})),
             None
         );
-        let free = tokens(Endpoint::Embeddings, br#"{"prompt_tokens":0,"total_tokens":0}"#);
-        assert_eq!(free, Some(Tokens::default()));
     }
 
     #[test]
