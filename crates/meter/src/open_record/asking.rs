@@ -45,7 +45,9 @@ impl OpenRecord {
             let (reason, is_urgent) = match shared.holder.hold(shard, incarnation, wanted).await {
                 Answer::Held(calls::Held::Granted { parts, .. }, era) => {
                     let mut state = held.state();
-                    if state.phase == Phase::Gone {
+                    // An era that began before this was asked knows nothing of it, and needs not; with one that
+                    // has begun since, what was granted is over.
+                    if state.phase == Phase::Gone && shared.eras.number(shard) != Some(era) {
                         return Err(Denied::Unavailable { reason: reasons::NEW_ERA });
                     }
                     state.phase = Phase::Taken { era };
