@@ -12,7 +12,7 @@ use policy::actions::compress_response::Algorithm;
 use policy::run::{Answer as Said, BodyWanted, Effect, Outcome, Relay, Step, Unavailable, Written};
 
 use self::came::{Came, Described};
-use super::consult::{Consulted, unserved};
+use super::consult::{Consulted, out_of_turn};
 use super::inspect;
 use crate::answer::Answer;
 use crate::deps::Deps;
@@ -113,7 +113,7 @@ impl Looking<'_> {
                 Step::Relay(relay) => break Found::Relay(relay),
                 Step::Respond(answer) => break Found::Instead(answer),
                 Step::Forward | Step::Ask(Effect::Dispatch(_) | Effect::RequestBody(_)) => {
-                    break Found::Instead(Said::Refused(unserved()));
+                    break Found::Instead(Said::Refused(out_of_turn()));
                 }
                 Step::Ask(Effect::ResponseBody(wanted)) => {
                     let body = self.body(wanted).await?;

@@ -156,9 +156,9 @@ pub async fn consult(
             Step::Ask(
                 effect @ (Effect::Count(_) | Effect::Keys(_) | Effect::Call(_) | Effect::Breaker(_)),
             ) => run.resume(outcome(&deps.effects, whose, effect).await),
-            // Nothing else is asked for by policies that are served.
+            // Rules for requests ask for nothing else.
             Step::Ask(_) | Step::Relay(_) => {
-                return Ok(Some(Consulting::Answer(Box::new(Answer::Refused(unserved())))));
+                return Ok(Some(Consulting::Answer(Box::new(Answer::Refused(out_of_turn())))));
             }
         };
     };
@@ -270,7 +270,8 @@ async fn whole(
     })
 }
 
-pub(super) fn unserved() -> policy::run::Refusal {
+/// What callers are told if a run asks for what has no place in its phase, which would be a mistake of ours.
+pub(super) fn out_of_turn() -> policy::run::Refusal {
     policy::run::Refusal {
         status: http::StatusCode::INTERNAL_SERVER_ERROR,
         code: Some(2254),
